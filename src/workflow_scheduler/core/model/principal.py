@@ -1,0 +1,20 @@
+"""Who is calling: tenant, user and role, resolved from credentials and from nothing else."""
+
+from __future__ import annotations
+
+import msgspec
+
+LOCAL_TENANT = "local"
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The caller. `method` is `local`, `api_key` or `jwt`; `bearer` is the token to hand on, if one was sent."""
+
+    tenant_id: str
+    user_id: str
+    role: str = "owner"
+    method: str = "local"
+    bearer: str | None = None
+
+
+LOCAL = Principal(tenant_id=LOCAL_TENANT, user_id="local")

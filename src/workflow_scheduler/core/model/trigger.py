@@ -1,0 +1,81 @@
+"""Triggers: configured instances of a trigger type, owned by one workflow."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Mode(StrEnum):
+    """enabled: fires; disabled: does not; suspended: events are accepted and held."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    SUSPENDED = "suspended"
+
+
+class Trigger(msgspec.Struct, frozen=True, kw_only=True):
+    """One live trigger. `id` is logical: it survives redeployment of the same workflow and trigger name.
+
+    `config` is the validated configuration of its type, as plain JSON values, without the keys that every trigger
+    shares (`type condition on_unknown enabled input`), which stand beside it.
+    """
+
+    id: str
+    tenant_id: str
+    workflow_id: str
+    workflow: str
+    workflow_version: int
+    name: str
+    type: str
+    config: dict[str, Any]
+    index_key: str | None = None
+    mode: Mode = Mode.ENABLED
+    mode_reason: str | None = None
+    condition: str | None = None
+    on_unknown: str = "skip"
+    input: Any = None
+    workflow_paused: bool = False
+    engine: str = "embedded"
+    updated_at: int = 0
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The durable due row of a time trigger. `next_fire_at` is due time with jitter, `next_nominal` without.
+
+    `revision` grows with every edit; a fire is written only where revision and next_fire_at are still the ones read.
+    """
+
+    tenant_id: str
+    trigger_id: str
+    workflow_id: str
+    kind: str
+    revision: int
+    next_fire_at: int | None
+    next_nominal: int | None
+    last_fired_at: int | None = None
+    last_nominal: int | None = None
+    anchor: int = 0
+    paused: bool = False
+    paused_reason: str | None = None
+    completed: bool = False
+
+
+class Occurrence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One nominal time of a schedule and what became of it."""
+
+    tenant_id: str
+    trigger_id: str
+    nominal: int
+    nominal_local: str
+    timezone: str
+    fold: int
+    tzdata: str
+    outcome: str
+    reason: str | None = None
+    note: str | None = None
+    run_id: str | None = None
+    event_id: str | None = None
+    recorded_at: int = 0

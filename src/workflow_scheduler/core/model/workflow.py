@@ -1,0 +1,97 @@
+"""The definition of a workflow, as users write it (interface.md section 3), after parsing and before compiling."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
+JOB_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
+
+
+def duration_seconds(value: object) -> object:
+    """Turn `90s`, `15m`, `2h`, `7d` (or a plain number of seconds) into seconds; leave anything else to pydantic."""
+    if isinstance(value, str):
+        match = _DURATION.match(value.strip())
+        if match is None:
+            message = f"`{value}` is not a duration; write a number and a unit, for example 90s, 15m, 2h or 7d"
+            raise ValueError(message)
+        return float(match[1]) * _UNIT_SECONDS[match[2]]
+    return value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(duration_seconds, json_schema_input_type=str | float),
+    Field(ge=0, description="A duration: 90s, 15m, 2h or 7d."),
+]
+RunIf = Literal[
+    "all_success", "at_least_one_success", "all_done", "none_failed", "all_failed", "at_least_one_failed"
+]
+
+
+class Part(BaseModel):
+    """Base of every part of a definition: closed and frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Retry(Part):
+    """How often and when a failed job is tried again."""
+
+    attempts: int = Field(default=1, ge=1, le=100, description="Attempts in all, the first included.")
+    backoff: Literal["fixed", "linear", "exponential"] = "fixed"
+    delay: Duration = 1.0
+    max_delay: Duration = 300.0
+    jitter: bool = False
+    on: tuple[str, ...] = Field(default=(), description="Error codes to retry; empty means every retryable error.")
+
+
+class Job(Part):
+    """One node of the DAG. `run: CMD` is short for `uses: run` with `with: {command: CMD}`."""
+
+    needs: tuple[str, ...] = ()
+    run_if: RunIf = "all_success"
+    condition: str | None = Field(default=None, alias="if", description="CEL; the job is skipped when it is false.")
+    run: str | None = Field(default=None, description="A shell command; short for `uses: run`.")
+    uses: str | None = Field(default=None, description="The job type.")
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="Configuration of the job type.")
+    retry: Retry = Retry()
+    timeout: Duration | None = None
+    allow_failure: bool = False
+    env: dict[str, str] = Field(default_factory=dict)
+    description: str = ""
+    order_index: int | None = None
+
+    @property
+    def type(self) -> str:
+        """The name of the job type."""
+        return self.uses or "run"
+
+
+class Concurrency(Part):
+    """Limits: runs of this workflow at once, and jobs of one run at once."""
+
+    max_runs: int | None = Field(default=None, ge=1)
+    max_parallel_jobs: int = Field(default=5, ge=1, le=10_000)
+
+
+class Definition(Part):
+    """A workflow definition, version 1 of the format. `triggers` stay plain here; their types validate them."""
+
+    version: Literal[1] = 1
+    name: str = Field(pattern=NAME_PATTERN)
+    description: str = ""
+    timezone: str | None = None
+    engine: str = "embedded"
+    concurrency: Concurrency = Concurrency()
+    fail_fast: bool = False
+    timeout: Duration | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    max_depth: int = Field(default=10, ge=1, le=100)
+    triggers: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    jobs: dict[str, Job] = Field(default_factory=dict)

@@ -1,0 +1,115 @@
+"""What the pipeline needs from an engine, and what an engine needs from the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from workflow_scheduler.core.dag.graph import Graph
+from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine can do; printed as a table in the docs."""
+
+    durable: bool
+    idempotent_start: bool
+    cancel: bool
+    resume: bool
+    job_detail: bool
+    several_instances: bool
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A run to execute: the intent, its compiled graph (embedded engines), and the records of jobs already done."""
+
+    run: Run
+    graph: Graph
+    done: Sequence[JobRecord] = ()
+    event: bytes = b"null"
+
+
+class StartResult(msgspec.Struct, frozen=True):
+    """The engine has the run. `external_id` is its own name for it; `already` says that it had it before."""
+
+    external_id: str
+    already: bool = False
+
+
+class Engine(Protocol):
+    """Executes runs. `name` is what definitions call it.
+
+    `start` raises EngineUnavailable (try later), RetryAfter (try after), OutcomeUnknown (look up with `describe`
+    before trying again) or Rejected (dead letter). It returns once the engine has taken the run, not when it ends;
+    the end is reported to the RunSink, or found by `describe`.
+    """
+
+    name: str
+    capabilities: Capabilities
+
+    async def start(self, task: Task) -> StartResult:
+        """Hand over one run; starting the same run id twice must not run it twice."""
+        ...
+
+    async def cancel(self, run: Run) -> None:
+        """Ask the engine to stop the run."""
+        ...
+
+    async def describe(self, run: Run) -> RunChange | None:
+        """Return where the run stands, or None when the engine does not know its id."""
+        ...
+
+    async def close(self) -> None:
+        """Stop; runs that are under way stay recoverable."""
+        ...
+
+
+class RunSink(Protocol):
+    """Where an engine records what happens in a run. Every method returns only after the durable commit."""
+
+    async def record(
+        self,
+        *,
+        changes: Sequence[RunChange] = (),
+        jobs: Sequence[JobRecord] = (),
+        logs: Sequence[LogLine] = (),
+    ) -> frozenset[str]:
+        """Write, and return the ids of runs that were fenced off (stop executing those)."""
+        ...
+
+    def note(self, *, jobs: Sequence[JobRecord] = (), logs: Sequence[LogLine] = ()) -> None:
+        """Write with the next commit, without waiting (job starts, log lines)."""
+        ...
+
+    async def finish(self, change: RunChange, run: Run, jobs: Sequence[JobRecord], logs: Sequence[LogLine]) -> None:
+        """Record the end of a run, and in the same transaction the event that its end is."""
+        ...
+
+
+class JobContext(Protocol):
+    """What a job type may use while it runs."""
+
+    tenant_id: str
+    run_id: str
+    job_id: str
+    attempt: int
+    idempotency_key: str
+    variables: Mapping[str, Any]
+
+    def log(self, line: str, stream: str = "stdout") -> None:
+        """Keep one line of output for this job."""
+        ...
+
+    def now(self) -> int:
+        """Return the time in microseconds."""
+        ...
+
+    async def emit(self, event: Mapping[str, Any], key: str) -> str:
+        """Accept an internal event once for `key`, and return its id."""
+        ...
+
+    async def secret(self, name: str) -> str | None:
+        """Return a secret of the run's tenant."""
+        ...

@@ -1,0 +1,153 @@
+"""What the program needs from a database: reads, transactions, and one fast path that writes many rows at once.
+
+A transaction is written once for all stores, as a generator that yields statements and is sent their rows::
+
+    def rename(tenant: str, id: str, name: str) -> Work[int]:
+        rows = yield Sql("UPDATE workflows SET name = :name WHERE tenant_id = :tenant AND id = :id RETURNING id",
+                         {"tenant": tenant, "id": id, "name": name})
+        if not rows:
+            raise NotFound(...)          # rolls this transaction back
+        return len(rows)
+
+    await store.transact(rename(...))
+
+SQLite drives it in the writer thread inside the group commit (a savepoint each); PostgreSQL drives it with await.
+SQL is the common subset of both, with `:named` parameters, `RETURNING`, `ON CONFLICT`, and two macros:
+`{json:expr}` casts text to the JSON type for operators, `{now_epoch}` is never needed (times are passed in).
+Rows are tuples in the order of the select list. Times are BIGINT microseconds, ids TEXT, JSON TEXT or bytes,
+booleans are stored as 0 and 1 (SMALLINT on PostgreSQL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from workflow_scheduler.core.model.decision import Decision
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
+from workflow_scheduler.core.model.trigger import Occurrence
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+
+class Sql(NamedTuple):
+    """One statement with its named parameters."""
+
+    text: str
+    params: Mapping[str, Any] = {}
+
+
+Work = Generator[Sql, list[Row], T]
+
+
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """An event with everything that was decided about it; all of it is written, or none."""
+
+    event: Event
+    decisions: list[Decision]
+    runs: list[Run]
+
+
+class ScheduleAdvance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Moves a schedule's due row on, only where revision and next_fire_at are still the ones that were read."""
+
+    tenant_id: str
+    trigger_id: str
+    revision: int
+    was_fire_at: int
+    next_fire_at: int | None
+    next_nominal: int | None
+    last_nominal: int | None
+    last_fired_at: int | None
+    completed: bool = False
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Something that was given up on, with its cause; it can be edited and redriven."""
+
+    id: str
+    tenant_id: str
+    kind: str
+    event_id: str | None
+    run_id: str | None
+    trigger_id: str | None
+    workflow_id: str | None
+    reason: str
+    detail: str
+    payload: bytes
+    attempts: int
+    created_at: int
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """Everything that goes to disk in one transaction.
+
+    Order inside the transaction: epoch check, schedule advances (an accepted event whose event id stands in
+    `fired` under an advance that lost its guard is dropped), events (a duplicate's decisions and runs are dropped),
+    decisions, runs, occurrences, run changes and job records (under their fence), logs, dead letters.
+    """
+
+    epoch: int | None = None
+    accepted: list[Accepted] = msgspec.field(default_factory=list)
+    advances: list[ScheduleAdvance] = msgspec.field(default_factory=list)
+    fired: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    occurrences: list[Occurrence] = msgspec.field(default_factory=list)
+    run_changes: list[RunChange] = msgspec.field(default_factory=list)
+    jobs: list[JobRecord] = msgspec.field(default_factory=list)
+    logs: list[LogLine] = msgspec.field(default_factory=list)
+    dead: list[DeadLetter] = msgspec.field(default_factory=list)
+
+
+class BatchResult(msgspec.Struct, frozen=True, gc=False):
+    """What the transaction found.
+
+    `stale`: the index epoch has moved, nothing was written, decide again. `duplicates`: event id that was refused ->
+    id of the event stored earlier under the same key. `lost_advances`: trigger ids whose guard failed.
+    `fenced`: run ids whose change or job record was refused because another instance owns them or they have ended.
+    """
+
+    stale: bool = False
+    duplicates: Mapping[str, str] = {}
+    lost_advances: frozenset[str] = frozenset()
+    fenced: frozenset[str] = frozenset()
+
+
+class Store(Protocol):
+    """A database. One instance of the program holds one Store."""
+
+    dialect: str
+
+    async def open(self) -> None:
+        """Connect, check the schema version, and start the writer."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is queued and disconnect."""
+        ...
+
+    async def read(self, text: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one read-only statement and return its rows."""
+        ...
+
+    async def transact(self, work: Work[T]) -> T:
+        """Run `work` in one durable transaction and return its result; an exception rolls it back."""
+        ...
+
+    async def commit(self, batch: Batch) -> BatchResult:
+        """Write `batch` in one durable transaction, shared with other batches where the store can."""
+        ...
+
+    async def epoch(self) -> int:
+        """Return the index epoch: it grows whenever the set of live triggers changes."""
+        ...
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A slice of a list and the cursor of the next one."""
+
+    items: Sequence[Any]
+    next: str | None = None

@@ -1,0 +1,53 @@
+"""The closed lists of outcomes and reason codes: every decision carries one of each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of one event for one trigger."""
+
+    RUN_STARTED = "run_started"
+    RUN_RESUMED = "run_resumed"
+    FILTERED = "filtered"
+    HELD = "held"
+    DUPLICATE = "duplicate"
+    ABSORBED = "absorbed"
+    DEFERRED = "deferred"
+    SKIPPED = "skipped"
+    SUSPENDED = "suspended"
+    LOOP_BLOCKED = "loop_blocked"
+    DEAD_LETTERED = "dead_lettered"
+
+
+class Reason(StrEnum):
+    """Why. The comment on each line is its documentation (docs/reference/reasons.md is made from it)."""
+
+    MATCHED = "matched"  # every predicate is true
+    PREDICATE_FALSE = "predicate_false"  # a filter of the trigger is false for this event
+    CONDITION_FALSE = "condition_false"  # the CEL condition is false for this event
+    CONDITION_ERROR = "condition_error"  # the CEL condition failed; treated as unknown
+    UNKNOWN_SKIPPED = "unknown_skipped"  # a predicate could not be decided and on_unknown is skip
+    UNKNOWN_HELD = "unknown_held"  # a predicate could not be decided and on_unknown is hold
+    UNKNOWN_FIRED = "unknown_fired"  # a predicate could not be decided and on_unknown is fire
+    ALREADY_SEEN = "already_seen"  # the same event_key was accepted before
+    WAITING_FOR_MEMBERS = "waiting_for_members"  # an `all` dependency lacks members
+    TRIGGER_DISABLED = "trigger_disabled"  # the trigger is disabled
+    TRIGGER_SUSPENDED = "trigger_suspended"  # the trigger is suspended: kept, not run
+    WORKFLOW_PAUSED = "workflow_paused"  # the workflow is paused
+    NOT_CONFIRMED = "not_confirmed"  # the manual trigger wants a confirmation
+    MISSED_DOWN = "missed_down"  # due while no instance was running, and the catch-up policy leaves it out
+    MISSED_PAUSED = "missed_paused"  # due while paused
+    MISSED_WINDOW = "missed_window"  # older than catchup_window or beyond catchup_max
+    COALESCED = "coalesced"  # several late fires became one run
+    SUPERSEDED = "superseded"  # the schedule was edited before the fire
+    EXPIRED = "expired"  # a one-time schedule that has fired already
+    DEPTH_EXCEEDED = "depth_exceeded"  # the chain of runs that caused runs is deeper than max_depth
+    OWN_FAILURE = "own_failure"  # a handler of workflow_failed never fires for its own failure
+    ENGINE_UNAVAILABLE = "engine_unavailable"  # the engine did not answer; tried again later
+    ENGINE_REFUSED = "engine_refused"  # the engine refused the run for good
+    POISON = "poison"  # the run was delivered too often without reaching an end
+    MALFORMED = "malformed"  # a stored row could not be read; it is quarantined
+    QUEUED_CONCURRENCY = "queued_concurrency"  # the workflow already has max_runs running
+    REPLAYED = "replayed"  # started again by a person with replay

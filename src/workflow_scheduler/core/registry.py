@@ -1,0 +1,151 @@
+"""The contracts of the two plug-in kinds, and the registry that finds their members.
+
+A trigger type and a job type are each one module. The module's docstring is its catalogue text (first sentence) and
+its reference page; what it must define is listed on the Protocols below. Members are found by listing the package's
+folder and the entry-point group, so adding one touches one file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, Protocol, cast
+
+import msgspec
+from pydantic import BaseModel, ConfigDict
+
+from workflow_scheduler.core.match.verdict import Verdict
+from workflow_scheduler.core.model.event import EventView
+from workflow_scheduler.core.ports.engine import JobContext
+
+SHAPES = ("timer", "push", "poll", "stream", "internal")
+
+
+class Config(BaseModel):
+    """Base of every plug-in's configuration: closed (unknown keys are errors) and frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class PushRequest(msgspec.Struct, frozen=True, gc=False):
+    """An inbound HTTP request as a push trigger sees it. Header names are lower-case, values latin-1 text."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: int
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a trigger type makes of one request, message or item; the pipeline turns it into an Event.
+
+    `data` and `attributes` are JSON bytes. `index_keys` and `sub_keys` say where the matcher looks (see TriggerType).
+    """
+
+    source: str
+    type: str
+    event_key: str | None
+    data: bytes
+    attributes: bytes = b"{}"
+    subject: str | None = None
+    time: int | None = None
+    index_keys: tuple[str, ...] = ()
+    sub_keys: tuple[str, ...] = ("",)
+    traceparent: str | None = None
+
+
+class Fire(msgspec.Struct, frozen=True, gc=False):
+    """One nominal time: its UTC instant (microseconds), local wall time, fold, and a note at a clock change."""
+
+    utc: int
+    local: str
+    fold: int = 0
+    note: str | None = None
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A configuration and an event that matches it; the event is given as the trigger type would hear it."""
+
+    title: str
+    config: dict[str, Any]
+    event: dict[str, Any]
+
+
+class TriggerType(Protocol):
+    """A module of `workflow_scheduler.triggers` (or of an entry point).
+
+    Always: `name` (as in definition files), `title`, `icon`, `shape` (one of SHAPES), `since`, `extras` (the pip extra
+    it needs, or ""), `Config`, `examples`, `index_keys`, `matches`. Optional: `sub_keys(config) -> tuple[str, ...]`,
+    a finer key within one index key; a trigger may match only events one of whose `sub_keys` equals one of its own
+    ("" on both sides is the default); it keeps 100,000 triggers on one index key from costing a scan.
+    timer: `next_fire(config, after, anchor) -> Fire | None` (strictly later than `after`; `anchor` is when the trigger
+    was created), `timezone(config) -> str`.
+    push: `verify(config, request, secret) -> None` (raises SignatureInvalid) with `secret_name(config) -> str | None`,
+    `parse(config, request) -> list[Heard]`. Where one endpoint serves all triggers of the type, config is None.
+    """
+
+    name: str
+    title: str
+    icon: str
+    shape: str
+    since: str
+    extras: str
+    Config: type[Config]
+    examples: Sequence[Example]
+
+    def index_keys(self, config: Any) -> tuple[str, ...]:
+        """Return the coarse look-up keys of a trigger with this configuration."""
+        ...
+
+    def matches(self, config: Any, event: EventView) -> Verdict:
+        """Evaluate the trigger's own predicates. A missing field is unknown, never an error. No I/O."""
+        ...
+
+
+class JobType(Protocol):
+    """A module of `workflow_scheduler.jobs` (or of an entry point).
+
+    `name`, `title`, `Config`, `inline` (True: `run` never waits and is called without a task of its own),
+    `needs_code_allowance`, `run(config, context) -> output` (async unless inline), `retryable(error) -> bool`.
+    """
+
+    name: str
+    title: str
+    inline: bool
+    needs_code_allowance: bool
+    Config: type[Config]
+
+    def run(self, config: Any, context: JobContext) -> Any:
+        """Do the work and return a JSON-able output; raising fails the attempt."""
+        ...
+
+    def retryable(self, error: Exception) -> bool:
+        """Return whether another attempt may help."""
+        ...
+
+
+def discover(package: str, group: str) -> dict[str, ModuleType]:
+    """Return the plug-in modules of `package` and of the entry-point `group`, by their `name`.
+
+    Raises:
+        ValueError: two members have the same name.
+
+    """
+    found: dict[str, ModuleType] = {}
+    parent = importlib.import_module(package)
+    modules = [importlib.import_module(f"{package}.{info.name}") for info in pkgutil.iter_modules(parent.__path__)]
+    modules += [cast("ModuleType", point.load()) for point in importlib.metadata.entry_points(group=group)]
+    for module in modules:
+        name = getattr(module, "name", None)
+        if name is None:
+            continue
+        if name in found and found[name] is not module:
+            message = f"two plug-ins are named {name!r}: {found[name].__name__} and {module.__name__}"
+            raise ValueError(message)
+        found[name] = module
+    return found
