@@ -9,6 +9,7 @@
     ├── Unauthenticated           401 unauthenticated    no or unknown credentials
     │   └── SignatureInvalid      401 signature_invalid  the signature does not fit the bytes
     ├── Forbidden                 403 forbidden          known caller, not allowed
+    │   └── EgressRefused         403 egress_refused     an outbound address is not allowed
     ├── NotFound                  404 not_found          no such thing in this tenant
     ├── MethodNotAllowed          405 method_not_allowed
     ├── Conflict                  409 conflict           the state does not allow it
@@ -23,6 +24,7 @@
     ├── NotConnected              503 not_connected      a source or connection is down
     ├── RetryAfter                503 retry_after        the peer asks to wait
     ├── EndOfSource               -   end_of_source      nothing more will ever come
+    ├── JobFailed                 -   job_failed         the job's own work failed; another attempt may help
     └── Rejected                  422 rejected           the peer or the job refuses this for good
 """
 
@@ -106,6 +108,12 @@ class Forbidden(SchedulerError):
 
     code = "forbidden"
     status = 403
+
+
+class EgressRefused(Forbidden):
+    """This outbound address is not allowed."""
+
+    code = "egress_refused"
 
 
 class NotFound(SchedulerError):
@@ -210,6 +218,13 @@ class EndOfSource(SchedulerError):
     """Nothing more will come from this source."""
 
     code = "end_of_source"
+
+
+class JobFailed(SchedulerError):
+    """The job's own work failed."""
+
+    code = "job_failed"
+    retryable = True
 
 
 class Rejected(SchedulerError):

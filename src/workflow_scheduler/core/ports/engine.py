@@ -9,6 +9,7 @@ import msgspec
 
 from workflow_scheduler.core.dag.graph import Graph
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
+from workflow_scheduler.core.ports.resources import Resources
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +90,12 @@ class RunSink(Protocol):
 
 
 class JobContext(Protocol):
-    """What a job type may use while it runs."""
+    """What a job type may use while it runs.
+
+    `variables` are `input event jobs env run item`, as in `${…}`. `env` is the job's environment: the definition's,
+    overlaid by the job's own. `idempotency_key` is the same for every attempt of (run, job). `resources` is what the
+    process lends: outbound HTTP and threads.
+    """
 
     tenant_id: str
     run_id: str
@@ -97,6 +103,8 @@ class JobContext(Protocol):
     attempt: int
     idempotency_key: str
     variables: Mapping[str, Any]
+    env: Mapping[str, str]
+    resources: Resources
 
     def log(self, line: str, stream: str = "stdout") -> None:
         """Keep one line of output for this job."""

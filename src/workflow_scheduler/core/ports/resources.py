@@ -1,0 +1,75 @@
+"""What jobs and engines share inside one process: the outbound HTTP client and the warm threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """An outbound request. `reply_bytes_max` bounds the decompressed body of the answer."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = {}
+    body: bytes | None = None
+    timeout_seconds: float = 30.0
+    reply_bytes_max: int = 1 << 20
+    redirects_max: int = 10
+
+
+class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer. Header names are lower-case; `url` is the one that answered, after redirects."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+class Outbound(Protocol):
+    """Sends HTTP requests through the egress guard."""
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        """Send and return the answer, whatever its status.
+
+        Raises:
+            EgressRefused: the address, or one that a redirect leads to, is not allowed.
+            NotConnected: no connection came about; the request was surely not carried out.
+            OutcomeUnknown: the connection was lost or the time ran out after the request may have been sent.
+            TooLarge: the answer is larger than `reply_bytes_max`.
+            ValidationFailed: the URL, the method or a header cannot be sent.
+
+        """
+        ...
+
+
+class Workers(Protocol):
+    """A warm pool of threads for functions that block."""
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Run `function` in a thread and return its result; cancelling stops the waiting, not the thread."""
+        ...
+
+
+class Resources(Protocol):
+    """What the process lends to a job. `python_path` is where users' modules are looked for, after sys.path."""
+
+    @property
+    def outbound(self) -> Outbound:
+        """The outbound HTTP client."""
+        ...
+
+    @property
+    def workers(self) -> Workers:
+        """The threads."""
+        ...
+
+    @property
+    def python_path(self) -> Sequence[str]:
+        """Folders of users' modules."""
+        ...
