@@ -20,6 +20,11 @@ from pydantic import BaseModel, ConfigDict
 from workflow_scheduler.core.match.verdict import Verdict
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.ports.engine import JobContext
+from workflow_scheduler.core.time.fire import Fire
+
+__all__ = (
+    "SHAPES", "Config", "Example", "Fire", "Heard", "JobType", "PushRequest", "TriggerType", "discover",
+)  # fmt: skip
 
 SHAPES = ("timer", "push", "poll", "stream", "internal")
 
@@ -57,15 +62,6 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     index_keys: tuple[str, ...] = ()
     sub_keys: tuple[str, ...] = ("",)
     traceparent: str | None = None
-
-
-class Fire(msgspec.Struct, frozen=True, gc=False):
-    """One nominal time: its UTC instant (microseconds), local wall time, fold, and a note at a clock change."""
-
-    utc: int
-    local: str
-    fold: int = 0
-    note: str | None = None
 
 
 class Example(msgspec.Struct, frozen=True):
