@@ -1,0 +1,77 @@
+"""What the resources of the API work with; built once by the composition root, handed to every request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, cast
+
+from fastapi import Depends, Request
+
+from workflow_scheduler.core.ports.store import Store
+from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.settings import Settings
+from workflow_scheduler.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from workflow_scheduler.api.security import Authenticator
+    from workflow_scheduler.pipeline.inbox import Inbox
+    from workflow_scheduler.pipeline.launcher import Launcher
+    from workflow_scheduler.pipeline.live import LiveFeed
+    from workflow_scheduler.pipeline.matcher import Matcher
+    from workflow_scheduler.pipeline.redrive import Redrive
+    from workflow_scheduler.pipeline.sources.manual import ManualSource
+    from workflow_scheduler.pipeline.sources.push import PushSource
+    from workflow_scheduler.pipeline.tracker import Tracker
+    from workflow_scheduler.services.dead_letters import DeadLetters
+    from workflow_scheduler.services.deployments import Deployments
+    from workflow_scheduler.services.events import Events
+    from workflow_scheduler.services.explain import Explain
+    from workflow_scheduler.services.keys import Keys
+    from workflow_scheduler.services.replay import Replay
+    from workflow_scheduler.services.runs import Runs
+    from workflow_scheduler.services.schedules import Schedules
+    from workflow_scheduler.services.secrets import SecretStore
+    from workflow_scheduler.services.triggers import Triggers
+    from workflow_scheduler.services.workflows import Workflows
+
+
+@dataclass(kw_only=True, slots=True)
+class ApiContext:
+    """The parts an API needs, by the names their rooms use."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    metrics: Metrics
+    authenticator: Authenticator
+    inbox: Inbox
+    push: PushSource
+    manual: ManualSource
+    matcher: Matcher
+    tracker: Tracker
+    launcher: Launcher
+    redrive: Redrive
+    live: LiveFeed
+    workflows: Workflows
+    deployments: Deployments
+    triggers: Triggers
+    schedules: Schedules
+    runs: Runs
+    events: Events
+    explain: Explain
+    dead_letters: DeadLetters
+    replay: Replay
+    secrets: SecretStore
+    keys: Keys
+    trigger_types: Mapping[str, ModuleType]
+    job_types: Mapping[str, ModuleType]
+
+
+def get_context(request: Request) -> ApiContext:
+    """Dependency: the context this application was created with."""
+    return cast("ApiContext", request.app.state.context)
+
+
+Context = Annotated[ApiContext, Depends(get_context)]

@@ -1,0 +1,1 @@
+"""The control plane: what people and programs ask for, one file per thing."""

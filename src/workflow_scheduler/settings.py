@@ -1,0 +1,163 @@
+"""Settings: environment variables, or lines of a `.env` file. Names without `WFS_` are fixed by other programs."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROLES = ("api", "ingest", "dispatch", "timer", "sources", "engine")
+
+
+def _named(name: str, default: Any, description: str, **rules: Any) -> Any:
+    """Return a field that is read from the environment variable `name`."""
+    return Field(default=default, validation_alias=name, description=description, **rules)
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. No setting is required for one machine with the embedded engine."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        case_sensitive=False,
+        populate_by_name=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        frozen=True,
+    )
+
+    host: str = _named("HOST", "127.0.0.1", "Address to listen on. Any other than loopback needs authentication.")
+    port: int = _named("PORT", 8003, "TCP port to listen on; 0 takes a free one.", ge=0, le=65_535)
+    debug: bool = _named("DEBUG", default=False, description="Log at debug level.")
+    environment: str = _named("ENVIRONMENT", "development", "Name of this installation, shown in logs and traces.")
+    data: Path = _named("WFS_DATA", Path(".workflow-scheduler"), "Folder of the SQLite file, the key file and logs.")
+
+    database_url: str = _named(
+        "DATABASE_URL", "", "`sqlite:///FILE` or `postgresql://…`; empty is `workflow_scheduler.db` in WFS_DATA."
+    )
+    supabase_url: str = _named("SUPABASE_URL", "", "Address of the Supabase project, where one is used.")
+    supabase_secret_key: SecretStr = _named(
+        "SUPABASE_SECRET_KEY", SecretStr(""), "Service key of the Supabase project."
+    )
+    redis_url: str = _named("REDIS_URL", "", "Optional Redis for leases, wake-ups and shared limits.")
+
+    workflow_engine_url: str = _named("WORKFLOW_ENGINE_URL", "", "Address of an HTTP engine; set = `engine: http`.")
+    api_gateway_url: str = _named("API_GATEWAY_URL", "", "Address of the gateway in front of the platform's services.")
+    scheduler_timezone: str = _named("SCHEDULER_TIMEZONE", "UTC", "Zone of schedules that name none (IANA name).")
+    scheduler_max_workers: int = _named(
+        "SCHEDULER_MAX_WORKERS", 10, "Threads for blocking jobs on this instance.", ge=1, le=1_000
+    )
+    lock_timeout: int = _named("LOCK_TIMEOUT", 30, "Seconds until the lease of a silent instance ends.", ge=1)
+    lock_retry_delay: float = _named("LOCK_RETRY_DELAY", 0.1, "Seconds between two attempts at a lease.", gt=0)
+
+    github_app_id: str = _named("GITHUB_APP_ID", "", "Id of the GitHub App.")
+    github_app_private_key: SecretStr = _named("GITHUB_APP_PRIVATE_KEY", SecretStr(""), "PEM key of the GitHub App.")
+    github_webhook_secret: SecretStr = _named(
+        "GITHUB_WEBHOOK_SECRET", SecretStr(""), "Secret of GitHub deliveries for triggers that name no own secret."
+    )
+    github_client_id: str = _named("GITHUB_CLIENT_ID", "", "OAuth client id at GitHub.")
+    github_client_secret: SecretStr = _named("GITHUB_CLIENT_SECRET", SecretStr(""), "OAuth client secret at GitHub.")
+    slack_bot_token: SecretStr = _named("SLACK_BOT_TOKEN", SecretStr(""), "Token of the Slack bot.")
+    slack_client_id: str = _named("SLACK_CLIENT_ID", "", "OAuth client id at Slack.")
+    slack_client_secret: SecretStr = _named("SLACK_CLIENT_SECRET", SecretStr(""), "OAuth client secret at Slack.")
+    slack_signing_secret: SecretStr = _named("SLACK_SIGNING_SECRET", SecretStr(""), "Secret of Slack's signatures.")
+    google_client_id: str = _named("GOOGLE_CLIENT_ID", "", "OAuth client id at Google.")
+    google_client_secret: SecretStr = _named("GOOGLE_CLIENT_SECRET", SecretStr(""), "OAuth client secret at Google.")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = _named(
+        "LOG_LEVEL", "INFO", "Least severe level that is logged."
+    )
+    log_format: Literal["text", "json"] = _named("LOG_FORMAT", "text", "`text` for people, `json` for machines.")
+    otel_endpoint: str = _named(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", "", "Where traces are sent (needs the extra `otel`); empty sends none."
+    )
+
+    jwt_secret: SecretStr = _named("JWT_SECRET", SecretStr(""), "Shared secret of HS256 tokens, at least 32 bytes.")
+    jwt_public_key: str = _named("JWT_PUBLIC_KEY", "", "PEM public key of RS256 tokens.")
+    jwt_jwks_url: str = _named("JWT_JWKS_URL", "", "Address of the issuer's key set; read again when a key is new.")
+    jwt_issuer: str = _named("JWT_ISSUER", "", "Required `iss` of tokens; empty accepts any.")
+    jwt_audience: str = _named("JWT_AUDIENCE", "", "Required `aud` of tokens; empty accepts any.")
+    jwt_tenant_claim: str = _named(
+        "JWT_TENANT_CLAIM", "tenant_id,tenant,org_id", "Claims that may hold the tenant; the first present one counts."
+    )
+    jwt_user_claim: str = _named("JWT_USER_CLAIM", "sub", "Claim that holds the user's id.")
+    jwt_role_claim: str = _named("JWT_ROLE_CLAIM", "role", "Claim that holds the role.")
+    jwt_leeway_seconds: int = _named("JWT_LEEWAY_SECONDS", 30, "Clock difference tolerated in tokens.", ge=0, le=600)
+
+    max_body_bytes: int = _named(
+        "WFS_MAX_BODY_BYTES", 1_048_576, "Largest request body, after decompression, in bytes.", ge=1_024
+    )
+    github_max_body_bytes: int = _named(
+        "WFS_GITHUB_MAX_BODY_BYTES", 26_214_400, "Largest GitHub delivery; GitHub itself stops at 25 MB.", ge=1_024
+    )
+    body_timeout_seconds: float = _named(
+        "WFS_BODY_TIMEOUT", 20.0, "Seconds in which a client must have sent its whole body.", gt=0
+    )
+    allow_code: bool = _named("WFS_ALLOW_CODE", default=False, description="Allow `run` and `python` jobs.")
+    egress_allow: str = _named(
+        "WFS_EGRESS_ALLOW", "", "Private addresses jobs may call: networks or host names, separated by commas."
+    )
+    roles: str = _named("WFS_ROLES", ",".join(ROLES), "Roles of this instance, separated by commas.")
+    retention_events_days: float = _named(
+        "WFS_RETENTION_EVENTS_DAYS", 30.0, "Days to keep events and decisions (7 at least: they refuse doubles).", ge=7
+    )
+    retention_runs_days: float = _named("WFS_RETENTION_RUNS_DAYS", 90.0, "Days to keep ended runs.", gt=0)
+    retention_logs_days: float = _named("WFS_RETENTION_LOGS_DAYS", 14.0, "Days to keep the output of jobs.", gt=0)
+
+    @field_validator("roles")
+    @classmethod
+    def _known_roles(cls, value: str) -> str:
+        unknown = [role for role in _words(value) if role not in ROLES]
+        if unknown:
+            message = f"unknown role `{unknown[0]}`; the roles are {', '.join(ROLES)}"
+            raise ValueError(message)
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @property
+    def role_set(self) -> frozenset[str]:
+        """The roles of this instance."""
+        return frozenset(_words(self.roles))
+
+    @property
+    def egress_allowed(self) -> tuple[str, ...]:
+        """The private networks and hosts that jobs may call."""
+        return tuple(_words(self.egress_allow))
+
+    @property
+    def database(self) -> str:
+        """The database's URL, with the default filled in."""
+        return self.database_url or f"sqlite:///{self.data / 'workflow_scheduler.db'}"
+
+    @property
+    def jwt_configured(self) -> bool:
+        """Whether tokens of an issuer are accepted."""
+        return bool(self.jwt_secret.get_secret_value() or self.jwt_public_key or self.jwt_jwks_url)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the service listens where only this machine can reach it."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` (a name or an address, in brackets or not) is this machine's loopback."""
+    name = host.strip("[]").lower()
+    if name in {"localhost", "localhost."} or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
