@@ -12,15 +12,16 @@ A transaction is written once for all stores, as a generator that yields stateme
     await store.transact(rename(...))
 
 SQLite drives it in the writer thread inside the group commit (a savepoint each); PostgreSQL drives it with await.
-SQL is the common subset of both, with `:named` parameters, `RETURNING`, `ON CONFLICT`, and two macros:
-`{json:expr}` casts text to the JSON type for operators, `{now_epoch}` is never needed (times are passed in).
+SQL is the common subset of both, with `:named` parameters, `RETURNING`, `ON CONFLICT`, and one macro:
+`{json:expr}` makes JSON kept as text or bytes usable with the operators `->` and `->>`.
+A parameter named `tenant` or `tenant_id` also sets the tenant that PostgreSQL's row security lets the statement see.
 Rows are tuples in the order of the select list. Times are BIGINT microseconds, ids TEXT, JSON TEXT or bytes,
 booleans are stored as 0 and 1 (SMALLINT on PostgreSQL).
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -87,14 +88,18 @@ class Batch(msgspec.Struct, kw_only=True):
     """Everything that goes to disk in one transaction.
 
     Order inside the transaction: epoch check, schedule advances (an accepted event whose event id stands in
-    `fired` under an advance that lost its guard is dropped), events (a duplicate's decisions and runs are dropped),
-    decisions, runs, occurrences, run changes and job records (under their fence), logs, dead letters.
+    `fired` under an advance that lost its guard is dropped, and so are that trigger's occurrences), job records and
+    run changes (under their fence; those of runs created by this batch come after the runs), events (a duplicate's
+    decisions and runs are dropped; an event id that stands in `ends` under a run whose change was refused is dropped),
+    runs, decisions, occurrences, logs, dead letters. `fired` is trigger id -> event ids, `ends` event id -> run id.
+    Writing a batch again after StoreUnavailable is safe: what is stored already under the same ids counts as written.
     """
 
     epoch: int | None = None
     accepted: list[Accepted] = msgspec.field(default_factory=list)
     advances: list[ScheduleAdvance] = msgspec.field(default_factory=list)
     fired: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    ends: dict[str, str] = msgspec.field(default_factory=dict)
     occurrences: list[Occurrence] = msgspec.field(default_factory=list)
     run_changes: list[RunChange] = msgspec.field(default_factory=list)
     jobs: list[JobRecord] = msgspec.field(default_factory=list)
@@ -108,12 +113,15 @@ class BatchResult(msgspec.Struct, frozen=True, gc=False):
     `stale`: the index epoch has moved, nothing was written, decide again. `duplicates`: event id that was refused ->
     id of the event stored earlier under the same key. `lost_advances`: trigger ids whose guard failed.
     `fenced`: run ids whose change or job record was refused because another instance owns them or they have ended.
+    `refused_runs`: run id that was not created -> id of the run that the same trigger has for the same event key (its
+    decision is stored as `duplicate`); do not launch those.
     """
 
     stale: bool = False
     duplicates: Mapping[str, str] = {}
     lost_advances: frozenset[str] = frozenset()
     fenced: frozenset[str] = frozenset()
+    refused_runs: Mapping[str, str] = {}
 
 
 class Store(Protocol):
@@ -134,7 +142,11 @@ class Store(Protocol):
         ...
 
     async def transact(self, work: Work[T]) -> T:
-        """Run `work` in one durable transaction and return its result; an exception rolls it back."""
+        """Run `work` in one durable transaction and return its result; an exception rolls it back.
+
+        A violated constraint raises Conflict and ends the work: write ON CONFLICT where it is expected. The rows sent
+        back are complete lists; the work must not wait for anything, since other writers wait for it.
+        """
         ...
 
     async def commit(self, batch: Batch) -> BatchResult:
@@ -143,6 +155,10 @@ class Store(Protocol):
 
     async def epoch(self) -> int:
         """Return the index epoch: it grows whenever the set of live triggers changes."""
+        ...
+
+    def on_epoch(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` on the loop with the new epoch after each change that this instance hears of."""
         ...
 
 

@@ -1,11 +1,13 @@
 -- Times are microseconds UTC, ids are UUID text, JSON is text or bytes. Every table begins with the tenant.
+-- Tables are STRICT, so that a value of the wrong type fails here as it does on PostgreSQL. Rows that carry payloads
+-- of a kilobyte live in rowid tables: in WITHOUT ROWID tables they would spill into overflow pages.
 
-CREATE TABLE index_epoch (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL);
+CREATE TABLE index_epoch (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL) STRICT;
 INSERT INTO index_epoch VALUES (1, 1);
 
 CREATE TABLE tenants (
   id TEXT PRIMARY KEY, name TEXT NOT NULL, settings TEXT NOT NULL DEFAULT '{}', created_at INTEGER NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE workflows (
   tenant_id TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
@@ -15,7 +17,7 @@ CREATE TABLE workflows (
   deployment_error TEXT, paused INTEGER NOT NULL DEFAULT 0, paused_reason TEXT, paused_until INTEGER, paused_by TEXT,
   revision INTEGER NOT NULL DEFAULT 1, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
   PRIMARY KEY (tenant_id, id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX workflows_name ON workflows (tenant_id, name);
 
 CREATE TABLE workflow_versions (
@@ -23,7 +25,7 @@ CREATE TABLE workflow_versions (
   definition TEXT NOT NULL, source TEXT, source_format TEXT NOT NULL DEFAULT 'json', hash TEXT NOT NULL,
   created_at INTEGER NOT NULL, created_by TEXT,
   PRIMARY KEY (tenant_id, workflow_id, version)
-) WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE deployments (
   tenant_id TEXT NOT NULL, id TEXT NOT NULL, workflow_id TEXT NOT NULL, version INTEGER,
@@ -31,7 +33,7 @@ CREATE TABLE deployments (
   status TEXT NOT NULL, step TEXT, error TEXT, changes TEXT NOT NULL DEFAULT '{}',
   actor TEXT, started_at INTEGER NOT NULL, ended_at INTEGER,
   PRIMARY KEY (tenant_id, id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX deployments_workflow ON deployments (tenant_id, workflow_id, id);
 
 CREATE TABLE trigger_index (
@@ -44,7 +46,7 @@ CREATE TABLE trigger_index (
   mode_reason TEXT, revision INTEGER NOT NULL DEFAULT 1, error TEXT,
   created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
   PRIMARY KEY (tenant_id, id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX trigger_index_name ON trigger_index (tenant_id, workflow_id, name);
 CREATE INDEX idx_trigger_index_key ON trigger_index (trigger_subtype, index_key) WHERE index_key IS NOT NULL;
 
@@ -53,7 +55,7 @@ CREATE TABLE trigger_keys (
   tenant_id TEXT NOT NULL, trigger_subtype TEXT NOT NULL, index_key TEXT NOT NULL, sub_key TEXT NOT NULL DEFAULT '',
   trigger_id TEXT NOT NULL,
   PRIMARY KEY (tenant_id, trigger_subtype, index_key, sub_key, trigger_id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX trigger_keys_trigger ON trigger_keys (tenant_id, trigger_id);
 CREATE INDEX trigger_keys_public ON trigger_keys (trigger_subtype, index_key);
 
@@ -61,9 +63,9 @@ CREATE TABLE schedules (
   tenant_id TEXT NOT NULL, trigger_id TEXT NOT NULL, workflow_id TEXT NOT NULL, kind TEXT NOT NULL,
   revision INTEGER NOT NULL DEFAULT 1, anchor INTEGER NOT NULL, next_fire_at INTEGER, next_nominal INTEGER,
   last_fired_at INTEGER, last_nominal INTEGER, paused INTEGER NOT NULL DEFAULT 0, paused_reason TEXT,
-  completed INTEGER NOT NULL DEFAULT 0, tzdata TEXT NOT NULL DEFAULT '', updated_at INTEGER NOT NULL,
+  paused_until INTEGER, paused_by TEXT, completed INTEGER NOT NULL DEFAULT 0, tzdata TEXT NOT NULL DEFAULT '', updated_at INTEGER NOT NULL,
   PRIMARY KEY (tenant_id, trigger_id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX schedules_due ON schedules (next_fire_at) WHERE next_fire_at IS NOT NULL AND paused = 0;
 
 CREATE TABLE occurrences (
@@ -71,7 +73,7 @@ CREATE TABLE occurrences (
   nominal_local TEXT NOT NULL, timezone TEXT NOT NULL, fold INTEGER NOT NULL DEFAULT 0, tzdata TEXT NOT NULL,
   outcome TEXT NOT NULL, reason TEXT, note TEXT, run_id TEXT, event_id TEXT, recorded_at INTEGER NOT NULL,
   PRIMARY KEY (tenant_id, trigger_id, nominal)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE events (
   tenant_id TEXT NOT NULL, id TEXT NOT NULL, provider TEXT NOT NULL, source TEXT NOT NULL, type TEXT NOT NULL,
@@ -80,14 +82,14 @@ CREATE TABLE events (
   target_trigger_id TEXT, depth INTEGER NOT NULL DEFAULT 0, cause_run_id TEXT, traceparent TEXT, user_id TEXT,
   replay_of TEXT, duplicates INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (tenant_id, id)
-) WITHOUT ROWID;
+) STRICT;
 CREATE UNIQUE INDEX events_key ON events (tenant_id, source, event_key);
 
 CREATE TABLE decisions (
   tenant_id TEXT NOT NULL, event_id TEXT NOT NULL, trigger_id TEXT NOT NULL, workflow_id TEXT NOT NULL,
   outcome TEXT NOT NULL, reason TEXT NOT NULL, predicates BLOB NOT NULL, run_id TEXT, decided_at INTEGER NOT NULL,
   PRIMARY KEY (tenant_id, event_id, trigger_id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX decisions_trigger ON decisions (tenant_id, trigger_id, event_id);
 
 CREATE TABLE runs (
@@ -100,22 +102,23 @@ CREATE TABLE runs (
   depth INTEGER NOT NULL DEFAULT 0, cause_run_id TEXT, replay_of TEXT, traceparent TEXT, user_id TEXT, bearer BLOB,
   cancel_requested INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (tenant_id, id)
-) WITHOUT ROWID;
+) STRICT;
 CREATE UNIQUE INDEX runs_key ON runs (tenant_id, trigger_id, event_key);
 CREATE INDEX runs_workflow ON runs (tenant_id, workflow_id, id);
+CREATE INDEX runs_failed ON runs (tenant_id, status, id) WHERE status IN ('FAILED', 'CANCELLED');
 CREATE INDEX runs_open ON runs (status, next_attempt_at) WHERE status IN ('QUEUED', 'RUNNING', 'PAUSED');
 
 CREATE TABLE jobs (
   tenant_id TEXT NOT NULL, run_id TEXT NOT NULL, job_id TEXT NOT NULL, status TEXT NOT NULL,
   attempt INTEGER NOT NULL DEFAULT 1, started_at INTEGER, ended_at INTEGER, output BLOB, error BLOB, wake_at INTEGER,
   PRIMARY KEY (tenant_id, run_id, job_id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE job_logs (
   tenant_id TEXT NOT NULL, run_id TEXT NOT NULL, seq INTEGER NOT NULL, job_id TEXT NOT NULL, attempt INTEGER NOT NULL,
   at INTEGER NOT NULL, stream TEXT NOT NULL, line TEXT NOT NULL,
   PRIMARY KEY (tenant_id, run_id, seq)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE dead_letters (
   tenant_id TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, event_id TEXT, run_id TEXT, trigger_id TEXT,
@@ -123,40 +126,40 @@ CREATE TABLE dead_letters (
   status TEXT NOT NULL DEFAULT 'dead' CHECK (status IN ('dead', 'redriven', 'discarded')),
   created_at INTEGER NOT NULL, settled_at INTEGER,
   PRIMARY KEY (tenant_id, id)
-) WITHOUT ROWID;
+) STRICT;
 CREATE INDEX dead_letters_open ON dead_letters (tenant_id, status, id);
 
 CREATE TABLE joins (
   tenant_id TEXT NOT NULL, trigger_id TEXT NOT NULL, member TEXT NOT NULL, event_id TEXT NOT NULL,
   run_id TEXT, status TEXT NOT NULL, at INTEGER NOT NULL, data BLOB NOT NULL,
   PRIMARY KEY (tenant_id, trigger_id, member)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE secrets (
   tenant_id TEXT NOT NULL, name TEXT NOT NULL, sealed BLOB NOT NULL, created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL, updated_by TEXT,
   PRIMARY KEY (tenant_id, name)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE api_keys (
   tenant_id TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, prefix TEXT NOT NULL,
   user_id TEXT NOT NULL, role TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER, revoked_at INTEGER,
   PRIMARY KEY (tenant_id, id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX api_keys_digest ON api_keys (digest);
 
 CREATE TABLE idempotency_keys (
   tenant_id TEXT NOT NULL, scope TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL,
   status INTEGER NOT NULL, body BLOB NOT NULL, created_at INTEGER NOT NULL,
   PRIMARY KEY (tenant_id, scope, key)
-) WITHOUT ROWID;
+) STRICT;
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
 CREATE TABLE github_webhook_events (
   tenant_id TEXT NOT NULL, id TEXT NOT NULL, delivery_id TEXT NOT NULL, event_type TEXT NOT NULL,
   installation_id INTEGER, repository_id INTEGER, payload BLOB, processed_at INTEGER, created_at INTEGER NOT NULL,
   PRIMARY KEY (tenant_id, id)
-) WITHOUT ROWID;
+) STRICT;
 CREATE UNIQUE INDEX idx_github_webhook_events_delivery ON github_webhook_events (tenant_id, delivery_id);
 CREATE INDEX idx_github_webhook_events_repo ON github_webhook_events (repository_id, event_type);
 
@@ -164,10 +167,10 @@ CREATE INDEX idx_github_webhook_events_repo ON github_webhook_events (repository
 CREATE TABLE instances (
   id TEXT PRIMARY KEY, started_at INTEGER NOT NULL, lease_until INTEGER NOT NULL, roles TEXT NOT NULL,
   tzdata TEXT NOT NULL, version TEXT NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- Rows that could not be read at start-up; they are listed, and left out of the work.
 CREATE TABLE quarantine (
   tenant_id TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, detail TEXT NOT NULL, found_at INTEGER NOT NULL,
   PRIMARY KEY (tenant_id, kind, id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
