@@ -1,0 +1,1 @@
+"""Engines: what executes runs. Each is one file or one folder."""

@@ -1,0 +1,47 @@
+"""What one process lends to its jobs: outbound HTTP, a warm pool of threads, and the folders of users' modules."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from workflow_scheduler.core.ports.resources import Outbound
+
+T = TypeVar("T")
+
+
+class ThreadWorkers:
+    """A pool of at most `workers_max` threads, started on first use and kept warm."""
+
+    def __init__(self, workers_max: int) -> None:
+        """Remember the size; no thread is started yet."""
+        self._workers_max = workers_max
+        self._pool: ThreadPoolExecutor | None = None
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Run `function` in a thread, with the caller's context variables, and return its result."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._workers_max, thread_name_prefix="wfs-job")
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, partial(context.run, function))
+
+    def close(self) -> None:
+        """Take no more calls; waiting ones are dropped, running ones end by themselves."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+
+class JobResources:
+    """The Resources of a process (see core/ports/resources.py)."""
+
+    def __init__(self, outbound: Outbound, workers: ThreadWorkers, python_path: Sequence[str] = ()) -> None:
+        """Lend `outbound` and `workers`; look for users' modules in `python_path` after sys.path."""
+        self.outbound = outbound
+        self.workers = workers
+        self.python_path = tuple(python_path)

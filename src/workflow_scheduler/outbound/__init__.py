@@ -1,0 +1,1 @@
+"""Everything that leaves the process by HTTP: the egress guard and the client behind it."""
