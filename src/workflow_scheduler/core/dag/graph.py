@@ -1,6 +1,6 @@
 """The compiled form of a workflow's jobs: checked once at save, immutable, indexed by integers.
 
-`compile` refuses what could never run: cycles (with the path), needs that do not exist (with a suggestion), jobs
+`compile_graph` refuses what could never run: cycles (with the path), needs that do not exist (with a suggestion), jobs
 that need themselves, jobs whose `run_if` can never hold, unknown job types, `${…}` and `if` expressions that do not
 parse. All errors come at once, each with its field (`jobs.load.needs[0]`).
 
@@ -76,7 +76,7 @@ class _Texts(msgspec.Struct, frozen=True, eq=False):
     condition: Condition | None
 
 
-def compile(definition: Definition, job_types: Mapping[str, Any] | None = None) -> Graph:  # noqa: A001 - graph.compile
+def compile_graph(definition: Definition, job_types: Mapping[str, Any] | None = None) -> Graph:
     """Check the jobs of `definition` and return their graph.
 
     `job_types` are the known job types by name; when it is given, other types are refused. A job type may say with
