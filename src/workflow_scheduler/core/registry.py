@@ -108,6 +108,9 @@ class JobType(Protocol):
 
     `name`, `title`, `Config`, `inline` (True: `run` never waits and is called without a task of its own),
     `needs_code_allowance`, `run(config, context) -> output` (async unless inline), `retryable(error) -> bool`.
+    Optional: `shell_fields`, the names of configuration fields that are shell commands (values filled in by `${…}` are
+    quoted), and `raw_fields`, those in which `${…}` is not filled in at all. `run` may return core.dag.park.SleepUntil
+    to be parked.
     """
 
     name: str

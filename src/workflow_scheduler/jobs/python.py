@@ -2,7 +2,7 @@
 
 `function: "package.module:name"` calls a function with `args` and `kwargs`. A coroutine function runs on the event
 loop, a plain function in a warm thread, either in a process of its own with `isolation: process`. `code` always runs
-in a process of its own: it finds `input`, `event` and `jobs` as variables, and its output is the variable `output`
+in a process of its own, as it is written (`${…}` is not filled in): it finds `input`, `event` and `jobs` as variables, and its output is the variable `output`
 or, failing that, what its function `main` returns.
 
 A thread cannot be stopped from outside: when such a job is cancelled or times out, its result is thrown away but the
@@ -32,6 +32,7 @@ name = "python"
 title = "Run Python"
 inline = False
 needs_code_allowance = True
+raw_fields = ("code",)
 
 
 class Config(ClosedConfig):

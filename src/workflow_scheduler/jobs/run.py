@@ -27,6 +27,7 @@ name = "run"
 title = "Run a shell command"
 inline = False
 needs_code_allowance = True
+shell_fields = ("command",)
 JSON_BYTES_MAX = 4 << 20
 _MESSAGE_LINES = 5
 

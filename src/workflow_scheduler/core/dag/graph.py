@@ -81,6 +81,7 @@ def compile_graph(definition: Definition, job_types: Mapping[str, Any] | None = 
 
     `job_types` are the known job types by name; when it is given, other types are refused. A job type may say with
     `shell_fields` which of its fields are shell commands (`command` by default): values filled into those are quoted.
+    With `raw_fields` it names texts that are taken as they are, without `${…}`: data must not become program code.
 
     Raises:
         DefinitionInvalid: a rule is broken; `errors` names every field concerned.
@@ -211,6 +212,9 @@ def _templates(
             errors.append(FieldError(f"jobs.{job_id}.with.command", "the command is given by `run` already; keep one"))
         config["command"] = job.run
     shell = getattr(job_types.get(job.type), "shell_fields", SHELL_FIELDS)
+    for raw in getattr(job_types.get(job.type), "raw_fields", ()):
+        if isinstance(config.get(raw), str):
+            config[raw] = config[raw].replace("${", "$${")
     compiled = []
     for value, field, quoted in (
         (config, f"jobs.{job_id}.with", shell),
