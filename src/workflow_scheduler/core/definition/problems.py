@@ -61,16 +61,19 @@ def explain(
     prefix: Path = (),
     *,
     also_known: Collection[str] = (),
+    skip: Callable[[tuple[str | int, ...]], bool] | None = None,
 ) -> list[FieldError]:
     """Return the findings of `error` about the value at `prefix`, which was validated as `model`.
 
-    `also_known` are keys that may stand beside the model's own ones; they are suggested as well.
+    `also_known` are keys that may stand beside the model's own ones; they are suggested as well. `skip` says for
+    pydantic's location of a finding whether to leave it out.
     """
     found = []
     value = _at(document.value, prefix)
     for detail in error.errors(include_url=False):
-        path = _real_path(value, detail["loc"])
-        found.append(_issue(detail, path, model, document, prefix, also_known))
+        if skip is None or not skip(detail["loc"]):
+            path = _real_path(value, detail["loc"])
+            found.append(_issue(detail, path, model, document, prefix, also_known))
     return list(dict.fromkeys(found))
 
 
@@ -94,10 +97,7 @@ def _issue(
         return document.issue((*whole, word), f"`{word}` is required")
     if kind in {"literal_error", "enum"}:
         return _choice(detail, whole, document)
-    message = _KINDS.get(kind)
-    if message is not None:
-        return document.issue(whole, f"must be {message}, not {_shown(detail['input'])}")
-    return document.issue(whole, _sentence(detail))
+    return document.issue(whole, sentence(detail))
 
 
 def _choice(detail: ErrorDetails, whole: Path, document: Document) -> FieldError:
@@ -109,7 +109,11 @@ def _choice(detail: ErrorDetails, whole: Path, document: Document) -> FieldError
     return document.issue(whole, message + (f"; did you mean `{near}`?" if near else ""), suggestion=near)
 
 
-def _sentence(detail: ErrorDetails) -> str:
+def sentence(detail: ErrorDetails) -> str:
+    """Return what pydantic found as a plain sentence."""
+    wanted = _KINDS.get(detail["type"])
+    if wanted is not None:
+        return f"must be {wanted}, not {_shown(detail['input'])}"
     context = detail.get("ctx", {})
     bounds: dict[str, Callable[[], str]] = {
         "greater_than_equal": lambda: f"must be at least {context['ge']}",
@@ -143,6 +147,8 @@ def _shown(value: object) -> str:
 
 def _at(value: Any, path: Path) -> Any:
     for step in path:
+        if not isinstance(value, dict) or step not in value:
+            return None
         value = value[step]
     return value
 

@@ -1,0 +1,160 @@
+"""The whole check of a definition: structure, triggers, jobs and the graph between them, with all mistakes at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.dag.graph import Graph, compile_graph
+from workflow_scheduler.core.definition.document import Document, invalid
+from workflow_scheduler.core.definition.job_check import JobRules, check_jobs
+from workflow_scheduler.core.definition.load import LoadedDefinition, Reading
+from workflow_scheduler.core.definition.trigger_check import CheckedTrigger, TriggerRules, check_triggers
+from workflow_scheduler.core.errors import DefinitionInvalid, FieldError, SchedulerError, did_you_mean
+from workflow_scheduler.core.model.workflow import Definition
+from workflow_scheduler.core.time import zone
+
+EMBEDDED = "embedded"
+_STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check depends on besides the file and the time.
+
+    `timezone` is the default of the tenant; `engines` are the engines that are configured, None when that is unknown.
+    """
+
+    allow_code: bool = True
+    timezone: str = "UTC"
+    engines: Collection[str] | None = None
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """A definition without mistakes. `warnings` are sentences about what is allowed and may surprise."""
+
+    loaded: LoadedDefinition
+    definition: Definition
+    triggers: dict[str, CheckedTrigger]
+    graph: Graph
+    warnings: tuple[str, ...]
+
+
+def check(
+    loaded: LoadedDefinition,
+    trigger_types: Mapping[str, ModuleType],
+    job_types: Mapping[str, ModuleType],
+    now: int,
+    rules: Rules | None = None,
+) -> Checked:
+    """Return the checked form of a definition; `now` is in microseconds.
+
+    Raises:
+        DefinitionInvalid: there are mistakes; all of them are in its `errors`.
+
+    """
+    reading = Reading(loaded.document, loaded.definition, (), loaded.source, loaded.format)
+    return inspect(reading, trigger_types, job_types, now, rules)
+
+
+def inspect(
+    reading: Reading,
+    trigger_types: Mapping[str, ModuleType],
+    job_types: Mapping[str, ModuleType],
+    now: int,
+    rules: Rules | None = None,
+) -> Checked:
+    """Return the checked form of a document; mistakes of its structure do not hide those of triggers and jobs.
+
+    Raises:
+        DefinitionInvalid: there are mistakes; all of them are in its `errors`.
+
+    """
+    rules = rules or Rules()
+    errors = list(reading.errors)
+    if not isinstance(reading.document.value, dict):
+        raise invalid(errors)
+    warnings: list[str] = []
+    timezone = _timezone(reading.document, rules, errors)
+    trigger_rules = TriggerRules(trigger_types, now, timezone)
+    triggers = check_triggers(reading.document, trigger_rules, warnings, errors)
+    check_jobs(reading.document, JobRules(job_types, rules.allow_code), errors)
+    _check_engine(reading.document, rules, errors)
+    graph = None if reading.definition is None else _graph(reading, job_types, errors)
+    if errors or graph is None:
+        raise invalid(list(dict.fromkeys(errors)))
+    loaded = reading.loaded()
+    warnings += _general_warnings(loaded.definition)
+    return Checked(loaded, loaded.definition, triggers, graph, tuple(warnings))
+
+
+def _timezone(document: Document, rules: Rules, errors: list[FieldError]) -> str:
+    """Return the default time zone of the triggers; `UTC` stands in for one that is wrong."""
+    name = document.value.get("timezone")
+    if not isinstance(name, str):
+        return rules.timezone
+    try:
+        zone.load(name)
+    except SchedulerError as error:
+        suggestion = error.errors[0].suggestion if error.errors else None
+        errors.append(document.issue(("timezone",), _message(error), suggestion=suggestion))
+        return "UTC"
+    return name
+
+
+def _message(error: SchedulerError) -> str:
+    return error.errors[0].message if error.errors else error.detail
+
+
+def _check_engine(document: Document, rules: Rules, errors: list[FieldError]) -> None:
+    engine = document.value.get("engine", EMBEDDED)
+    if rules.engines is None or not isinstance(engine, str) or engine in rules.engines:
+        return
+    near = did_you_mean(engine, rules.engines)
+    known = f"did you mean `{near}`?" if near else f"available here: {', '.join(sorted(rules.engines))}"
+    errors.append(document.issue(("engine",), f"there is no engine `{engine}`, {known}", suggestion=near))
+
+
+def _graph(reading: Reading, job_types: Mapping[str, ModuleType], errors: list[FieldError]) -> Graph | None:
+    definition = reading.definition
+    assert definition is not None
+    known = job_types if definition.engine == EMBEDDED else None
+    try:
+        return compile_graph(definition, known)
+    except DefinitionInvalid as error:
+        errors += [located(reading.document, issue) for issue in error.errors]
+        return None
+
+
+def located(document: Document, issue: FieldError) -> FieldError:
+    """Return an issue that names its field only by text with the place of that field in the document."""
+    if issue.line is not None:
+        return issue
+    line, column = document.place(field_path(document.value, issue.field))
+    return FieldError(issue.field, issue.message, line=line, column=column, suggestion=issue.suggestion)
+
+
+def field_path(value: Any, field: str) -> tuple[str | int, ...]:
+    """Return the path of `jobs.load.needs[0]` as far as it exists in `value`."""
+    path: list[str | int] = []
+    for step in _STEP.findall(field):
+        key: str | int = int(step[1:-1]) if step.startswith("[") else step
+        is_key = isinstance(value, dict) and key in value
+        is_index = isinstance(value, list) and isinstance(key, int) and key < len(value)
+        if not is_key and not is_index:
+            break
+        value = value[key]
+        path.append(key)
+    return tuple(path)
+
+
+def _general_warnings(definition: Definition) -> list[str]:
+    found = []
+    if not definition.triggers:
+        found.append("there are no triggers: nothing starts this workflow by itself")
+    if not definition.jobs and definition.engine == EMBEDDED:
+        found.append("there are no jobs: a run of this workflow ends at once")
+    return found
