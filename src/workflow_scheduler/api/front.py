@@ -1,0 +1,182 @@
+"""The front of the API: what happens to every request before a resource sees it, and to every answer after.
+
+Path and query are checked, the caller is authenticated, the body is read within its limits, unpacked and checked;
+an Idempotency-Key is honoured; security headers are set. A resource behind it never meets a hostile body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from workflow_scheduler.api import body as bodies
+from workflow_scheduler.api import problems
+from workflow_scheduler.api.context import ApiContext
+from workflow_scheduler.api.idempotency import Idempotency
+from workflow_scheduler.core.errors import BadRequest, NotFound, SchedulerError
+from workflow_scheduler.core.model.principal import Principal
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PRIVATE = ("/api/", "/v2/")
+DRAIN_BYTES_MAX = 256 << 20
+_WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+class Front:
+    """ASGI middleware around the resources."""
+
+    def __init__(self, app: App, context: ApiContext) -> None:
+        """Stand in front of `app`."""
+        self._app = app
+        self._context = context
+        self._idempotency = Idempotency(context.store, context.clock)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(send)
+        try:
+            await self._serve(scope, receive, answer)
+        except bodies.Disconnected:
+            return
+        except SchedulerError as error:
+            await refuse(error, receive, answer)
+        except Exception as error:  # noqa: BLE001 - the last stop: the client gets an answer whatever happened
+            await refuse(problems.unexpected(error), receive, answer)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        check_target(scope)
+        state = scope.setdefault("state", {})
+        principal = None
+        if scope["path"].startswith(PRIVATE):
+            principal = await self._context.authenticator.authenticate(scope["headers"])
+            state["principal"] = principal
+        if scope["method"] not in _WRITING:
+            await self._app(scope, receive, send)
+            return
+        content = await self._body(scope, receive)
+        inner = _replay(content, receive)
+        key = bodies.header(scope["headers"], b"idempotency-key")
+        if key and principal is not None and scope["method"] == "POST":
+            await self._once(key, principal, content, (scope, inner, send))
+        else:
+            await self._app(scope, inner, send)
+
+    async def _once(
+        self, key: str, principal: Principal, content: bytes, call: tuple[Scope, Receive, Send]
+    ) -> None:
+        scope, receive, send = call
+        await self._idempotency.serve(
+            principal.tenant_id, key, scope, content, lambda send: self._app(scope, receive, send), send
+        )
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        headers = scope["headers"]
+        limit = self._context.settings.max_body_bytes
+        if bodies.declared_length(bodies.header(headers, b"content-length")) > limit:
+            raise bodies.too_large(limit)
+        content = await bodies.read(receive, limit, self._context.settings.body_timeout_seconds)
+        encoding = bodies.header(headers, b"content-encoding")
+        if encoding:
+            content = bodies.unpack(content, encoding, limit)
+            scope["headers"] = [
+                pair for pair in headers if pair[0] not in {b"content-encoding", b"content-length"}
+            ]
+        if content and bodies.is_json(bodies.header(headers, b"content-type")):
+            bodies.without_nul(bodies.decode_json(content))
+        return content
+
+
+class _Answer:
+    """Passes an answer on, with the security headers added where the resource has not set its own."""
+
+    __slots__ = ("_send", "started")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            present = {name.lower() for name, _ in message["headers"]}
+            extra = [pair for pair in (*SECURITY_HEADERS, _POLICY, _NO_STORE) if pair[0] not in present]
+            message = {**message, "headers": [*message["headers"], *extra]}
+        await self._send(message)
+
+
+def check_target(scope: Scope) -> None:
+    """Refuse paths and queries that hold bytes no id, name or text may hold.
+
+    Raises:
+        NotFound: the path holds a control character or is not UTF-8.
+        BadRequest: the query holds a NUL or is not UTF-8.
+
+    """
+    path: str = scope["path"]
+    if not path.isprintable() or "\ufffd" in path:
+        raise NotFound("there is no such path")
+    query: bytes = scope.get("query_string", b"")
+    if b"%" in query or not query.isascii():
+        plain = unquote_to_bytes(query)
+        try:
+            plain.decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadRequest("the query is not UTF-8") from None
+        if b"\x00" in plain:
+            raise BadRequest("the query holds a NUL character")
+
+
+async def refuse(error: SchedulerError, receive: Receive, send: Send) -> None:
+    """Answer with the problem; a client that is still sending a large body can read the answer before it ends.
+
+    Closing at once would make the kernel reset the connection, and the client would see that in place of the answer.
+    So the answer goes out whole, the rest of the body is thrown away as it comes (bounded), then it is closed.
+    """
+    if isinstance(send, _Answer) and send.started:
+        return
+    status, headers, content = problems.render(error)
+    headers.append((b"content-length", str(len(content)).encode()))
+    unread = error.status in (400, 401, 403, 404, 405, 408, 413, 415)
+    if unread:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content, "more_body": unread})
+    if unread:
+        await _drain(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _drain(receive: Receive) -> None:
+    thrown_away = 0
+    while thrown_away < DRAIN_BYTES_MAX:
+        message = await receive()
+        thrown_away += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return
+
+
+def _replay(content: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body that was read, then what the server says."""
+    waiting: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again

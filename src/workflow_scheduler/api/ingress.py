@@ -1,0 +1,168 @@
+"""Raw ASGI for the routes that hear events: the hot path, so there is no router and no request object on it.
+
+=========================================  ===========================================================
+`POST /webhooks/{provider}/{id}`           a push trigger, by trigger id (or a webhook's workflow or path)
+`ANY /api/v1/public/webhook/{path}`        a webhook trigger, with the methods it allows
+`POST /api/v1/github/webhook`              every GitHub trigger whose secret fits
+`POST /api/v1/events`                      CloudEvents of an authenticated caller
+=========================================  ===========================================================
+
+The answer is 202 after the durable commit. `?wait=decision` adds what was decided, `?wait=run` waits for the runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from workflow_scheduler.api import body as bodies
+from workflow_scheduler.api import cloudevents, problems
+from workflow_scheduler.api.context import ApiContext
+from workflow_scheduler.api.front import App, Receive, Scope, Send, check_target, refuse
+from workflow_scheduler.api.outcome import Wish, describe, wish
+from workflow_scheduler.core.errors import MethodNotAllowed, NotFound, SchedulerError
+from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.registry import PushRequest
+from workflow_scheduler.pipeline.inbox import Receipt
+
+WEBHOOKS = "/webhooks/"
+PUBLIC = "/api/v1/public/webhook/"
+GITHUB = "/api/v1/github/webhook"
+EVENTS = "/api/v1/events"
+_WEBHOOKS_LENGTH = len(WEBHOOKS)
+_PUBLIC_LENGTH = len(PUBLIC)
+_POST_ONLY = ("POST",)
+_ID_CHARACTERS = 36
+_ONE = '{{"event_id":"{0}","explain":"/api/v1/events/{0}/explain"}}'
+_ONE_LENGTH = str(len(_ONE.format("x" * _ID_CHARACTERS))).encode()
+_HEADERS: list[tuple[bytes, bytes]] = [
+    (b"content-type", b"application/json"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+]
+_START_ONE = {
+    "type": "http.response.start",
+    "status": 202,
+    "headers": [*_HEADERS, (b"content-length", _ONE_LENGTH)],
+}
+
+
+class Ingress:
+    """Hears events on their routes and leaves everything else to `app`."""
+
+    def __init__(self, app: App, context: ApiContext) -> None:
+        """Stand in front of `app`."""
+        self._app = app
+        self._context = context
+        self._clock = context.clock
+        self._push = context.push
+        self._inbox = context.inbox
+        self._authenticator = context.authenticator
+        settings = context.settings
+        self._seconds = settings.body_timeout_seconds
+        self._limit = settings.max_body_bytes
+        self._limits = {"github": max(settings.github_max_body_bytes, settings.max_body_bytes)}
+        self._providers = frozenset(
+            name for name, kind in context.trigger_types.items() if getattr(kind, "shape", "") == "push"
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        path = scope.get("path", "")
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif path.startswith(WEBHOOKS):
+            provider, _, route = path[_WEBHOOKS_LENGTH:].partition("/")
+            await self._guarded(provider, route, scope, receive, send)
+        elif path.startswith(PUBLIC):
+            await self._guarded("webhook", path[_PUBLIC_LENGTH:], scope, receive, send)
+        elif path == GITHUB:
+            await self._guarded("github", "", scope, receive, send)
+        elif path == EVENTS and scope["method"] == "POST":
+            await self._guarded(cloudevents.PROVIDER, "", scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _guarded(self, provider: str, route: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hear, and turn what goes wrong into a problem document."""
+        try:
+            check_target(scope)
+            if provider == cloudevents.PROVIDER:
+                await self._events(scope, receive, send)
+            else:
+                await self._delivery(provider, route, scope, receive, send)
+        except bodies.Disconnected:
+            return
+        except SchedulerError as error:
+            await refuse(error, receive, send)
+        except Exception as error:  # noqa: BLE001 - the last stop: the sender gets an answer whatever happened
+            await refuse(problems.unexpected(error), receive, send)
+
+    async def _delivery(self, provider: str, route: str, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        path = scope["path"]
+        public = path.startswith(PUBLIC)
+        if provider not in self._providers or (not route and path != GITHUB):
+            raise NotFound("nothing listens at this path")
+        if method != "POST" and not public:
+            raise MethodNotAllowed(f"{method} is not allowed here", allow=_POST_ONLY)
+        headers = header_map(scope)
+        query = scope["query_string"]
+        wanted = wish(query) if b"wait=" in query else None
+        content = await self._content(headers, receive, self._limits.get(provider, self._limit))
+        request = PushRequest(method, path, query.decode("latin-1"), headers, content, self._clock.now())
+        receipts = await self._push.receive(provider, route, request)
+        await self._answer(receipts, wanted, None, send)
+
+    async def _events(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = await self._authenticator.authenticate(scope["headers"])
+        headers = header_map(scope)
+        query = scope["query_string"]
+        wanted = wish(query) if b"wait=" in query else None
+        content = await self._content(headers, receive, self._limit)
+        found, batch = cloudevents.parse(headers, content)
+        inbox = self._inbox
+        events = [
+            inbox.event(heard, tenant_id=caller.tenant_id, provider=cloudevents.PROVIDER, principal=caller)
+            for heard in found
+        ]
+        receipts = await inbox.accept_all(events) if events else []
+        await self._answer(receipts, wanted, caller, send, batch=batch)
+
+    async def _content(self, headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
+        if bodies.declared_length(headers.get("content-length")) > limit:
+            raise bodies.too_large(limit)
+        content = await bodies.read(receive, limit, self._seconds)
+        encoding = headers.get("content-encoding")
+        return bodies.unpack(content, encoding, limit) if encoding else content
+
+    async def _answer(
+        self,
+        receipts: Sequence[Receipt],
+        wanted: Wish | None,
+        caller: Principal | None,
+        send: Send,
+        *,
+        batch: bool = False,
+    ) -> None:
+        if len(receipts) == 1 and wanted is None and not batch:
+            receipt = receipts[0]
+            if not receipt.duplicate and len(receipt.event_id) == _ID_CHARACTERS:
+                await send(_START_ONE)
+                await send({"type": "http.response.body", "body": _ONE.format(receipt.event_id).encode()})
+                return
+        content = await describe(self._context, receipts, wanted, caller, batch=batch)
+        headers = [*_HEADERS, (b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": 202, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+
+def header_map(scope: Scope) -> dict[str, str]:
+    """Return the headers by lower-case name; a header that was sent several times is joined by commas."""
+    pairs = scope["headers"]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+    if len(headers) != len(pairs):
+        headers.clear()
+        for name, value in pairs:
+            key, text = name.decode("latin-1"), value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
