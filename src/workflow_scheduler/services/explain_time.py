@@ -1,0 +1,185 @@
+"""Why a schedule ran at a time, or why it did not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from workflow_scheduler.core.errors import NotFound
+from workflow_scheduler.core.model.trigger import Occurrence
+from workflow_scheduler.core.ports.store import Store
+from workflow_scheduler.core.registry import Fire
+from workflow_scheduler.services.nominal import Timetable
+from workflow_scheduler.services.sentences import local_time, occurrence_summary
+from workflow_scheduler.services.shapes import instant, malformed_shape
+from workflow_scheduler.stores.portable.decisions import TriggerName
+from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository
+from workflow_scheduler.stores.portable.rows import Malformed
+from workflow_scheduler.stores.portable.runs import RunRepository
+from workflow_scheduler.stores.portable.schedules import ScheduleRepository, ScheduleRow
+
+
+def trigger_shape(trigger: TriggerName) -> dict[str, Any]:
+    """Return what explanations show of a trigger."""
+    return {
+        "id": trigger.id,
+        "name": trigger.name,
+        "type": trigger.type,
+        "workflow_id": trigger.workflow_id,
+        "workflow": trigger.workflow,
+        "deployment_status": trigger.deployment_status,
+        "mode": trigger.mode,
+        "created_at": instant(trigger.created_at),
+        "updated_at": instant(trigger.updated_at),
+    }
+
+
+def fire_shape(fire: Fire | None) -> dict[str, Any] | None:
+    """Return a nominal time as previews show it."""
+    if fire is None:
+        return None
+    return {"utc": instant(fire.utc), "local": fire.local, "fold": fire.fold, "note": fire.note}
+
+
+def occurrence_shape(row: Occurrence) -> dict[str, Any]:
+    """Return a settled occurrence."""
+    return {
+        "nominal_local": row.nominal_local,
+        "utc": instant(row.nominal),
+        "timezone": row.timezone,
+        "fold": row.fold,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "note": row.note,
+        "run_id": row.run_id,
+        "event_id": row.event_id,
+        "tzdata": row.tzdata,
+        "recorded_at": instant(row.recorded_at),
+    }
+
+
+class TimeExplainer:
+    """Explains the times of schedules."""
+
+    def __init__(self, store: Store, trigger_types: Mapping[str, ModuleType]) -> None:
+        """Read from `store`; compute nominal times with `trigger_types`."""
+        self._types = trigger_types
+        self._schedules = ScheduleRepository(store)
+        self._occurrences = OccurrenceRepository(store)
+        self._runs = RunRepository(store)
+
+    async def explain(self, tenant_id: str, trigger: TriggerName, at: int | None, now: int) -> dict[str, Any]:
+        """Explain the nominal time at `at`, or the last one before now."""
+        try:
+            row = await self._schedules.get(tenant_id, trigger.id, now)
+        except NotFound:
+            return {
+                "trigger": trigger_shape(trigger),
+                "at": instant(now if at is None else at),
+                "outcome": None,
+                "summary": f"*{trigger.name}* has no schedule: its trigger is {trigger.deployment_status}.",
+            }
+        if isinstance(row, Malformed):
+            shown = malformed_shape(row)
+            return {"trigger": trigger_shape(trigger), "error": shown["error"], "summary": shown["error"]["message"]}
+        table = Timetable.parse(self._types, row.type, row.config, row.anchor)
+        nominal = table.before(now + 1) if at is None else table.meant(at)
+        asked = at if at is not None else nominal.utc if nominal else now
+        answer: dict[str, Any] = {
+            "trigger": trigger_shape(trigger),
+            "at": instant(asked),
+            "nominal": fire_shape(nominal),
+            "nearest": {
+                "before": fire_shape(table.before(nominal.utc if nominal else asked)),
+                "after": fire_shape(table.after(nominal.utc if nominal else asked)),
+            },
+            "schedule": {
+                "paused": paused_now(row, now),
+                "paused_reason": row.paused_reason,
+                "next_fire_at": instant(row.next_fire_at),
+                "completed": row.completed,
+            },
+        }
+        if nominal is None:
+            return {**answer, **self._no_time(trigger, table, asked)}
+        return {**answer, **(await self._settled(tenant_id, trigger, row, nominal, now))}
+
+    @staticmethod
+    def _no_time(trigger: TriggerName, table: Timetable, at: int) -> dict[str, Any]:
+        """Say that `at` is not one of the schedule's times, and which are near."""
+        zone = table.timezone
+        before, after = table.before(at), table.after(at)
+        parts = []
+        if before is not None:
+            parts.append(f"before it comes {local_time(before.utc, zone)}")
+        if after is not None:
+            parts.append(f"after it {local_time(after.utc, zone)}")
+        near = ", ".join(parts) or "it names no time near it"
+        text = f"{local_time(at, zone)} is not a time of *{trigger.name}*: {near}."
+        return {"outcome": "not_scheduled", "reason": None, "run_id": None, "run_status": None, "summary": text}
+
+    async def _settled(
+        self, tenant_id: str, trigger: TriggerName, row: ScheduleRow, nominal: Fire, now: int
+    ) -> dict[str, Any]:
+        """Say what became of one nominal time: from its occurrence, else from the state of the schedule."""
+        found = await self._occurrences.between(tenant_id, trigger.id, nominal.utc, nominal.utc + 1, 1, now)
+        zone = Timetable.parse(self._types, row.type, row.config, row.anchor).timezone
+        if found and isinstance(found[0], Occurrence):
+            occurrence = found[0]
+            runs = await self._runs.several(tenant_id, [occurrence.run_id] if occurrence.run_id else [])
+            run = runs.get(occurrence.run_id or "")
+            text = occurrence_summary(
+                trigger.name, nominal.utc, occurrence.timezone, occurrence.outcome, occurrence.reason
+            )
+            return {
+                "occurrence": occurrence_shape(occurrence),
+                "outcome": occurrence.outcome,
+                "reason": occurrence.reason,
+                "run_id": occurrence.run_id,
+                "run_status": run.status.value if run else None,
+                "summary": text,
+            }
+        outcome, words = unrecorded(row, trigger, nominal.utc, now)
+        due = f"*{trigger.name}* {'is' if nominal.utc > now else 'was'} due {local_time(nominal.utc, zone)}"
+        return {
+            "occurrence": None,
+            "outcome": outcome,
+            "reason": None,
+            "run_id": None,
+            "run_status": None,
+            "summary": f"{due}; {words}.",
+        }
+
+
+def paused_now(row: ScheduleRow, now: int) -> bool:
+    """Return whether a schedule rests at `now`: paused, or paused until a later time."""
+    return row.paused or row.workflow_paused or (row.paused_until is not None and now < row.paused_until)
+
+
+def unrecorded(row: ScheduleRow, trigger: TriggerName, nominal: int, now: int) -> tuple[str, str]:
+    """Return outcome and words for a nominal time without a recorded occurrence."""
+    resting = row.paused_until is not None and nominal < row.paused_until
+    paused = row.paused or row.workflow_paused
+    if nominal > now:
+        if paused or resting:
+            return "planned", f"the schedule is paused{_because(row)}, so it will not run then unless it is resumed"
+        return "planned", "that time has not come yet"
+    rules = (
+        (nominal < trigger.created_at, "not_scheduled", "the trigger was created later than that"),
+        (trigger.deployment_status != "active", "not_scheduled", f"its trigger is {trigger.deployment_status}"),
+        (paused, "skipped", f"it did not run: the schedule is paused{_because(row)}"),
+        (resting, "skipped", f"it did not run: the schedule was paused{_because(row)}"),
+        (nominal < row.updated_at, "not_scheduled", "it did not run: the schedule was edited or resumed after that"),
+        (
+            row.next_nominal is not None and nominal >= row.next_nominal,
+            "pending",
+            "it is due and will be taken in a moment",
+        ),
+        (True, "unknown", "nothing is recorded about it; records may have been deleted by retention"),
+    )
+    return next((outcome, words) for holds, outcome, words in rules if holds)
+
+
+def _because(row: ScheduleRow) -> str:
+    return f" ({row.paused_reason})" if row.paused_reason else ""

@@ -1,0 +1,88 @@
+"""The nominal times of a schedule around an instant, from its trigger type alone (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.errors import SchedulerError, ValidationFailed
+from workflow_scheduler.core.registry import Fire
+from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, MINUTE_US
+
+_LOOK_BACK = (HOUR_US, DAY_US, 8 * DAY_US, 35 * DAY_US, 400 * DAY_US, 3_000 * DAY_US)
+_STEPS_MAX = 4_000
+
+
+class Timetable:
+    """A configured timer: which times it names. `anchor` is when its trigger was created, microseconds."""
+
+    def __init__(self, module: ModuleType, config: Any, anchor: int) -> None:
+        """Ask `module` about `config`, the validated configuration."""
+        self._module: Any = module
+        self._config = config
+        self._anchor = anchor
+
+    @classmethod
+    def parse(cls, types: Mapping[str, ModuleType], kind: str, config: bytes | str, anchor: int) -> Timetable:
+        """Return the timetable of a stored trigger.
+
+        Raises:
+            ValidationFailed: the type is not installed, or the stored configuration cannot be read.
+
+        """
+        module: Any = types.get(kind)
+        if module is None or module.shape != "timer":
+            raise ValidationFailed(f"`{kind}` is no installed timer type.")
+        try:
+            return cls(module, module.Config.model_validate(msgspec.json.decode(config)), anchor)
+        except (msgspec.MsgspecError, ValueError, SchedulerError) as error:
+            raise ValidationFailed(f"The stored configuration cannot be read: {error}") from error
+
+    @property
+    def timezone(self) -> str:
+        """The IANA name of the zone its times are written in."""
+        return str(self._module.timezone(self._config))
+
+    def after(self, instant: int) -> Fire | None:
+        """Return the first nominal time later than `instant`."""
+        found: Fire | None = self._module.next_fire(self._config, instant, self._anchor)
+        return found
+
+    def at(self, instant: int) -> Fire | None:
+        """Return the nominal time at exactly `instant`, if there is one."""
+        fire = self.after(instant - 1)
+        return fire if fire is not None and fire.utc == instant else None
+
+    def before(self, instant: int) -> Fire | None:
+        """Return the last nominal time earlier than `instant`, looking back about eight years."""
+        for span in _LOOK_BACK:
+            last: Fire | None = None
+            fire = self.after(instant - span - 1)
+            for _ in range(_STEPS_MAX):
+                if fire is None or fire.utc >= instant:
+                    break
+                last, fire = fire, self.after(fire.utc)
+            if last is not None:
+                return last
+        return None
+
+    def meant(self, instant: int) -> Fire | None:
+        """Return the nominal time that somebody who writes `instant` to the minute means."""
+        exact = self.at(instant)
+        if exact is not None:
+            return exact
+        minute = instant - instant % MINUTE_US
+        fire = self.after(minute - 1)
+        return fire if fire is not None and fire.utc < minute + MINUTE_US else None
+
+    def between(self, since: int, until: int, limit: int) -> list[Fire]:
+        """Return at most `limit` nominal times in [since, until)."""
+        found: list[Fire] = []
+        fire = self.after(since - 1)
+        while fire is not None and fire.utc < until and len(found) < limit:
+            found.append(fire)
+            fire = self.after(fire.utc)
+        return found

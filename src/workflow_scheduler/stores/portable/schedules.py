@@ -1,0 +1,137 @@
+"""Schedules: the due rows of time triggers joined with the triggers that own them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.errors import NotFound
+from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
+from workflow_scheduler.stores.portable.rows import Malformed, quarantine, read_rows
+
+COLUMNS = (
+    "id", "tenant_id", "workflow_id", "workflow", "name", "type", "config", "shared", "mode",
+    "deployment_status", "kind", "revision", "anchor", "next_fire_at", "next_nominal", "last_fired_at",
+    "last_nominal", "paused", "paused_reason", "paused_until", "paused_by", "completed", "workflow_paused",
+    "created_at", "updated_at",
+)  # fmt: skip
+_SELECT = """SELECT s.trigger_id, s.tenant_id, s.workflow_id, w.name, t.name, t.trigger_subtype, t.trigger_config,
+      t.shared, t.mode, t.deployment_status, s.kind, s.revision, s.anchor, s.next_fire_at, s.next_nominal,
+      s.last_fired_at, s.last_nominal,
+      s.paused, s.paused_reason, s.paused_until, s.paused_by, s.completed, w.paused, t.created_at, s.updated_at
+    FROM schedules s
+    JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id
+    JOIN workflows w ON w.tenant_id = s.tenant_id AND w.id = s.workflow_id
+    WHERE s.tenant_id = :tenant"""
+
+
+class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A schedule as it is shown. Times are microseconds; `config` and `shared` are JSON text."""
+
+    id: str
+    tenant_id: str
+    workflow_id: str
+    workflow: str
+    name: str
+    type: str
+    config: str
+    shared: str
+    mode: str
+    deployment_status: str
+    kind: str
+    revision: int
+    anchor: int
+    next_fire_at: int | None
+    next_nominal: int | None
+    last_fired_at: int | None
+    last_nominal: int | None
+    paused: bool
+    paused_reason: str | None
+    paused_until: int | None
+    paused_by: str | None
+    completed: bool
+    workflow_paused: bool
+    created_at: int
+    updated_at: int
+
+
+class DueMove(msgspec.Struct, frozen=True, kw_only=True):
+    """A pause or its end. Times are microseconds.
+
+    A pause with `until` needs nobody to end it: its due row stays live and stands at the first fire after `until`.
+    """
+
+    paused: bool
+    next_fire_at: int | None
+    next_nominal: int | None
+    reason: str | None = None
+    until: int | None = None
+    by: str | None = None
+
+
+class ScheduleRepository:
+    """Reads and pauses the schedules of a tenant."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from and write to `store`."""
+        self._store = store
+
+    async def get(self, tenant_id: str, schedule_id: str, now: int) -> ScheduleRow | Malformed:
+        """Return one schedule.
+
+        Raises:
+            NotFound: the tenant has no such schedule.
+
+        """
+        rows = await self._store.read(f"{_SELECT} AND s.trigger_id = :id", {"tenant": tenant_id, "id": schedule_id})
+        if not rows:
+            raise NotFound(f"There is no schedule `{schedule_id}`.", fix="List them: GET /api/v1/schedules")
+        return (await self._checked(tenant_id, rows, now))[0]
+
+    async def page(
+        self, tenant_id: str, limit: int, cursor: str | None, now: int, workflow_id: str | None = None
+    ) -> tuple[list[ScheduleRow | Malformed], str | None]:
+        """Return the schedules of live triggers in order of their ids, and the cursor of the next page."""
+        where = "AND s.trigger_id > :after AND t.deployment_status = 'active'"
+        params: dict[str, Any] = {"tenant": tenant_id, "after": cursor or "", "limit": limit + 1}
+        if workflow_id is not None:
+            where, params["workflow"] = f"{where} AND t.workflow_id = :workflow", workflow_id
+        rows = await self._store.read(f"{_SELECT} {where} ORDER BY s.trigger_id LIMIT :limit", params)
+        found = await self._checked(tenant_id, rows[:limit], now)
+        return found, str(rows[limit - 1][0]) if len(rows) > limit else None
+
+    async def _checked(self, tenant_id: str, rows: list[Row], now: int) -> list[ScheduleRow | Malformed]:
+        found = read_rows(ScheduleRow, COLUMNS, rows, "schedules")
+        await quarantine(self._store, tenant_id, found, now)
+        return found
+
+    async def move(self, tenant_id: str, schedule_id: str, to: DueMove, now: int) -> None:
+        """Pause or resume a schedule; a fire that was read before and not yet written loses its guard.
+
+        Raises:
+            NotFound: the tenant has no such schedule.
+
+        """
+        await self._store.transact(_move(tenant_id, schedule_id, to, now))
+
+
+def _move(tenant_id: str, schedule_id: str, to: DueMove, now: int) -> Work[None]:
+    rows = yield Sql(
+        """UPDATE schedules SET paused = :paused, paused_reason = :reason, paused_until = :until, paused_by = :by,
+             next_fire_at = :fire, next_nominal = :nominal, revision = revision + 1, updated_at = :now
+           WHERE tenant_id = :tenant AND trigger_id = :id RETURNING trigger_id""",
+        {
+            "tenant": tenant_id,
+            "id": schedule_id,
+            "now": now,
+            "paused": int(to.paused),
+            "reason": to.reason,
+            "until": to.until,
+            "by": to.by,
+            "fire": to.next_fire_at,
+            "nominal": to.next_nominal,
+        },
+    )
+    if not rows:
+        raise NotFound(f"There is no schedule `{schedule_id}`.", fix="List them: GET /api/v1/schedules")
