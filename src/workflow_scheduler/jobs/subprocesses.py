@@ -66,9 +66,11 @@ async def run_child(spec: ChildSpec, log: Callable[[str, str], None]) -> ChildEn
     then after `grace_seconds` SIGKILL, and only then the cancellation goes on.
 
     Raises:
-        Rejected: the program or the working directory cannot be used.
+        Rejected: the program, its arguments or the working directory cannot be used.
 
     """
+    if any("\0" in text for text in (*spec.argv, *spec.env, *spec.env.values(), spec.cwd or "")):
+        raise Rejected(f"cannot start {spec.argv[0]}: the command or its environment holds a NUL character")
     stdout, stderr = Tail(spec.stdout_bytes_max), Tail(TAIL_BYTES)
     async with contextlib.AsyncExitStack() as stack:
         out = await _Pipe.open(stack, stdout, lambda line: log(line, "stdout"))

@@ -1,0 +1,94 @@
+"""A JobContext for tests: everything that a job does through it is kept in lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from workflow_scheduler.core.errors import NotConnected
+from workflow_scheduler.core.ports.resources import HttpReply, HttpRequest, Outbound, Workers
+from workflow_scheduler.jobs.resources import ThreadWorkers
+
+T = TypeVar("T")
+NOW_US = 1_800_000_000_000_000
+
+
+class FakeOutbound:
+    """Answers each request with the next of `replies`; an exception in the list is raised."""
+
+    def __init__(self, replies: Sequence[HttpReply | Exception] = ()) -> None:
+        """Queue the replies."""
+        self.replies = list(replies)
+        self.requests: list[HttpRequest] = []
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        """Return the next reply; without one, the network is down."""
+        self.requests.append(request)
+        reply = self.replies.pop(0) if self.replies else NotConnected("the test has no network")
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+class FakeResources:
+    """Resources with a fake network and real threads; call `close` at the end."""
+
+    def __init__(
+        self, outbound: Outbound | None = None, workers: Workers | None = None, python_path: Sequence[str] = ()
+    ) -> None:
+        """Lend what is given, or fakes."""
+        self.outbound: Outbound = outbound or FakeOutbound()
+        self._threads = ThreadWorkers(2)
+        self.workers: Workers = workers or self._threads
+        self.python_path = tuple(python_path)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._threads.close()
+
+
+class FakeJobContext:
+    """Keeps log lines in `lines`, events in `events`; `on_line` is called for each line as it comes."""
+
+    def __init__(
+        self,
+        *,
+        resources: FakeResources | None = None,
+        variables: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        on_line: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """Start with empty records."""
+        self.tenant_id = "local"
+        self.run_id = "run-1"
+        self.job_id = "job"
+        self.attempt = 1
+        self.idempotency_key = "run-1:job"
+        self.variables: Mapping[str, Any] = variables or {"input": None, "event": None, "jobs": {}}
+        self.env: Mapping[str, str] = env or {}
+        self.resources = resources or FakeResources()
+        self.lines: list[tuple[str, str]] = []
+        self.events: list[tuple[Mapping[str, Any], str]] = []
+        self.now_us = NOW_US
+        self._secrets = dict(secrets or {})
+        self._on_line = on_line
+
+    def log(self, line: str, stream: str = "stdout") -> None:
+        """Keep the line."""
+        self.lines.append((stream, line))
+        if self._on_line is not None:
+            self._on_line(line, stream)
+
+    def now(self) -> int:
+        """Return the test's time in microseconds."""
+        return self.now_us
+
+    async def emit(self, event: Mapping[str, Any], key: str) -> str:
+        """Keep the event; the same key gives the same id."""
+        self.events.append((event, key))
+        return f"event:{key}"
+
+    async def secret(self, name: str) -> str | None:
+        """Return the test's secret."""
+        return self._secrets.get(name)
