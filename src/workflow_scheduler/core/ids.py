@@ -31,7 +31,8 @@ class IdSource:
         else:
             self._low += 1 + (self._low & 0xFFFF)
         low = self._low
-        digits = f"{self._ms & 0xFFFFFFFFFFFF:012x}{0x7000 | (low >> 62) & 0xFFF:04x}{0x8000000000000000 | low & 0x3FFFFFFFFFFFFFFF:016x}"
+        variant = 0x8000000000000000 | low & 0x3FFFFFFFFFFFFFFF
+        digits = f"{self._ms & 0xFFFFFFFFFFFF:012x}{0x7000 | (low >> 62) & 0xFFF:04x}{variant:016x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 

@@ -39,6 +39,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     bearer: bytes | None = None
     replay_of: str | None = None
     input: bytes | None = None
+    scheduled_for: int | None = None
 
 
 class EventView:

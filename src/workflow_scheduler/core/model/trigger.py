@@ -39,6 +39,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     input: Any = None
     workflow_paused: bool = False
     engine: str = "embedded"
+    max_depth: int = 10
     updated_at: int = 0
 
 

@@ -10,6 +10,7 @@ import msgspec
 from workflow_scheduler.core.dag.graph import Graph
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
 from workflow_scheduler.core.ports.resources import Resources
+from workflow_scheduler.core.ports.store import DeadLetter
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +85,15 @@ class RunSink(Protocol):
         """Write with the next commit, without waiting (job starts, log lines)."""
         ...
 
-    async def finish(self, change: RunChange, run: Run, jobs: Sequence[JobRecord], logs: Sequence[LogLine]) -> None:
-        """Record the end of a run, and in the same transaction the event that its end is."""
+    async def finish(
+        self,
+        change: RunChange,
+        run: Run,
+        jobs: Sequence[JobRecord] = (),
+        logs: Sequence[LogLine] = (),
+        dead: Sequence[DeadLetter] = (),
+    ) -> None:
+        """Record the end of a run, and in the same transaction its dead letter and the event that its end is."""
         ...
 
 

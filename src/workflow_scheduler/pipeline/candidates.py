@@ -1,0 +1,182 @@
+"""The bounded cache of compiled triggers over the store's index.
+
+A trigger is compiled once per deployed state: its configuration parsed, its condition compiled. Buckets are kept per
+(tenant, type, index key, sub key). Any change of the live triggers moves the index epoch, which empties the cache;
+every batch carries the epoch its decisions were taken under, so that no event overtakes a deploy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from workflow_scheduler.core.match.condition import Condition, compile_condition
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.model.trigger import Trigger
+from workflow_scheduler.core.ports.catalog import Catalog
+from workflow_scheduler.core.ports.store import Store
+
+WHOLE_KEY_MAX = 64
+CACHED_TRIGGERS_MAX = 50_000
+_ANY = "\x00"
+
+
+class Compiled:
+    """A trigger ready to be judged.
+
+    `error` says why it can never match, when its stored configuration is broken; `joins` that a match is only one
+    member of several that it waits for.
+    """
+
+    __slots__ = ("condition", "config", "error", "joins", "module", "trigger")
+
+    def __init__(self, trigger: Trigger, types: Mapping[str, ModuleType]) -> None:
+        """Parse the configuration and compile the condition of `trigger`."""
+        self.trigger = trigger
+        self.module: Any = types.get(trigger.type)
+        self.config: Any = None
+        self.condition: Condition | None = None
+        self.error: str | None = None
+        self.joins = False
+        if self.module is None:
+            self.error = f"the trigger type `{trigger.type}` is not installed"
+            return
+        try:
+            self.config = self.module.Config.model_validate(trigger.config)
+            if trigger.condition:
+                self.condition = compile_condition(trigger.condition)
+            self.joins = bool(getattr(self.config, "all", None)) and trigger.type == "workflow"
+        except Exception as error:  # noqa: BLE001 -- a broken stored row must not stop its neighbours
+            self.error = str(error)
+
+
+Bucket = tuple[Compiled, ...]
+
+
+class CandidateCache:
+    """Finds the candidates of an event; synchronous when they are cached."""
+
+    def __init__(self, catalog: Catalog, store: Store, types: Mapping[str, ModuleType]) -> None:
+        """Read through `catalog`; compile with `types`."""
+        self._catalog = catalog
+        self._store = store
+        self._types = types
+        self._buckets: dict[tuple[str, str, str, str], Bucket] = {}
+        self._hot: set[tuple[str, str, str]] = set()
+        self._targets: dict[str, Compiled] = {}
+        self._size = 0
+        self._generation = 0
+        self.epoch = 0
+
+    async def refresh(self) -> None:
+        """Forget everything and read the index epoch again."""
+        self.forget()
+        self.epoch = await self._store.epoch()
+
+    def forget(self) -> None:
+        """Empty the cache; fills that are under way will not be kept."""
+        self._generation += 1
+        self._buckets.clear()
+        self._hot.clear()
+        self._targets.clear()
+        self._size = 0
+
+    def moved(self, epoch: int) -> None:
+        """Take note that the store's epoch is now `epoch`."""
+        if epoch != self.epoch:
+            self.forget()
+            self.epoch = epoch
+
+    def compile(self, trigger: Trigger) -> Compiled:
+        """Return the compiled form of a trigger that was read from the store."""
+        return Compiled(trigger, self._types)
+
+    def cached(self, event: Event) -> Bucket | None:
+        """Return the candidates of `event` when all of them are cached, else None."""
+        if event.target_trigger_id is not None:
+            target = self._targets.get(event.target_trigger_id)
+            return None if target is None else (target,)
+        keys = event.index_keys
+        if len(keys) == 1:
+            key = (event.tenant_id, event.provider, keys[0])
+            bucket = self._buckets.get((*key, _ANY))
+            if bucket is not None:
+                return bucket
+        return self._cached_slowly(event)
+
+    def _cached_slowly(self, event: Event) -> Bucket | None:
+        found: dict[str, Compiled] = {}
+        for index_key in event.index_keys:
+            key = (event.tenant_id, event.provider, index_key)
+            for sub_key in event.sub_keys if key in self._hot else (_ANY,):
+                bucket = self._buckets.get((*key, sub_key))
+                if bucket is None:
+                    return None
+                for compiled in bucket:
+                    found[compiled.trigger.id] = compiled
+        return tuple(found.values())
+
+    async def find(self, event: Event) -> Bucket:
+        """Return the candidates of `event`, reading what is not cached."""
+        bucket = self.cached(event)
+        if bucket is not None:
+            return bucket
+        if event.target_trigger_id is not None:
+            return await self._find_target(event.tenant_id, event.target_trigger_id)
+        found: dict[str, Compiled] = {}
+        for index_key in event.index_keys:
+            for compiled in await self._find_key(event, index_key):
+                found[compiled.trigger.id] = compiled
+        return tuple(found.values())
+
+    async def _find_target(self, tenant_id: str, trigger_id: str) -> Bucket:
+        generation = self._generation
+        trigger = await self._catalog.trigger(tenant_id, trigger_id)
+        if trigger is None:
+            return ()
+        compiled = self.compile(trigger)
+        if generation == self._generation:
+            self._make_room(1)
+            self._targets[trigger_id] = compiled
+        return (compiled,)
+
+    async def _find_key(self, event: Event, index_key: str) -> list[Compiled]:
+        key = (event.tenant_id, event.provider, index_key)
+        if key not in self._hot:
+            bucket = self._buckets.get((*key, _ANY))
+            if bucket is not None:
+                return list(bucket)
+            generation = self._generation
+            triggers = await self._catalog.by_key(*key, WHOLE_KEY_MAX + 1)
+            if len(triggers) <= WHOLE_KEY_MAX:
+                return list(self._keep((*key, _ANY), triggers, generation))
+            if generation == self._generation:
+                self._hot.add(key)
+        found: list[Compiled] = []
+        for sub_key in event.sub_keys:
+            bucket = self._buckets.get((*key, sub_key))
+            if bucket is None:
+                generation = self._generation
+                triggers = await self._catalog.by_sub_key(*key, sub_key)
+                bucket = self._keep((*key, sub_key), triggers, generation)
+            found += bucket
+        return found
+
+    def _keep(self, key: tuple[str, str, str, str], triggers: list[Trigger], generation: int) -> Bucket:
+        bucket = tuple(self.compile(trigger) for trigger in triggers)
+        if generation == self._generation:
+            self._make_room(1 + len(bucket))
+            self._buckets[key] = bucket
+        return bucket
+
+    def _make_room(self, wanted: int) -> None:
+        """Drop the oldest buckets until `wanted` more entries fit."""
+        self._size += wanted
+        while self._size > CACHED_TRIGGERS_MAX and (self._buckets or self._targets):
+            if self._targets:
+                self._targets.pop(next(iter(self._targets)))
+                self._size -= 1
+            else:
+                oldest = next(iter(self._buckets))
+                self._size -= 1 + len(self._buckets.pop(oldest))

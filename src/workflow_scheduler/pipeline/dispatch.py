@@ -1,0 +1,164 @@
+"""The dispatcher: hands runs to engines outside this process, follows them to their end, and gives up in the open.
+
+Nothing waits in memory: a run that has to be tried or looked at again goes back to its row with `next_attempt_at`,
+and the loop takes it from there. An unknown outcome is looked up before the next attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.errors import OutcomeUnknown, Rejected, SchedulerError, StoreUnavailable
+from workflow_scheduler.core.ids import mint
+from workflow_scheduler.core.model.run import FINAL, Run, RunChange, RunStatus
+from workflow_scheduler.core.ports.engine import Engine, RunSink, Task
+from workflow_scheduler.core.ports.store import DeadLetter, Store
+from workflow_scheduler.core.reasons import Reason
+from workflow_scheduler.core.time.backoff import backoff_seconds
+from workflow_scheduler.core.time.clock import SECOND_US, Clock
+from workflow_scheduler.pipeline.graphs import GraphCache
+from workflow_scheduler.pipeline.launcher import event_json
+from workflow_scheduler.stores.portable import claims
+
+GIVE_UP_SECONDS = 24 * 3600
+PARALLEL_CALLS = 50
+FOLLOW_SECONDS = 2.0
+POLL_SECONDS = 0.5
+DUE_RUNS = 200
+
+
+class Dispatcher:
+    """Starts and follows runs on engines such as `http`."""
+
+    def __init__(self, store: Store, graphs: GraphCache, sink: RunSink, clock: Clock, owner: str) -> None:
+        """Work for the instance `owner`; `engines` is set by the composition root."""
+        self._store = store
+        self._graphs = graphs
+        self._sink = sink
+        self._clock = clock
+        self._owner = owner
+        self.engines: Mapping[str, Engine] = {}
+        self._busy: set[str] = set()
+        self._attempts: dict[str, int] = {}
+        self._calls = asyncio.Semaphore(PARALLEL_CALLS)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def dispatch(self, run: Run, event: bytes) -> None:
+        """Begin handing `run` to its engine; beyond the limit of calls it waits in its row."""
+        if run.id in self._busy:
+            return
+        self._busy.add(run.id)
+        task = asyncio.get_running_loop().create_task(self._step(run, event))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def loop(self) -> None:
+        """Take runs whose next attempt or look is due; for ever."""
+        while True:
+            try:
+                taken = await self._take_due()
+            except StoreUnavailable:
+                taken = 0
+            if not taken:
+                await self._clock.sleep(POLL_SECONDS)
+
+    async def _take_due(self) -> int:
+        due = await claims.due_runs(self._store, self._clock.now(), self._owner, DUE_RUNS)
+        fresh = [run for run in due if run.id not in self._busy]
+        for run in fresh:
+            event = await claims.event_of(self._store, run) if run.status is RunStatus.QUEUED else None
+            self.dispatch(run, b"null" if event is None else event_json(event))
+        return len(fresh)
+
+    async def _step(self, run: Run, event: bytes) -> None:
+        try:
+            async with self._calls:
+                engine = self.engines.get(run.engine)
+                if engine is None:
+                    await self._give_up(run, Rejected(f"The engine `{run.engine}` is not configured."))
+                elif run.status is RunStatus.RUNNING or run.external_id:
+                    await self._follow(engine, run)
+                else:
+                    await self._start(engine, run, event)
+        finally:
+            self._busy.discard(run.id)
+
+    async def _start(self, engine: Engine, run: Run, event: bytes) -> None:
+        try:
+            graph = await self._graphs.find(run.tenant_id, run.workflow_id, run.version)
+            known = await engine.describe(run) if run.deliveries > 1 or run.id in self._attempts else None
+            if known is None:
+                known = await self._call_start(engine, Task(run, graph, (), event))
+        except Rejected as error:
+            await self._give_up(run, error)
+            return
+        except SchedulerError as error:
+            await self._again(run, error)
+            return
+        self._attempts.pop(run.id, None)
+        if known.status in FINAL:
+            await self._sink.finish(known, run, (), ())
+        else:
+            await self._sink.record(changes=(msgspec.structs.replace(known, next_attempt_at=self._after(1.0)),))
+
+    async def _call_start(self, engine: Engine, task: Task) -> RunChange:
+        run = task.run
+        try:
+            result = await engine.start(task)
+        except OutcomeUnknown:
+            known = await engine.describe(run)
+            if known is None:
+                raise
+            return known
+        return RunChange(
+            tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=RunStatus.RUNNING,
+            started_at=self._clock.now(), external_id=result.external_id,
+        )  # fmt: skip
+
+    async def _follow(self, engine: Engine, run: Run) -> None:
+        try:
+            known = await engine.describe(run)
+        except SchedulerError:
+            known = None
+        if known is not None and known.status in FINAL:
+            await self._sink.finish(known, run, (), ())
+            return
+        change = known or _change(run, run.status)
+        await self._sink.record(changes=(msgspec.structs.replace(change, next_attempt_at=self._after(FOLLOW_SECONDS)),))
+
+    async def _again(self, run: Run, error: SchedulerError) -> None:
+        """Put the run back for later: 1 s, doubling to 5 min with full jitter, or as the engine asked."""
+        attempt = self._attempts.get(run.id, 0) + 1
+        self._attempts[run.id] = attempt
+        if self._clock.now() - run.created_at > GIVE_UP_SECONDS * SECOND_US:
+            await self._give_up(run, error)
+            return
+        wait = error.retry_after_seconds
+        if wait is None:
+            wait = backoff_seconds(attempt, chance=self._clock.random())
+        body = msgspec.json.encode({"code": error.code, "message": error.detail, "attempt": attempt})
+        change = _change(run, RunStatus.QUEUED, error=body, next_attempt_at=self._after(wait))
+        await self._sink.record(changes=(change,))
+
+    async def _give_up(self, run: Run, error: SchedulerError) -> None:
+        now = self._clock.now()
+        attempts = self._attempts.pop(run.id, 0) + 1
+        reason = Reason.ENGINE_REFUSED if isinstance(error, Rejected) else Reason.ENGINE_UNAVAILABLE
+        letter = DeadLetter(
+            id=mint(now), tenant_id=run.tenant_id, kind="run", event_id=run.event_id, run_id=run.id,
+            trigger_id=run.trigger_id, workflow_id=run.workflow_id, reason=reason, detail=error.detail,
+            payload=run.input, attempts=attempts, created_at=now,
+        )  # fmt: skip
+        body = msgspec.json.encode({"code": error.code, "message": error.detail})
+        await self._sink.finish(_change(run, RunStatus.FAILED, ended_at=now, error=body), run, (), (), (letter,))
+
+    def _after(self, seconds: float) -> int:
+        return self._clock.now() + int(seconds * SECOND_US)
+
+
+def _change(run: Run, status: RunStatus, **values: Any) -> RunChange:
+    return RunChange(tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=status, **values)

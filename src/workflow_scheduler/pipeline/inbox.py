@@ -1,0 +1,346 @@
+"""The inbox: everything that happens goes to disk here, many at a time, with its decisions and run intents.
+
+Callers hand in an `Entry` and wait; the flush takes all that has gathered, has it decided in memory, and writes one
+batch. While a batch is on its way to disk the next one gathers, so the batches are as large as the load needs and a
+lone event waits for nothing. After the commit the runs go straight to the launcher, and the callers are answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from workflow_scheduler.core.errors import StoreUnavailable, Unavailable
+from workflow_scheduler.core.ids import mint
+from workflow_scheduler.core.model.decision import Decision
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.model.run import JobRecord, LogLine, RunChange
+from workflow_scheduler.core.model.trigger import Occurrence
+from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult, DeadLetter, ScheduleAdvance, Store
+from workflow_scheduler.core.reasons import Outcome
+from workflow_scheduler.core.registry import Heard
+from workflow_scheduler.core.signals import Signals
+from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
+from workflow_scheduler.pipeline.intents import decide
+from workflow_scheduler.pipeline.joins import Joined, Joins
+
+BATCH_ENTRIES_MAX = 1000
+WAITING_ENTRIES_MAX = 50_000
+STALE_RETRIES_MAX = 20
+
+
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """The answer to an accepted event, given after the durable commit.
+
+    For a duplicate, `event_id` is the id of the event that was stored first, and there are no decisions.
+    """
+
+    event_id: str
+    duplicate: bool
+    decisions: list[Decision]
+    run_ids: list[str]
+
+
+class Stale(Exception):  # noqa: N818 -- it is an answer, not a failure
+    """The live triggers changed while a prepared entry was on its way; nothing of it was written."""
+
+
+class Entry:
+    """Something to be written in one transaction.
+
+    `events` are decided by the flush. `prepared` was decided by the caller (timer, manual start): when the index has
+    moved since, the caller gets `Stale` and prepares again. `ends` is event id -> id of the run whose end the event
+    is. The rest is written as it is.
+    """
+
+    __slots__ = (
+        "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "joined", "logs", "occurrences",
+        "prepared", "prepared_epoch",
+    )  # fmt: skip
+
+    def __init__(self, future: asyncio.Future[Any] | None, events: Sequence[Event] = ()) -> None:
+        """Begin an entry; `future` receives the list of receipts, or the set of fenced run ids for pure records."""
+        self.future = future
+        self.events = events
+        self.prepared: Sequence[Accepted] = ()
+        self.prepared_epoch: int | None = None
+        self.changes: Sequence[RunChange] = ()
+        self.jobs: Sequence[JobRecord] = ()
+        self.logs: Sequence[LogLine] = ()
+        self.advances: Sequence[ScheduleAdvance] = ()
+        self.fired: dict[str, tuple[str, ...]] | None = None
+        self.occurrences: Sequence[Occurrence] = ()
+        self.dead: Sequence[DeadLetter] = ()
+        self.ends: Mapping[str, str] = {}
+        self.joined: list[Joined] = []
+
+
+class Launches(Protocol):
+    """Takes the runs whose intents have just been committed."""
+
+    def launch(self, accepted: Sequence[Accepted]) -> None:
+        """Start every run of the accepted events."""
+        ...
+
+
+class Observer(Protocol):
+    """Counts what the inbox does (metrics and the live feed)."""
+
+    def accepted(self, accepted: Sequence[Accepted], now: int) -> None:
+        """Take note of events that were stored."""
+        ...
+
+    def changed(self, changes: Sequence[RunChange]) -> None:
+        """Take note of runs whose status changed."""
+        ...
+
+
+class Inbox:
+    """Gathers entries and commits them in groups."""
+
+    def __init__(
+        self, store: Store, cache: CandidateCache, clock: Clock, owner: str, observer: Observer, signals: Signals
+    ) -> None:
+        """Write to `store`; the runs belong to the instance `owner`. `launches` is set by the composition root."""
+        self._store = store
+        self._cache = cache
+        self._clock = clock
+        self.owner = owner
+        self._observer = observer
+        self._signals = signals
+        self._joins = Joins(store, owner)
+        self._waiting: list[Entry] = []
+        self._flush_planned = False
+        self._in_flight = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.launches: Launches | None = None
+        self.in_flight_max = 2
+
+    def event(
+        self, heard: Heard, *, tenant_id: str, provider: str, principal: Principal | None = None, **extra: Any
+    ) -> Event:
+        """Return the event for something heard, with a new id; without a key of its own the id is its key."""
+        now = self._clock.now()
+        event_id = mint(now)
+        return Event(
+            id=event_id,
+            tenant_id=tenant_id,
+            provider=provider,
+            source=heard.source,
+            type=heard.type,
+            event_key=heard.event_key or event_id,
+            time=heard.time if heard.time is not None else now,
+            received_at=now,
+            data=heard.data,
+            attributes=heard.attributes,
+            subject=heard.subject,
+            index_keys=heard.index_keys,
+            sub_keys=heard.sub_keys,
+            traceparent=heard.traceparent,
+            user_id=principal.user_id if principal else None,
+            **extra,
+        )
+
+    async def accept(self, event: Event) -> Receipt:
+        """Store one event with its decisions and run intents; returns after the durable commit.
+
+        Raises:
+            StoreUnavailable: nothing was stored; try again.
+            Unavailable: too many events are waiting; try again later.
+
+        """
+        receipts = await self.accept_all((event,))
+        return receipts[0]
+
+    async def accept_all(self, events: Sequence[Event]) -> list[Receipt]:
+        """Store several events in one transaction, and return a receipt for each, in order."""
+        if len(self._waiting) >= WAITING_ENTRIES_MAX:
+            raise Unavailable("Too many events are waiting to be stored.", retry_after_seconds=1)
+        future: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
+        self.submit(Entry(future, events))
+        return await future
+
+    def submit(self, entry: Entry) -> None:
+        """Take an entry for the next batch."""
+        self._waiting.append(entry)
+        if not self._flush_planned and self._in_flight < self.in_flight_max:
+            self._flush_planned = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    async def drain(self) -> None:
+        """Wait until everything that was submitted has been written."""
+        while self._tasks or self._waiting:
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            else:
+                await asyncio.wait([asyncio.ensure_future(self._yield())])
+
+    async def _yield(self) -> None:
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_result, None)
+        await future
+
+    def _flush(self) -> None:
+        self._flush_planned = False
+        if not self._waiting:
+            return
+        if len(self._waiting) <= BATCH_ENTRIES_MAX:
+            entries, self._waiting = self._waiting, []
+        else:
+            entries, self._waiting = self._waiting[:BATCH_ENTRIES_MAX], self._waiting[BATCH_ENTRIES_MAX:]
+        self._in_flight += 1
+        task = asyncio.get_running_loop().create_task(self._write(entries))
+        self._tasks.add(task)
+        task.add_done_callback(self._written)
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._in_flight -= 1
+        if self._waiting and not self._flush_planned:
+            self._flush_planned = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    async def _write(self, entries: list[Entry]) -> None:
+        try:
+            for _ in range(STALE_RETRIES_MAX):
+                entries = await self._write_once(entries)
+                if not entries:
+                    return
+                await self._cache.refresh()
+            raise StoreUnavailable("The set of live triggers keeps changing.", retry_after_seconds=1)
+        except BaseException as error:
+            for entry in entries:
+                _fail(entry, error)
+            if not isinstance(error, Exception):
+                raise
+
+    async def _write_once(self, entries: list[Entry]) -> list[Entry]:
+        """Decide and commit; return the entries that must be decided again because the index moved."""
+        epoch = self._cache.epoch
+        now = self._clock.now()
+        for entry in entries:
+            if entry.prepared_epoch is not None and entry.prepared_epoch != epoch:
+                _fail(entry, Stale())
+        entries = [entry for entry in entries if entry.future is None or not entry.future.done()]
+        batch = Batch(epoch=None)
+        together: list[tuple[Entry, list[Accepted]]] = []
+        stale: list[Entry] = []
+        for entry in entries:
+            accepted = await self._decide(entry, now)
+            if entry.joined:
+                if not await self._write_joined(entry, accepted, epoch, now):
+                    stale.append(entry)
+                continue
+            together.append((entry, accepted))
+            _gather(batch, entry, accepted)
+        if not together:
+            return stale
+        if batch.accepted:
+            batch.epoch = epoch
+        self._signals.emit("inbox.commit.before")
+        result = await self._store.commit(batch)
+        if result.stale:
+            return [entry for entry, _ in together] + stale
+        self._signals.emit("inbox.commit.after")
+        self._answer(together, batch, result, now)
+        return stale
+
+    async def _write_joined(self, entry: Entry, accepted: list[Accepted], epoch: int, now: int) -> bool:
+        """Write an entry whose events bring members to joins; return False when the index has moved."""
+        result = await self._joins.commit(entry, accepted, entry.joined, epoch, now)
+        if result.stale:
+            return False
+        self._launch(result.accepted, now)
+        if entry.changes:
+            self._observer.changed([change for change in entry.changes if change.run_id not in result.fenced])
+        if entry.future is not None and not entry.future.done():
+            final = {one.event.id: one for one in result.accepted}
+            entry.future.set_result([_receipt(final.get(one.event.id, one), result.duplicates) for one in accepted])
+        return True
+
+    async def _decide(self, entry: Entry, now: int) -> list[Accepted]:
+        accepted = list(entry.prepared)
+        entry.joined = []
+        for event in entry.events:
+            bucket = self._cache.cached(event)
+            if bucket is None:
+                bucket = await self._cache.find(event)
+            accepted.append(decide(event, bucket, now, self.owner))
+            for compiled in bucket:
+                if compiled.joins and _matched(accepted[-1], compiled):
+                    entry.joined.append(Joined(event, compiled))
+        return accepted
+
+    def _answer(
+        self, together: list[tuple[Entry, list[Accepted]]], batch: Batch, result: BatchResult, now: int
+    ) -> None:
+        duplicates = result.duplicates
+        stored: Sequence[Accepted] = batch.accepted
+        if duplicates or result.lost_advances or result.fenced:
+            gone = {event for trigger in result.lost_advances for event in batch.fired.get(trigger, ())}
+            gone.update(event for event, run in batch.ends.items() if run in result.fenced)
+            gone.update(duplicates)
+            stored = [one for one in stored if one.event.id not in gone]
+        self._launch(stored, now)
+        if batch.run_changes:
+            self._observer.changed(batch.run_changes)
+        for entry, accepted in together:
+            future = entry.future
+            if future is None or future.done():
+                continue
+            if accepted:
+                future.set_result([_receipt(one, duplicates) for one in accepted])
+            else:
+                future.set_result(result.fenced)
+
+    def _launch(self, stored: Sequence[Accepted], now: int) -> None:
+        if stored:
+            self._observer.accepted(stored, now)
+            if self.launches is not None:
+                self.launches.launch(stored)
+
+
+def _matched(accepted: Accepted, compiled: Compiled) -> bool:
+    """Tell whether the event's own predicates hold for a trigger that waits for several members."""
+    return any(
+        decision.trigger_id == compiled.trigger.id and decision.outcome is Outcome.RUN_STARTED
+        for decision in accepted.decisions
+    )
+
+
+def _gather(batch: Batch, entry: Entry, accepted: list[Accepted]) -> None:
+    batch.accepted += accepted
+    if entry.changes:
+        batch.run_changes += entry.changes
+    if entry.jobs:
+        batch.jobs += entry.jobs
+    if entry.logs:
+        batch.logs += entry.logs
+    if entry.advances:
+        batch.advances += entry.advances
+        batch.occurrences += entry.occurrences
+        batch.fired.update(entry.fired or {})
+    if entry.dead:
+        batch.dead += entry.dead
+    if entry.ends:
+        batch.ends.update(entry.ends)
+
+
+def _receipt(accepted: Accepted, duplicates: Any) -> Receipt:
+    event_id = accepted.event.id
+    if event_id in duplicates:
+        return Receipt(duplicates[event_id], duplicate=True, decisions=[], run_ids=[])
+    return Receipt(event_id, duplicate=False, decisions=accepted.decisions, run_ids=[run.id for run in accepted.runs])
+
+
+def _fail(entry: Entry, error: BaseException) -> None:
+    if entry.future is not None and not entry.future.done():
+        if isinstance(error, Exception):
+            entry.future.set_exception(error)
+        else:
+            entry.future.cancel()

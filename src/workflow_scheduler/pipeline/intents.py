@@ -1,0 +1,82 @@
+"""From judgements to what is written: one decision per candidate, and a run intent for each that starts one."""
+
+from __future__ import annotations
+
+import msgspec
+
+from workflow_scheduler.core.ids import mint
+from workflow_scheduler.core.model.decision import Decision
+from workflow_scheduler.core.model.event import Event, EventView
+from workflow_scheduler.core.model.run import Run
+from workflow_scheduler.core.ports.store import Accepted
+from workflow_scheduler.core.reasons import Outcome
+from workflow_scheduler.pipeline.candidates import Bucket, Compiled
+from workflow_scheduler.pipeline.matcher import Judgement, judge
+
+_encode = msgspec.json.encode
+
+
+def decide(event: Event, bucket: Bucket, now: int, owner: str) -> Accepted:
+    """Judge `event` for every candidate and return all that is to be written about it.
+
+    `owner` is the instance that will launch the runs.
+    """
+    view = EventView(event)
+    decisions: list[Decision] = []
+    runs: list[Run] = []
+    for compiled in bucket:
+        judgement = judge(compiled, view, now)
+        run_id = None
+        if judgement.outcome is Outcome.RUN_STARTED and not compiled.joins:
+            run = intent(event, compiled, now, owner)
+            runs.append(run)
+            run_id = run.id
+        decisions.append(decision(event, compiled, judgement, now, run_id))
+    return Accepted(event, decisions, runs)
+
+
+def decision(event: Event, compiled: Compiled, judgement: Judgement, now: int, run_id: str | None) -> Decision:
+    """Return the record of one judgement."""
+    trigger = compiled.trigger
+    predicates = judgement.verdict.predicates
+    return Decision(
+        tenant_id=event.tenant_id,
+        event_id=event.id,
+        trigger_id=trigger.id,
+        workflow_id=trigger.workflow_id,
+        outcome=judgement.outcome,
+        reason=judgement.reason,
+        decided_at=now,
+        predicates=_encode(predicates) if predicates else b"[]",
+        run_id=run_id,
+    )
+
+
+def intent(event: Event, compiled: Compiled, now: int, owner: str) -> Run:
+    """Return the run that `event` starts through a trigger; its id is minted here, once."""
+    trigger = compiled.trigger
+    run_input = event.input
+    if run_input is None:
+        run_input = event.data if trigger.input is None else _encode(trigger.input)
+    return Run(
+        id=mint(now),
+        tenant_id=event.tenant_id,
+        workflow_id=trigger.workflow_id,
+        workflow=trigger.workflow,
+        version=trigger.workflow_version,
+        trigger_id=trigger.id,
+        trigger_type=trigger.type,
+        event_id=event.id,
+        event_key=event.event_key if event.replay_of is None else event.id,
+        created_at=now,
+        engine=trigger.engine,
+        owner=owner,
+        input=run_input,
+        scheduled_for=event.scheduled_for,
+        depth=event.depth,
+        cause_run_id=event.cause_run_id,
+        replay_of=event.replay_of,
+        traceparent=event.traceparent,
+        user_id=event.user_id,
+        bearer=event.bearer,
+    )

@@ -1,0 +1,189 @@
+"""The launcher: hands committed run intents to their engines, within each workflow's limit of runs at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from workflow_scheduler.core.dag.graph import Graph
+from workflow_scheduler.core.errors import SchedulerError
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.model.run import JobRecord, Run, RunChange, RunStatus
+from workflow_scheduler.core.ports.engine import Engine, RunSink, Task
+from workflow_scheduler.core.ports.store import Accepted, Store
+from workflow_scheduler.core.time.clock import Clock, to_iso
+from workflow_scheduler.pipeline.graphs import GraphCache
+from workflow_scheduler.stores.portable import claims
+
+_encode = msgspec.json.encode
+BACKLOG_RUNS_MAX = 20_000
+_ATTRIBUTES = ("method", "path", "query", "headers")
+
+
+class LocalEngine(Engine, Protocol):
+    """An engine inside this process: it takes many runs at once, without waiting."""
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Take the runs; their ends are reported to the sink."""
+        ...
+
+
+class Dispatches(Protocol):
+    """Takes runs for engines outside this process."""
+
+    def dispatch(self, run: Run, event: bytes) -> None:
+        """Begin handing `run` to its engine."""
+        ...
+
+
+def event_json(event: Event) -> bytes:
+    """Return the event as jobs and conditions see it, as JSON."""
+    attributes: dict[str, Any] = msgspec.json.decode(event.attributes) if event.attributes != b"{}" else {}
+    return _encode(
+        {
+            "id": event.id,
+            "source": event.source,
+            "type": event.type,
+            "subject": event.subject,
+            "time": to_iso(event.time),
+            "data": msgspec.Raw(event.data),
+            **{name: attributes.get(name) for name in _ATTRIBUTES},
+        }
+    )
+
+
+class Launcher:
+    """Starts runs: embedded ones at once in this process, others through the dispatcher."""
+
+    def __init__(self, graphs: GraphCache, sink: RunSink, store: Store, clock: Clock) -> None:
+        """Compile through `graphs`; `local` and `dispatcher` are set by the composition root."""
+        self._graphs = graphs
+        self._sink = sink
+        self._store = store
+        self._clock = clock
+        self.local: LocalEngine | None = None
+        self.engines: Mapping[str, Engine] = {}
+        self.dispatcher: Dispatches | None = None
+        self._active: dict[tuple[str, str], int] = {}
+        self._limited: dict[str, tuple[str, str]] = {}
+        self._backlog: dict[tuple[str, str], deque[Task]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def launch(self, accepted: Sequence[Accepted]) -> None:
+        """Start every run of the accepted events; called right after their commit."""
+        tasks: list[Task] = []
+        for one in accepted:
+            event: bytes | None = None
+            for run in one.runs:
+                if event is None:
+                    event = event_json(one.event)
+                self._sort(run, event, tasks)
+        if tasks and self.local is not None:
+            self.local.submit(tasks)
+
+    def _sort(self, run: Run, event: bytes, tasks: list[Task]) -> None:
+        if self.local is None or run.engine != self.local.name:
+            if self.dispatcher is not None:
+                self.dispatcher.dispatch(run, event)
+            return
+        graph = self._graphs.cached(run.tenant_id, run.workflow_id, run.version)
+        if graph is None:
+            self._later(self._load(run, event, ()))
+        else:
+            self._admit(Task(run, graph, (), event), tasks)
+
+    def resume(self, run: Run, event: bytes, done: Sequence[JobRecord]) -> None:
+        """Start a run that was taken over, with the records of the jobs it already did."""
+        if self.local is None or run.engine != self.local.name:
+            if self.dispatcher is not None:
+                self.dispatcher.dispatch(run, event)
+            return
+        self._later(self._load(run, event, done))
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _load(self, run: Run, event: bytes, done: Sequence[JobRecord]) -> None:
+        try:
+            graph = await self._graphs.find(run.tenant_id, run.workflow_id, run.version)
+        except SchedulerError as error:
+            await self._refuse(run, error)
+            return
+        tasks: list[Task] = []
+        self._admit(Task(run, graph, done, event), tasks)
+        if tasks and self.local is not None:
+            self.local.submit(tasks)
+
+    async def _refuse(self, run: Run, error: SchedulerError) -> None:
+        now = self._clock.now()
+        change = RunChange(
+            tenant_id=run.tenant_id,
+            run_id=run.id,
+            fence=run.fence,
+            status=RunStatus.FAILED,
+            ended_at=now,
+            error=_encode({"code": error.code, "message": error.detail}),
+        )
+        await self._sink.finish(change, run, (), ())
+
+    def _admit(self, task: Task, tasks: list[Task]) -> None:
+        """Let a run start, or keep it back while its workflow already has as many running as it allows."""
+        limit = _limit(task.graph)
+        if limit is None:
+            tasks.append(task)
+            return
+        key = (task.run.tenant_id, task.run.workflow_id)
+        if self._active.get(key, 0) < limit:
+            self._active[key] = self._active.get(key, 0) + 1
+            self._limited[task.run.id] = key
+            tasks.append(task)
+        else:
+            self._backlog.setdefault(key, deque()).append(task)
+
+    def ended(self, run_id: str) -> None:
+        """Give the place of an ended run to the next one of its workflow."""
+        key = self._limited.pop(run_id, None)
+        if key is None:
+            return
+        self._active[key] -= 1
+        waiting = self._backlog.get(key)
+        tasks: list[Task] = []
+        if waiting:
+            self._admit(waiting.popleft(), tasks)
+        elif not self._active[key]:
+            self._active.pop(key)
+            self._backlog.pop(key, None)
+        if tasks and self.local is not None:
+            self.local.submit(tasks)
+
+    async def cancel(self, tenant_id: str, run_id: str) -> None:
+        """Ask for the end of a run: durable first, then its engine is told."""
+        run = await self._store.transact(claims.request_cancel(tenant_id, run_id))
+        if run is not None:
+            await self.stop(run)
+
+    async def stop(self, run: Run) -> None:
+        """Tell the engine of `run` to stop it; a run that waits for its turn ends at once."""
+        waiting = self._backlog.get((run.tenant_id, run.workflow_id)) or deque()
+        for task in waiting:
+            if task.run.id == run.id:
+                waiting.remove(task)
+                now = self._clock.now()
+                change = RunChange(
+                    tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=RunStatus.CANCELLED, ended_at=now
+                )
+                await self._sink.finish(change, run, (), ())
+                return
+        engine = self.engines.get(run.engine)
+        if engine is not None:
+            await engine.cancel(run)
+
+
+def _limit(graph: Graph) -> int | None:
+    return graph.definition.concurrency.max_runs

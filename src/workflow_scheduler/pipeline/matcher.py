@@ -1,0 +1,108 @@
+"""The matcher: for one event and one candidate trigger, what is to become of it, and why."""
+
+from __future__ import annotations
+
+import msgspec
+
+from workflow_scheduler.core.match.verdict import TRUE, Predicate, Verdict
+from workflow_scheduler.core.model.event import Event, EventView
+from workflow_scheduler.core.model.trigger import Mode, Trigger
+from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.pipeline.candidates import Bucket, CandidateCache, Compiled
+
+
+class Judgement(msgspec.Struct, frozen=True, gc=False):
+    """The result for one event and one trigger, before it is recorded."""
+
+    outcome: Outcome
+    reason: Reason
+    verdict: Verdict
+
+
+_MATCHED = Judgement(Outcome.RUN_STARTED, Reason.MATCHED, TRUE)
+_UNKNOWN = {
+    "skip": (Outcome.FILTERED, Reason.UNKNOWN_SKIPPED),
+    "hold": (Outcome.HELD, Reason.UNKNOWN_HELD),
+    "fire": (Outcome.RUN_STARTED, Reason.UNKNOWN_FIRED),
+}
+
+
+def judge(compiled: Compiled, view: EventView, now: int) -> Judgement:
+    """Judge one event for one compiled trigger: filters first, then the state of trigger and workflow.
+
+    Never raises: what cannot be evaluated is unknown, with the reason as a predicate.
+    """
+    trigger = compiled.trigger
+    if compiled.error is not None:
+        line = Predicate("configuration", "a readable configuration", compiled.error, None)
+        return Judgement(Outcome.FILTERED, Reason.MALFORMED, Verdict(result=None, predicates=(line,)))
+    verdict: Verdict = compiled.module.matches(compiled.config, view)
+    result, lines = verdict.result, verdict.predicates
+    condition_failed: Reason | None = None
+    if compiled.condition is not None and result is not False:
+        line = compiled.condition.evaluate(view, trigger, now)
+        lines = (*lines, line)
+        if line.verdict is not True:
+            condition_failed = Reason.CONDITION_FALSE if line.verdict is False else Reason.CONDITION_ERROR
+            result = line.verdict
+    if result is True and not lines:
+        return _state(trigger, view.event, _MATCHED)
+    whole = Verdict(result=result, predicates=lines)
+    if result is False:
+        return Judgement(Outcome.FILTERED, condition_failed or Reason.PREDICATE_FALSE, whole)
+    if result is None:
+        outcome, reason = _UNKNOWN[trigger.on_unknown]
+        if outcome is not Outcome.RUN_STARTED:
+            return Judgement(outcome, condition_failed or reason, whole)
+        return _state(trigger, view.event, Judgement(outcome, reason, whole))
+    return _state(trigger, view.event, Judgement(Outcome.RUN_STARTED, Reason.MATCHED, whole))
+
+
+def _state(trigger: Trigger, event: Event, matched: Judgement) -> Judgement:
+    if trigger.mode is not Mode.ENABLED:
+        if trigger.mode is Mode.SUSPENDED:
+            return Judgement(Outcome.SUSPENDED, Reason.TRIGGER_SUSPENDED, matched.verdict)
+        return Judgement(Outcome.SKIPPED, Reason.TRIGGER_DISABLED, matched.verdict)
+    if trigger.workflow_paused and event.provider != "manual":
+        return Judgement(Outcome.SKIPPED, Reason.WORKFLOW_PAUSED, matched.verdict)
+    if event.depth and _loops(trigger, event):
+        reason = Reason.DEPTH_EXCEEDED if event.depth > trigger.max_depth else Reason.OWN_FAILURE
+        return Judgement(Outcome.LOOP_BLOCKED, reason, matched.verdict)
+    return matched
+
+
+def _loops(trigger: Trigger, event: Event) -> bool:
+    if event.depth > trigger.max_depth:
+        return True
+    return event.type == "workflow_failed" and event.subject == trigger.workflow_id
+
+
+class Matcher:
+    """Finds candidates and judges them; the part of the matching that other rooms may use."""
+
+    def __init__(self, cache: CandidateCache) -> None:
+        """Judge with the compiled triggers of `cache`."""
+        self.cache = cache
+
+    def judge(self, trigger: Trigger, view: EventView, now: int) -> Judgement:
+        """Judge one event for a trigger that is not, or not yet, live (dry runs and explanations)."""
+        return judge(self.cache.compile(trigger), view, now)
+
+    async def candidates(
+        self, tenant_id: str, provider: str, index_keys: tuple[str, ...], sub_keys: tuple[str, ...] = ("",)
+    ) -> list[Trigger]:
+        """Return the live triggers that an event with these keys would be judged for."""
+        probe = Event(
+            id="",
+            tenant_id=tenant_id,
+            provider=provider,
+            source="",
+            type="",
+            event_key="",
+            time=0,
+            received_at=0,
+            index_keys=index_keys,
+            sub_keys=sub_keys,
+        )
+        bucket: Bucket = await self.cache.find(probe)
+        return [compiled.trigger for compiled in bucket]

@@ -1,0 +1,135 @@
+"""Which instances are alive, and the taking over of the runs of those that are not.
+
+An instance holds a lease on itself. Its runs carry its id; when its lease has run out, any other instance claims them
+in chunks, under a higher fence, counting the delivery at the claim. Every later write of the old owner is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.errors import StoreUnavailable
+from workflow_scheduler.core.ids import mint
+from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
+from workflow_scheduler.core.ports.engine import RunSink
+from workflow_scheduler.core.ports.store import DeadLetter, Row, Store
+from workflow_scheduler.core.reasons import Reason
+from workflow_scheduler.core.time.clock import SECOND_US, Clock
+from workflow_scheduler.pipeline.launcher import Launcher, event_json
+from workflow_scheduler.stores.portable import claims
+
+LEASE_SECONDS = 15.0
+HEARTBEAT_SECONDS = 5.0
+CLAIM_RUNS = 200
+DELIVERIES_MAX = 5
+
+
+class Recovery:
+    """Keeps this instance's lease, and takes over the runs of instances that died."""
+
+    def __init__(self, store: Store, launcher: Launcher, sink: RunSink, clock: Clock, owner: str) -> None:
+        """Claim for the instance `owner`."""
+        self._store = store
+        self._launcher = launcher
+        self._sink = sink
+        self._clock = clock
+        self._owner = owner
+        self._facts: dict[str, Any] = {}
+        self.recovered = 0
+
+    async def begin(self, *, alone: bool, tzdata: str, version: str, roles: str) -> None:
+        """Register this instance; `alone` says that no other process can hold this database open."""
+        now = self._clock.now()
+        self._facts = {"id": self._owner, "started_at": now, "roles": roles, "tzdata": tzdata, "version": version}
+        await self._store.transact(claims.register({**self._facts, "lease_until": _lease(now)}, alone=alone))
+
+    async def heartbeat(self) -> None:
+        """Prolong the lease, tell engines about cancellations, and take over from the dead; for ever."""
+        while True:
+            try:
+                await self._prolong()
+                await self.take_over()
+                for run in await claims.cancels(self._store, self._owner):
+                    await self._launcher.stop(run)
+            except StoreUnavailable:
+                await self._clock.sleep(1.0)
+                continue
+            await self._clock.sleep(HEARTBEAT_SECONDS)
+
+    async def _prolong(self) -> None:
+        until = _lease(self._clock.now())
+        if not await self._store.transact(claims.lease(self._owner, until)):
+            # Others took this instance for dead and took its runs; what it starts from now on is its own again.
+            await self._store.transact(claims.register({**self._facts, "lease_until": until}, alone=False))
+
+    async def end(self) -> None:
+        """Give the lease back, so that others take over without waiting."""
+        await self._store.transact(claims.lease(self._owner, 0))
+
+    async def take_over(self) -> int:
+        """Claim and continue the open runs of every instance whose lease has run out; return how many."""
+        count = 0
+        for instance in await claims.dead_instances(self._store, self._clock.now(), self._owner):
+            while rows := await self._store.transact(claims.claim(instance, self._owner, CLAIM_RUNS)):
+                count += len(rows)
+                await self._continue(rows)
+            await self._store.transact(claims.forget(instance))
+        self.recovered += count
+        return count
+
+    async def _continue(self, rows: list[Row]) -> None:
+        for row in sorted(rows, key=lambda row: str(row[0])):
+            try:
+                run = claims.run_from_row(row)
+            except (ValueError, TypeError) as error:
+                await self._quarantine(str(row[1]), str(row[0]), str(error))
+                continue
+            if run.deliveries > DELIVERIES_MAX:
+                await self._bury(run)
+            elif run.cancel_requested and run.status is RunStatus.QUEUED:
+                await self._cancelled(run)
+            else:
+                await self.resume(run)
+
+    async def resume(self, run: Run) -> None:
+        """Continue a run that this instance owns now, from the records of its jobs."""
+        try:
+            done = await claims.jobs_of(self._store, run)
+            event = await claims.event_of(self._store, run)
+            facts = b"null" if event is None else event_json(event)
+        except (ValueError, TypeError) as error:
+            await self._quarantine(run.tenant_id, run.id, str(error))
+            return
+        self._launcher.resume(run, facts, done)
+        if run.cancel_requested:
+            await self._launcher.stop(run)
+
+    async def _cancelled(self, run: Run) -> None:
+        await self._sink.finish(_ended(run, RunStatus.CANCELLED, self._clock.now(), None), run, (), ())
+
+    async def _bury(self, run: Run) -> None:
+        """Give up on a run that was under way at too many crashes: it may be their cause."""
+        now = self._clock.now()
+        detail = f"The service stopped {run.deliveries - 1} times while this run was under way."
+        error = msgspec.json.encode({"code": Reason.POISON, "message": detail})
+        letter = DeadLetter(
+            id=mint(now), tenant_id=run.tenant_id, kind="run", event_id=run.event_id, run_id=run.id,
+            trigger_id=run.trigger_id, workflow_id=run.workflow_id, reason=Reason.POISON, detail=detail,
+            payload=run.input, attempts=run.deliveries, created_at=now,
+        )  # fmt: skip
+        await self._sink.finish(_ended(run, RunStatus.FAILED, now, error), run, (), (), (letter,))
+
+    async def _quarantine(self, tenant_id: str, run_id: str, detail: str) -> None:
+        await self._store.transact(claims.quarantine(tenant_id, "run", run_id, detail, self._clock.now()))
+
+
+def _lease(now: int) -> int:
+    return now + int(LEASE_SECONDS * SECOND_US)
+
+
+def _ended(run: Run, status: RunStatus, now: int, error: bytes | None) -> RunChange:
+    return RunChange(
+        tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=status, ended_at=now, error=error
+    )

@@ -1,0 +1,1 @@
+"""How things are heard: one loop per shape of source."""

@@ -1,0 +1,168 @@
+"""The manual source: a person, a program or an API call starts a workflow by name."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.errors import Conflict, NotFound, ValidationFailed
+from workflow_scheduler.core.ids import logical_id, mint
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.model.trigger import Mode, Trigger
+from workflow_scheduler.core.ports.catalog import Catalog, WorkflowRef
+from workflow_scheduler.core.ports.store import Store
+from workflow_scheduler.core.ports.vault import Vault
+from workflow_scheduler.core.time.clock import Clock, to_iso
+from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
+from workflow_scheduler.pipeline.inbox import Entry, Inbox, Receipt, Stale
+from workflow_scheduler.pipeline.intents import decide
+
+_encode = msgspec.json.encode
+STALE_RETRIES_MAX = 20
+
+
+class ManualSource:
+    """Starts runs on request. A workflow needs no manual trigger for that; one that it has sets the rules."""
+
+    def __init__(
+        self, catalog: Catalog, store: Store, cache: CandidateCache, inbox: Inbox, clock: Clock, vault: Vault
+    ) -> None:
+        """Look workflows up through `catalog`; hand-on tokens are sealed by `vault`."""
+        self._catalog = catalog
+        self._store = store
+        self._cache = cache
+        self._inbox = inbox
+        self._clock = clock
+        self._vault = vault
+
+    async def start(
+        self,
+        principal: Principal,
+        workflow: str,
+        *,
+        input: Any = None,  # noqa: A002 -- the word of the interface
+        idempotency_key: str | None = None,
+        confirm: bool = False,
+        trigger: str | None = None,
+    ) -> Receipt:
+        """Start one run of the live version and return after the durable commit.
+
+        Raises:
+            NotFound: no such workflow or trigger in the caller's tenant.
+            Conflict: the workflow is not deployed, its trigger is disabled, or it wants a confirmation.
+            ValidationFailed: the idempotency key was used with another input.
+
+        """
+        body = _encode(input)
+        for _ in range(STALE_RETRIES_MAX):
+            epoch = self._cache.epoch
+            ref = await self._catalog.workflow(principal.tenant_id, workflow)
+            if ref is None:
+                raise NotFound(f"There is no workflow `{workflow}`.", fix="Deploy it: workflow-scheduler deploy FILE")
+            compiled = await self._trigger(ref, trigger)
+            _check(compiled, confirm=confirm)
+            event = self._event(principal, ref, compiled, body, idempotency_key, confirm=confirm)
+            try:
+                receipt = await self._accept(event, compiled, epoch)
+            except Stale:
+                await self._cache.refresh()
+                continue
+            return await self._original(receipt, event) if receipt.duplicate else receipt
+        raise Conflict("The workflow is being deployed over and over.", fix="Try again in a moment.")
+
+    async def _trigger(self, ref: WorkflowRef, name: str | None) -> Compiled:
+        if ref.live_version is None:
+            raise Conflict(
+                f"The workflow `{ref.name}` is not deployed.", fix="Deploy it first: workflow-scheduler deploy FILE"
+            )
+        declared = await self._catalog.of_workflow(ref.tenant_id, ref.id, "manual")
+        for one in declared:
+            if name is None or name in (one.name, one.id):
+                return self._cache.compile(one)
+        if name is not None:
+            raise NotFound(f"The workflow `{ref.name}` has no manual trigger `{name}`.")
+        definition = await self._catalog.definition(ref.tenant_id, ref.id, ref.live_version)
+        return self._cache.compile(
+            Trigger(
+                id=logical_id(ref.tenant_id, ref.id, "\x00manual"),
+                tenant_id=ref.tenant_id,
+                workflow_id=ref.id,
+                workflow=ref.name,
+                workflow_version=ref.live_version,
+                name="manual",
+                type="manual",
+                config={},
+                engine=definition.engine if definition else "embedded",
+            )
+        )
+
+    def _event(
+        self,
+        principal: Principal,
+        ref: WorkflowRef,
+        compiled: Compiled,
+        body: bytes,
+        idempotency_key: str | None,
+        *,
+        confirm: bool,
+    ) -> Event:
+        now = self._clock.now()
+        event_id = mint(now)
+        facts = {"user_id": principal.user_id, "role": principal.role, "confirmed": confirm, "method": principal.method}
+        bearer = principal.bearer
+        return Event(
+            id=event_id,
+            tenant_id=ref.tenant_id,
+            provider="manual",
+            source=f"/manual/{ref.id}",
+            type="manual",
+            subject=ref.id,
+            event_key=idempotency_key or event_id,
+            time=now,
+            received_at=now,
+            data=_encode({"trigger_type": "MANUAL", "user_id": principal.user_id, "trigger_time": to_iso(now),
+                          "input": msgspec.Raw(body)}),
+            attributes=_encode(facts),
+            target_trigger_id=compiled.trigger.id,
+            user_id=principal.user_id,
+            bearer=self._vault.seal(bearer.encode(), event_id) if bearer else None,
+            input=body,
+        )  # fmt: skip
+
+    async def _accept(self, event: Event, compiled: Compiled, epoch: int) -> Receipt:
+        entry = Entry(asyncio.get_running_loop().create_future())
+        entry.prepared = (decide(event, (compiled,), event.received_at, self._inbox.owner),)
+        entry.prepared_epoch = epoch
+        self._inbox.submit(entry)
+        assert entry.future is not None
+        receipts: list[Receipt] = await entry.future
+        return receipts[0]
+
+    async def _original(self, receipt: Receipt, event: Event) -> Receipt:
+        """Return the receipt of the call that came first with this idempotency key."""
+        rows = await self._store.read(
+            "SELECT e.data, d.run_id FROM events e LEFT JOIN decisions d "
+            "ON d.tenant_id = e.tenant_id AND d.event_id = e.id WHERE e.tenant_id = :tenant AND e.id = :id",
+            {"tenant": event.tenant_id, "id": receipt.event_id},
+        )
+        if rows and msgspec.json.decode(rows[0][0])["input"] != msgspec.json.decode(event.input or b"null"):
+            raise ValidationFailed(
+                "This Idempotency-Key was used before with another input.", fix="Use a new key for a new request."
+            )
+        return Receipt(receipt.event_id, duplicate=True, decisions=[], run_ids=[row[1] for row in rows if row[1]])
+
+
+def _check(compiled: Compiled, *, confirm: bool) -> None:
+    trigger = compiled.trigger
+    if trigger.mode is not Mode.ENABLED:
+        raise Conflict(
+            f"The manual trigger `{trigger.name}` is {trigger.mode}.",
+            fix=f"Enable it: workflow-scheduler trigger enable {trigger.id}",
+        )
+    if compiled.config is not None and compiled.config.require_confirmation and not confirm:
+        raise Conflict(
+            f"The trigger `{trigger.name}` wants a confirmation.", fix='Send `"confirm": true`, or use --yes.'
+        )

@@ -1,0 +1,155 @@
+"""The push source: inbound HTTP requests, checked against their triggers before a byte of them is parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from workflow_scheduler.core.errors import MethodNotAllowed, NotFound, SignatureInvalid
+from workflow_scheduler.core.match.keys import id_route, secret_route, split_secret_route, workflow_route
+from workflow_scheduler.core.ports.catalog import Catalog
+from workflow_scheduler.core.ports.vault import Secrets
+from workflow_scheduler.core.registry import Heard, PushRequest
+from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
+from workflow_scheduler.pipeline.inbox import Inbox, Receipt
+
+ROUTES_MAX = 20_000
+_NO_ROUTE = "Nothing listens at this address."
+
+
+class PushSource:
+    """Receives requests for every push trigger type."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        cache: CandidateCache,
+        inbox: Inbox,
+        secrets: Secrets,
+        types: Mapping[str, ModuleType],
+    ) -> None:
+        """Look routes up through `catalog`; open secrets through `secrets`."""
+        self._catalog = catalog
+        self._cache = cache
+        self._inbox = inbox
+        self._secrets = secrets
+        self._types = types
+        self._routes: dict[tuple[str, str], tuple[Compiled, ...]] = {}
+        self._keys: dict[str, tuple[str, ...]] = {}
+        self._epoch = -1
+
+    async def receive(self, provider: str, route: str, request: PushRequest) -> list[Receipt]:
+        """Verify, parse and store one request; returns after the durable commit.
+
+        `route` is a trigger id, a workflow id or name, or a custom path; "" addresses every trigger of the type.
+
+        Raises:
+            NotFound: no trigger listens there.
+            MethodNotAllowed: a trigger listens there, for other methods.
+            SignatureInvalid: no trigger's secret fits.
+            BadRequest: the body cannot be read.
+
+        """
+        module: Any = self._types.get(provider)
+        if module is None or module.shape != "push":
+            raise NotFound(_NO_ROUTE)
+        if not route:
+            return await self._receive_for_type(module, request)
+        listeners = await self._listeners(provider, route)
+        listeners = tuple(one for one in listeners if one.error is None)
+        if not listeners:
+            raise NotFound(_NO_ROUTE, fix="Deploy a workflow with a trigger for this address, and check the path.")
+        allowed = _allowing(listeners, request.method)
+        authentic = [one for one in allowed if await self._authentic(module, one, request)]
+        if not authentic:
+            raise SignatureInvalid(fix="Sign the raw body with the secret that the trigger names.")
+        return await self._accept(module, authentic, request)
+
+    async def _listeners(self, provider: str, route: str) -> tuple[Compiled, ...]:
+        self._follow_epoch()
+        key = (provider, route)
+        known = self._routes.get(key)
+        if known is None:
+            epoch = self._cache.epoch
+            known = ()
+            for candidate in (id_route(route), workflow_route(route), route, "/" + route):
+                found = await self._catalog.routes(provider, candidate)
+                if found:
+                    known = tuple(self._cache.compile(trigger) for trigger in found)
+                    break
+            if epoch == self._cache.epoch and known:
+                if len(self._routes) >= ROUTES_MAX:
+                    self._routes.pop(next(iter(self._routes)))
+                self._routes[key] = known
+        return known
+
+    def _follow_epoch(self) -> None:
+        if self._epoch != self._cache.epoch:
+            self._routes.clear()
+            self._keys.clear()
+            self._epoch = self._cache.epoch
+
+    async def _authentic(self, module: Any, compiled: Compiled, request: PushRequest) -> bool:
+        name = module.secret_name(compiled.config)
+        secret = await self._secrets.get(compiled.trigger.tenant_id, name) if name else None
+        if name and secret is None:
+            return False
+        try:
+            module.verify(compiled.config, request, secret)
+        except SignatureInvalid:
+            return False
+        return True
+
+    async def _accept(self, module: Any, authentic: list[Compiled], request: PushRequest) -> list[Receipt]:
+        """Store what the request says once per tenant that listens."""
+        receipts: list[Receipt] = []
+        tenants: dict[str, Compiled] = {}
+        for compiled in authentic:
+            tenants.setdefault(compiled.trigger.tenant_id, compiled)
+        for tenant_id, compiled in tenants.items():
+            heard: list[Heard] = module.parse(compiled.config, request)
+            events = [self._inbox.event(one, tenant_id=tenant_id, provider=module.name) for one in heard]
+            receipts += await self._inbox.accept_all(events) if events else []
+        return receipts
+
+    async def _receive_for_type(self, module: Any, request: PushRequest) -> list[Receipt]:
+        """Receive at an endpoint that serves all triggers of a type: the secret that fits names the tenant."""
+        receipts: list[Receipt] = []
+        for tenant_id, name in await self._secret_names(module.name):
+            secret = await self._secrets.get(tenant_id, name)
+            if secret is None:
+                continue
+            try:
+                module.verify(None, request, secret)
+            except SignatureInvalid:
+                continue
+            heard: list[Heard] = module.parse(None, request)
+            events = [self._inbox.event(one, tenant_id=tenant_id, provider=module.name) for one in heard]
+            receipts += await self._inbox.accept_all(events) if events else []
+        if not receipts:
+            raise SignatureInvalid(fix="Use the secret that a deployed trigger names, and sign the raw body with it.")
+        return receipts
+
+    async def _secret_names(self, provider: str) -> list[tuple[str, str]]:
+        self._follow_epoch()
+        known = self._keys.get(provider)
+        if known is None:
+            epoch = self._cache.epoch
+            known = tuple(await self._catalog.distinct_keys(provider, secret_route("", "")[:7]))
+            if epoch == self._cache.epoch:
+                self._keys[provider] = known
+        return [split_secret_route(key) for key in known]
+
+
+def _allowing(listeners: tuple[Compiled, ...], method: str) -> list[Compiled]:
+    allowed = [one for one in listeners if method in _methods(one)]
+    if not allowed:
+        methods = sorted({name for one in listeners for name in _methods(one)})
+        raise MethodNotAllowed(f"This address takes {', '.join(methods)}.", allow=methods)
+    return allowed
+
+
+def _methods(compiled: Compiled) -> tuple[str, ...]:
+    methods: tuple[str, ...] = getattr(compiled.config, "methods", ("POST",))
+    return methods

@@ -1,0 +1,221 @@
+"""The timer: takes due schedules from their rows, and turns each into exactly one event and run.
+
+No schedule lives in memory. Occurrence, event, decision, run intent and the row's next time are written in one
+transaction, guarded by the values that were read; any number of instances may run this loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from workflow_scheduler.core.errors import StoreUnavailable
+from workflow_scheduler.core.ids import mint
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.model.trigger import Occurrence, Schedule
+from workflow_scheduler.core.ports.catalog import Catalog, DueRow
+from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance, Store
+from workflow_scheduler.core.signals import Signals
+from workflow_scheduler.core.time.clock import SECOND_US, Clock, to_iso
+from workflow_scheduler.core.time.due import Settlement, Start, settle
+from workflow_scheduler.core.time.fire import Fire
+from workflow_scheduler.core.time.payload import CLOCK_TYPE, clock_payload, occurrence_id
+from workflow_scheduler.core.time.zone import tzdata_version
+from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
+from workflow_scheduler.pipeline.inbox import Entry, Inbox, Stale
+from workflow_scheduler.pipeline.intents import decide
+from workflow_scheduler.stores.portable import claims
+
+DUE_ROWS = 500
+POLL_SECONDS_MAX = 1.0
+SOURCE = "/schedules/"
+
+
+class Timer:
+    """The loop over due schedules."""
+
+    def __init__(
+        self, store: Store, catalog: Catalog, cache: CandidateCache, inbox: Inbox, clock: Clock, signals: Signals
+    ) -> None:
+        """Read due rows through `catalog` and write through `inbox`; `owner` of the runs is the inbox's."""
+        self._store = store
+        self._catalog = catalog
+        self._cache = cache
+        self._inbox = inbox
+        self._clock = clock
+        self._signals = signals
+        self._wake = asyncio.Event()
+        self._owner = inbox.owner
+        self._tzdata = tzdata_version()
+        self._broken: dict[tuple[str, str], str] = {}
+        self.last_tick: int | None = None
+        self.lag_us = 0
+
+    def wake(self) -> None:
+        """Look at the rows again now: schedules have changed."""
+        self._wake.set()
+
+    async def loop(self) -> None:
+        """Fire what is due, then wait for the next time; for ever."""
+        while True:
+            try:
+                fired = await self.tick()
+                wait = 0.0 if fired == DUE_ROWS else await self._until_next()
+            except StoreUnavailable:
+                wait = POLL_SECONDS_MAX
+            if wait > 0:
+                await self._pause(wait)
+
+    async def _until_next(self) -> float:
+        due = await self._catalog.next_due()
+        if due is None:
+            return POLL_SECONDS_MAX
+        # Due means `<= now`, and the wait is bounded: a clock that jumps is noticed within a second.
+        return max(0.001, min(POLL_SECONDS_MAX, (due - self._clock.now()) / SECOND_US))
+
+    async def _pause(self, seconds: float) -> None:
+        self._wake.clear()
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        waking = asyncio.ensure_future(self._wake.wait())
+        await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
+        for task in (sleeping, waking):
+            task.cancel()
+
+    async def tick(self) -> int:
+        """Settle what is due now, and return how many rows were due."""
+        now = self._clock.now()
+        epoch = self._cache.epoch
+        rows = await self._catalog.due(now, DUE_ROWS)
+        self.last_tick = now
+        if not rows:
+            self.lag_us = 0
+            await self._park_broken()
+            return 0
+        self.lag_us = now - (rows[0].schedule.next_fire_at or now)
+        entry = Entry(asyncio.get_running_loop().create_future())
+        self._prepare(rows, entry, now)
+        entry.prepared_epoch = epoch
+        self._signals.emit("timer.fire.before")
+        self._inbox.submit(entry)
+        assert entry.future is not None
+        try:
+            await entry.future
+        except Stale:
+            await self._cache.refresh()
+            return DUE_ROWS
+        self._signals.emit("timer.fire.after")
+        if self._broken or self._catalog.malformed:
+            await self._park_broken()
+        return len(rows)
+
+    def _prepare(self, rows: list[DueRow], entry: Entry, now: int) -> None:
+        prepared: list[Accepted] = []
+        advances: list[ScheduleAdvance] = []
+        occurrences: list[Occurrence] = []
+        fired: dict[str, tuple[str, ...]] = {}
+        for row in rows:
+            schedule = row.schedule
+            compiled = self._cache.compile(row.trigger)
+            if compiled.error is not None or schedule.next_nominal is None:
+                self._broken[schedule.tenant_id, schedule.trigger_id] = compiled.error or "the due time is missing"
+                continue
+            settlement = settle(
+                compiled.module, compiled.config, schedule.trigger_id, schedule.anchor, schedule.next_nominal, now
+            )
+            accepted = [self._fire(schedule, compiled, start, now) for start in settlement.fire]
+            prepared += accepted
+            if accepted:
+                fired[schedule.trigger_id] = tuple(one.event.id for one in accepted)
+            occurrences += self._occurrences(compiled, settlement, accepted, now)
+            advances.append(_advance(schedule, settlement, now))
+        entry.prepared = prepared
+        entry.advances = advances
+        entry.occurrences = occurrences
+        entry.fired = fired
+
+    def _fire(self, schedule: Schedule, compiled: Compiled, start: Start, now: int) -> Accepted:
+        trigger = compiled.trigger
+        event = Event(
+            id=mint(now),
+            tenant_id=schedule.tenant_id,
+            provider=trigger.type,
+            source=SOURCE + schedule.trigger_id,
+            type=CLOCK_TYPE,
+            subject=schedule.workflow_id,
+            event_key=occurrence_id(schedule.trigger_id, start.fire.utc),
+            time=start.fire.utc,
+            received_at=now,
+            data=clock_payload(compiled.module, compiled.config, trigger, start, now),
+            target_trigger_id=schedule.trigger_id,
+            scheduled_for=start.fire.utc,
+        )
+        return decide(event, (compiled,), now, self._owner)
+
+    def _occurrences(
+        self, compiled: Compiled, settlement: Settlement, accepted: list[Accepted], now: int
+    ) -> list[Occurrence]:
+        found = [
+            self._occurrence(compiled, start.fire, now, _started(one))
+            for start, one in zip(settlement.fire, accepted, strict=True)
+        ]
+        found += [
+            self._occurrence(compiled, unfired.fire, now, {"outcome": unfired.outcome, "reason": unfired.reason})
+            for unfired in settlement.outcomes
+        ]
+        for stretch in settlement.stretches:
+            note = f"{stretch.count} fires until {to_iso(stretch.last)}"
+            facts = {"outcome": stretch.outcome, "reason": stretch.reason, "note": note}
+            found.append(self._occurrence(compiled, Fire(stretch.first, to_iso(stretch.first)[:-1]), now, facts))
+        return found
+
+    def _occurrence(self, compiled: Compiled, fire: Fire, now: int, facts: dict[str, Any]) -> Occurrence:
+        trigger = compiled.trigger
+        return Occurrence(
+            tenant_id=trigger.tenant_id,
+            trigger_id=trigger.id,
+            nominal=fire.utc,
+            nominal_local=fire.local,
+            timezone=compiled.module.timezone(compiled.config),
+            fold=fire.fold,
+            tzdata=self._tzdata,
+            recorded_at=now,
+            **{"note": fire.note, **facts},
+        )
+
+    async def _park_broken(self) -> None:
+        """Take schedules that cannot be read out of the loop, and list them as quarantined."""
+        broken, self._broken = self._broken, {}
+        for (tenant_id, kind, key), detail in list(self._catalog.malformed.items()):
+            if kind == "schedule":
+                broken[tenant_id, key] = detail
+                del self._catalog.malformed[tenant_id, kind, key]
+        for (tenant_id, trigger_id), detail in broken.items():
+            await self._store.transact(
+                claims.quarantine(tenant_id, "schedule", trigger_id, detail, self._clock.now())
+            )
+
+
+def _started(accepted: Accepted) -> dict[str, Any]:
+    decision = accepted.decisions[0]
+    return {
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "run_id": decision.run_id,
+        "event_id": accepted.event.id,
+    }
+
+
+def _advance(schedule: Schedule, settlement: Settlement, now: int) -> ScheduleAdvance:
+    following = settlement.next
+    assert schedule.next_fire_at is not None
+    return ScheduleAdvance(
+        tenant_id=schedule.tenant_id,
+        trigger_id=schedule.trigger_id,
+        revision=schedule.revision,
+        was_fire_at=schedule.next_fire_at,
+        next_fire_at=following.fire_at if following else None,
+        next_nominal=following.nominal if following else None,
+        last_nominal=settlement.fire[-1].fire.utc if settlement.fire else None,
+        last_fired_at=now if settlement.fire else None,
+        completed=following is None,
+    )

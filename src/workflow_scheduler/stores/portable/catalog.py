@@ -1,0 +1,192 @@
+"""The Catalog port over any Store: triggers, workflows, definitions and due schedules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.model.trigger import Mode, Schedule, Trigger
+from workflow_scheduler.core.model.workflow import Definition
+from workflow_scheduler.core.ports.catalog import DueRow, WorkflowRef
+from workflow_scheduler.core.ports.store import Row, Store
+
+_TRIGGER = (
+    "t.id, t.tenant_id, t.workflow_id, w.name, t.workflow_version, t.name, t.trigger_subtype, t.trigger_config, "
+    "t.index_key, t.mode, t.mode_reason, t.shared, w.paused, t.updated_at"
+)
+_JOIN = "JOIN workflows w ON w.tenant_id = t.tenant_id AND w.id = t.workflow_id"
+_KEYED = (
+    "FROM trigger_keys k JOIN trigger_index t ON t.tenant_id = k.tenant_id AND t.id = k.trigger_id "
+    f"{_JOIN} WHERE t.deployment_status = 'active'"
+)
+_BY_KEY = (
+    f"SELECT DISTINCT {_TRIGGER} {_KEYED} AND k.tenant_id = :tenant AND k.trigger_subtype = :provider "
+    "AND k.index_key = :key LIMIT :limit"
+)
+_BY_SUB_KEY = (
+    f"SELECT {_TRIGGER} {_KEYED} AND k.tenant_id = :tenant AND k.trigger_subtype = :provider "
+    "AND k.index_key = :key AND k.sub_key = :sub"
+)
+_ROUTES = f"SELECT DISTINCT {_TRIGGER} {_KEYED} AND k.trigger_subtype = :provider AND k.index_key = :key LIMIT 1000"
+_LIVE = f"SELECT {_TRIGGER} FROM trigger_index t {_JOIN} WHERE t.deployment_status = 'active'"
+_SCHEDULE = (
+    "s.tenant_id, s.trigger_id, s.workflow_id, s.kind, s.revision, s.next_fire_at, s.next_nominal, s.last_fired_at, "
+    "s.last_nominal, s.anchor, s.paused, s.paused_reason, s.completed"
+)
+_DUE = (
+    f"SELECT {_SCHEDULE}, {_TRIGGER} FROM schedules s "
+    f"JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id {_JOIN} "
+    "WHERE s.next_fire_at <= :now AND s.paused = 0 ORDER BY s.next_fire_at LIMIT :limit"
+)
+# A loose index scan: one probe for each distinct key, however many triggers share it.
+_DISTINCT_KEYS = (
+    "WITH RECURSIVE found(k) AS (SELECT MIN(index_key) FROM trigger_keys "
+    "WHERE trigger_subtype = :provider AND index_key >= :low AND index_key < :high UNION ALL "
+    "SELECT (SELECT MIN(index_key) FROM trigger_keys WHERE trigger_subtype = :provider "
+    "AND index_key > found.k AND index_key < :high) FROM found WHERE found.k IS NOT NULL) SELECT k FROM found"
+)
+_SCHEDULE_WIDTH = 13
+_decode = msgspec.json.decode
+
+
+def trigger_from_row(row: Row) -> Trigger:
+    """Return the trigger of a row selected in the order of this module.
+
+    Raises:
+        msgspec.DecodeError, ValueError: the row is malformed.
+
+    """
+    shared: dict[str, Any] = _decode(row[11])
+    config = _decode(row[7])
+    if not isinstance(config, dict) or not isinstance(shared, dict):
+        message = "the configuration is not a JSON object"
+        raise ValueError(message)  # noqa: TRY004 -- one error type for every malformed row
+    return Trigger(
+        id=row[0],
+        tenant_id=row[1],
+        workflow_id=row[2],
+        workflow=row[3],
+        workflow_version=row[4],
+        name=row[5],
+        type=row[6],
+        config=config,
+        index_key=row[8],
+        mode=Mode(row[9]),
+        mode_reason=row[10],
+        condition=shared.get("condition"),
+        on_unknown=shared.get("on_unknown") or "skip",
+        input=shared.get("input"),
+        engine=shared.get("engine") or "embedded",
+        max_depth=shared.get("max_depth") or 10,
+        workflow_paused=bool(row[12]),
+        updated_at=row[13],
+    )
+
+
+def schedule_from_row(row: Row) -> Schedule:
+    """Return the schedule of a row selected in the order of this module."""
+    return Schedule(
+        tenant_id=row[0],
+        trigger_id=row[1],
+        workflow_id=row[2],
+        kind=row[3],
+        revision=row[4],
+        next_fire_at=row[5],
+        next_nominal=row[6],
+        last_fired_at=row[7],
+        last_nominal=row[8],
+        anchor=row[9],
+        paused=bool(row[10]),
+        paused_reason=row[11],
+        completed=bool(row[12]),
+    )
+
+
+class StoreCatalog:
+    """Reads triggers and workflows; rows that cannot be read are reported to `malformed` and left out."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from `store`."""
+        self._store = store
+        self.malformed: dict[tuple[str, str, str], str] = {}
+
+    def _triggers(self, rows: list[Row]) -> list[Trigger]:
+        found = []
+        for row in rows:
+            try:
+                found.append(trigger_from_row(row))
+            except (ValueError, TypeError) as error:
+                self.malformed[str(row[1]), "trigger", str(row[0])] = str(error)
+        return found
+
+    async def by_key(self, tenant_id: str, provider: str, index_key: str, limit: int) -> list[Trigger]:
+        """Return up to `limit` triggers under an index key, whatever their sub key."""
+        params = {"tenant": tenant_id, "provider": provider, "key": index_key, "limit": limit}
+        return self._triggers(await self._store.read(_BY_KEY, params))
+
+    async def by_sub_key(self, tenant_id: str, provider: str, index_key: str, sub_key: str) -> list[Trigger]:
+        """Return the triggers under an index key and sub key."""
+        params = {"tenant": tenant_id, "provider": provider, "key": index_key, "sub": sub_key}
+        return self._triggers(await self._store.read(_BY_SUB_KEY, params))
+
+    async def trigger(self, tenant_id: str, trigger_id: str) -> Trigger | None:
+        """Return one live trigger."""
+        params = {"tenant": tenant_id, "id": trigger_id}
+        found = self._triggers(await self._store.read(f"{_LIVE} AND t.tenant_id = :tenant AND t.id = :id", params))
+        return found[0] if found else None
+
+    async def of_workflow(self, tenant_id: str, workflow_id: str, provider: str) -> list[Trigger]:
+        """Return the live triggers of one type of a workflow."""
+        params = {"tenant": tenant_id, "workflow": workflow_id, "provider": provider}
+        where = " AND t.tenant_id = :tenant AND t.workflow_id = :workflow AND t.trigger_subtype = :provider"
+        return self._triggers(await self._store.read(_LIVE + where, params))
+
+    async def routes(self, provider: str, index_key: str) -> list[Trigger]:
+        """Return the triggers of every tenant under a public index key."""
+        return self._triggers(await self._store.read(_ROUTES, {"provider": provider, "key": index_key}))
+
+    async def distinct_keys(self, provider: str, prefix: str) -> list[str]:
+        """Return the distinct index keys of a type that begin with `prefix`, over all tenants."""
+        params = {"provider": provider, "low": prefix, "high": prefix[:-1] + chr(ord(prefix[-1]) + 1)}
+        return [row[0] for row in await self._store.read(_DISTINCT_KEYS, params) if row[0] is not None]
+
+    async def workflow(self, tenant_id: str, reference: str) -> WorkflowRef | None:
+        """Return a workflow by id or name; an id wins over a name."""
+        columns = "SELECT tenant_id, id, name, live_version, latest_version, paused FROM workflows"
+        for column in ("id", "name"):
+            where = f" WHERE tenant_id = :tenant AND {column} = :ref"
+            rows = await self._store.read(columns + where, {"tenant": tenant_id, "ref": reference})
+            if rows:
+                row = rows[0]
+                return WorkflowRef(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
+        return None
+
+    async def definition(self, tenant_id: str, workflow_id: str, version: int) -> Definition | None:
+        """Return the definition of one version."""
+        rows = await self._store.read(
+            "SELECT definition FROM workflow_versions "
+            "WHERE tenant_id = :tenant AND workflow_id = :workflow AND version = :version",
+            {"tenant": tenant_id, "workflow": workflow_id, "version": version},
+        )
+        return Definition.model_validate_json(rows[0][0]) if rows else None
+
+    async def due(self, now: int, limit: int) -> list[DueRow]:
+        """Return schedules whose time has come, the oldest first."""
+        rows = await self._store.read(_DUE, {"now": now, "limit": limit})
+        found = []
+        for row in rows:
+            try:
+                trigger = trigger_from_row(row[_SCHEDULE_WIDTH:])
+            except (ValueError, TypeError) as error:
+                self.malformed[str(row[0]), "schedule", str(row[1])] = str(error)
+                continue
+            found.append(DueRow(schedule_from_row(row), trigger))
+        return found
+
+    async def next_due(self) -> int | None:
+        """Return when the next schedule is due."""
+        rows = await self._store.read(
+            "SELECT MIN(next_fire_at) FROM schedules WHERE next_fire_at IS NOT NULL AND paused = 0"
+        )
+        return rows[0][0] if rows else None

@@ -1,0 +1,188 @@
+"""Who executes which run: instances and their leases, claiming, cancelling, reviving, and reading a run back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from workflow_scheduler.core.errors import Conflict, NotFound
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run, RunStatus
+from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
+
+_NAMES = (
+    "id", "tenant_id", "workflow_id", "workflow", "version", "trigger_id", "trigger_type", "event_id", "event_key",
+    "created_at", "engine", "status", "owner", "fence", "deliveries", "input", "scheduled_for", "started_at",
+    "next_attempt_at", "external_id", "depth", "cause_run_id", "replay_of", "traceparent", "user_id", "bearer",
+    "cancel_requested",
+)  # fmt: skip
+RUN_COLUMNS = ", ".join(_NAMES)
+_OPEN = "status IN ('QUEUED', 'RUNNING', 'PAUSED')"
+
+
+def run_from_row(row: Sequence[Any]) -> Run:
+    """Return the run of a row selected as RUN_COLUMNS.
+
+    Raises:
+        ValueError: the row is malformed.
+
+    """
+    values = dict(zip(_NAMES, row, strict=True))
+    values["status"] = RunStatus(values["status"])
+    values["cancel_requested"] = bool(values["cancel_requested"])
+    if not isinstance(values["input"], bytes) or not isinstance(values["fence"], int):
+        message = "a column of this run has the wrong type"
+        raise ValueError(message)  # noqa: TRY004 -- one error type for every malformed row
+    return Run(**values)
+
+
+def register(instance: dict[str, Any], *, alone: bool) -> Work[None]:
+    """Insert an instance (id started_at lease_until roles tzdata version); `alone` ends every other lease."""
+    if alone:
+        yield Sql("UPDATE instances SET lease_until = 0")
+    yield Sql(
+        "INSERT INTO instances (id, started_at, lease_until, roles, tzdata, version) "
+        "VALUES (:id, :started_at, :lease_until, :roles, :tzdata, :version)",
+        instance,
+    )
+
+
+def lease(instance: str, until: int) -> Work[bool]:
+    """Set how long an instance's lease runs; return False when the instance was forgotten meanwhile."""
+    rows = yield Sql("UPDATE instances SET lease_until = :until WHERE id = :id RETURNING id",
+                     {"until": until, "id": instance})  # fmt: skip
+    return bool(rows)
+
+
+def forget(instance: str) -> Work[None]:
+    """Remove an instance that has no runs left."""
+    yield Sql("DELETE FROM instances WHERE id = :id", {"id": instance})
+
+
+async def dead_instances(store: Store, now: int, me: str) -> list[str]:
+    """Return the instances whose lease has run out."""
+    rows = await store.read("SELECT id FROM instances WHERE lease_until < :now AND id <> :me", {"now": now, "me": me})
+    return [row[0] for row in rows]
+
+
+def claim(dead: str, me: str, limit: int) -> Work[list[Row]]:
+    """Make up to `limit` open runs of a dead instance this one's, under a higher fence; return their rows."""
+    rows = yield Sql(
+        "UPDATE runs SET owner = :me, fence = fence + 1, deliveries = deliveries + 1 WHERE (tenant_id, id) IN "
+        f"(SELECT tenant_id, id FROM runs WHERE owner = :dead AND {_OPEN} LIMIT :limit) RETURNING {RUN_COLUMNS}",
+        {"me": me, "dead": dead, "limit": limit},
+    )
+    return rows
+
+
+def quarantine(tenant_id: str, kind: str, key: str, detail: str, now: int) -> Work[None]:
+    """List a row that cannot be read; a run that cannot be read is no longer open."""
+    yield Sql(
+        "INSERT INTO quarantine (tenant_id, kind, id, detail, found_at) VALUES (:tenant, :kind, :id, :detail, :now) "
+        "ON CONFLICT DO NOTHING",
+        {"tenant": tenant_id, "kind": kind, "id": key, "detail": detail, "now": now},
+    )
+    if kind == "run":
+        yield Sql(
+            "UPDATE runs SET owner = 'quarantine' WHERE tenant_id = :tenant AND id = :id",
+            {"tenant": tenant_id, "id": key},
+        )
+    if kind == "schedule":
+        yield Sql(
+            "UPDATE schedules SET next_fire_at = NULL WHERE tenant_id = :tenant AND trigger_id = :id",
+            {"tenant": tenant_id, "id": key},
+        )
+
+
+def request_cancel(tenant_id: str, run_id: str) -> Work[Run | None]:
+    """Mark an open run as to be cancelled and return it; None when it is not open."""
+    rows = yield Sql(
+        f"UPDATE runs SET cancel_requested = 1 WHERE tenant_id = :tenant AND id = :id AND {_OPEN} "
+        f"RETURNING {RUN_COLUMNS}",
+        {"tenant": tenant_id, "id": run_id},
+    )
+    return run_from_row(rows[0]) if rows else None
+
+
+async def cancels(store: Store, me: str) -> list[Run]:
+    """Return this instance's open runs that are to be cancelled."""
+    rows = await store.read(
+        f"SELECT {RUN_COLUMNS} FROM runs WHERE cancel_requested = 1 AND owner = :me AND {_OPEN} LIMIT 1000", {"me": me}
+    )
+    return [run_from_row(row) for row in rows]
+
+
+async def due_runs(store: Store, now: int, me: str, limit: int) -> list[Run]:
+    """Return this instance's runs on outside engines whose next attempt or look is due."""
+    rows = await store.read(
+        f"SELECT {RUN_COLUMNS} FROM runs WHERE status IN ('QUEUED', 'RUNNING') AND next_attempt_at <= :now "
+        "AND owner = :me ORDER BY next_attempt_at LIMIT :limit",
+        {"now": now, "me": me, "limit": limit},
+    )
+    return [run_from_row(row) for row in rows]
+
+
+async def jobs_of(store: Store, run: Run) -> list[JobRecord]:
+    """Return the job records of a run, under the run's present fence."""
+    rows = await store.read(
+        "SELECT job_id, status, attempt, started_at, ended_at, output, error, wake_at FROM jobs "
+        "WHERE tenant_id = :tenant AND run_id = :run",
+        {"tenant": run.tenant_id, "run": run.id},
+    )
+    return [
+        JobRecord(tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, job_id=row[0], status=JobStatus(row[1]),
+                  attempt=row[2], started_at=row[3], ended_at=row[4], output=row[5], error=row[6], wake_at=row[7])
+        for row in rows
+    ]  # fmt: skip
+
+
+async def event_of(store: Store, run: Run) -> Event | None:
+    """Return the event that started a run, or None when retention has removed it."""
+    rows = await store.read(
+        "SELECT provider, source, type, subject, time, received_at, data, attributes FROM events "
+        "WHERE tenant_id = :tenant AND id = :id",
+        {"tenant": run.tenant_id, "id": run.event_id},
+    )
+    if not rows:
+        return None
+    row = rows[0]
+    return Event(
+        id=run.event_id, tenant_id=run.tenant_id, event_key=run.event_key, provider=row[0], source=row[1], type=row[2],
+        subject=row[3], time=row[4], received_at=row[5], data=row[6], attributes=row[7],
+    )  # fmt: skip
+
+
+def revive(letter: dict[str, Any], owner: str, payload: bytes | None) -> Work[Run]:
+    """Settle a dead letter (tenant id now) and make its run QUEUED again, under a higher fence.
+
+    Raises:
+        NotFound: there is no such dead letter.
+        Conflict: it is settled already, or its run is not in a failed state.
+
+    """
+    rows = yield Sql(
+        "UPDATE dead_letters SET status = 'redriven', settled_at = :now "
+        "WHERE tenant_id = :tenant AND id = :id AND status = 'dead' RETURNING run_id",
+        letter,
+    )
+    if not rows:
+        known = yield Sql(
+            "SELECT status FROM dead_letters WHERE tenant_id = :tenant AND id = :id",
+            {"tenant": letter["tenant"], "id": letter["id"]},
+        )
+        if known:
+            raise Conflict(f"This dead letter is {known[0][0]} already.")
+        raise NotFound("There is no such dead letter.", fix="List them with `workflow-scheduler dead ls`.")
+    key = {"tenant": letter["tenant"], "run": rows[0][0]}
+    revived = yield Sql(
+        "UPDATE runs SET status = 'QUEUED', owner = :owner, fence = fence + 1, deliveries = 1, error = NULL, "
+        "ended_at = NULL, started_at = NULL, external_id = NULL, next_attempt_at = NULL, cancel_requested = 0, "
+        "created_at = :now, input = COALESCE(:payload, input) "
+        f"WHERE tenant_id = :tenant AND id = :run AND status IN ('FAILED', 'CANCELLED') RETURNING {RUN_COLUMNS}",
+        {**key, "owner": owner, "now": letter["now"], "payload": payload},
+    )
+    if not revived:
+        raise Conflict("The run of this dead letter is not in a failed state any more.")
+    # What a job finished stays finished; what failed or was under way is done again.
+    yield Sql("DELETE FROM jobs WHERE tenant_id = :tenant AND run_id = :run AND status <> 'SUCCEEDED'", key)
+    return run_from_row(revived[0])

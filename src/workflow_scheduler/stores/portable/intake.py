@@ -1,0 +1,78 @@
+"""The rows of one accepted event, written inside a Work: for decisions that need to read before they write."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from workflow_scheduler.core.model.decision import Decision
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
+from workflow_scheduler.core.ports.store import DeadLetter, Row, Sql
+from workflow_scheduler.stores.portable import columns
+
+Steps = Generator[Sql, list[Row], Any]
+
+
+def _insert(table: str, names: Sequence[str], values: Sequence[Any], tail: str = "") -> Sql:
+    slots = ", ".join(f":{name}" for name in names)
+    text = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({slots}) ON CONFLICT DO NOTHING{tail}"
+    return Sql(text, dict(zip(names, values, strict=True)))
+
+
+def put_event(event: Event) -> Steps:
+    """Insert an event; return None, or the id of the event that was stored earlier under its key."""
+    rows = yield _insert("events", columns.EVENT, columns.event_row(event), " RETURNING id")
+    if rows:
+        return None
+    earlier = yield Sql(
+        "UPDATE events SET duplicates = duplicates + 1 "
+        "WHERE tenant_id = :tenant AND source = :source AND event_key = :key RETURNING id",
+        {"tenant": event.tenant_id, "source": event.source, "key": event.event_key},
+    )
+    return earlier[0][0] if earlier else event.id
+
+
+def put_decision(decision: Decision) -> Steps:
+    """Insert a decision."""
+    yield _insert("decisions", columns.DECISION, columns.plain_row(decision))
+
+
+def put_run(run: Run) -> Steps:
+    """Insert a run intent."""
+    yield _insert("runs", columns.RUN, columns.plain_row(run))
+
+
+def put_log(line: LogLine) -> Steps:
+    """Insert a log line."""
+    yield _insert("job_logs", columns.LOG, columns.plain_row(line))
+
+
+def put_dead_letter(letter: DeadLetter) -> Steps:
+    """Insert a dead letter."""
+    yield _insert("dead_letters", columns.DEAD_LETTER, columns.plain_row(letter))
+
+
+def put_job(job: JobRecord) -> Steps:
+    """Insert or replace a job record; the caller has checked the fence."""
+    names = columns.JOB
+    kept = ", ".join(f"{name} = excluded.{name}" for name in names[3:])
+    slots = ", ".join(f":{name}" for name in names)
+    text = (
+        f"INSERT INTO jobs ({', '.join(names)}) VALUES ({slots}) "
+        f"ON CONFLICT (tenant_id, run_id, job_id) DO UPDATE SET {kept}"
+    )
+    yield Sql(text, dict(zip(names, columns.job_row(job), strict=True)))
+
+
+def change_run(change: RunChange) -> Steps:
+    """Apply a run change; return whether its fence held."""
+    kept = ("started_at", "ended_at", "output", "error", "external_id", "next_attempt_at")
+    sets = ", ".join(f"{name} = COALESCE(:{name}, {name})" for name in kept)
+    values = {name: getattr(change, name) for name in kept}
+    rows = yield Sql(
+        f"UPDATE runs SET status = :status, {sets} WHERE tenant_id = :tenant AND id = :id AND fence = :fence "
+        "AND status IN ('QUEUED', 'RUNNING', 'PAUSED') RETURNING id",
+        {**values, "status": change.status, "tenant": change.tenant_id, "id": change.run_id, "fence": change.fence},
+    )
+    return bool(rows)
