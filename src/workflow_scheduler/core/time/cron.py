@@ -28,7 +28,7 @@ DAY_MINUTES = 1440
 MAX_LENGTH = 512
 _FIELDS = 5
 _EPOCH_ORDINAL = 719_163
-_LAST_YEAR = 9998
+_LAST_YEAR = 9997
 _CYCLE_MONTHS = 4800
 _MONTH_DAYS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _EVERY_SEVENTH = 0b1_0000001_0000001_0000001_0000001
@@ -60,7 +60,7 @@ class Cron:
         return f"Cron({self.expression!r})"
 
     def next_local(self, wall: int) -> int | None:
-        """Return the first matching wall time at or after `wall`, both in seconds; None past the year 9998.
+        """Return the first matching wall time at or after `wall`, both in seconds; None past the year 9997.
 
         Zones play no part: wall times that a zone lacks are returned as well.
         """
@@ -160,7 +160,7 @@ def parse(expression: str) -> Cron:
         raise ValidationFailed(f"`{text}` is not a cron expression: {errors[0].message}", errors=errors)
     cron = Cron(text, tuple(item for item in parsed if isinstance(item, Field)))
     if not cron.has_days():
-        _refuse("day_of_month", f"`{text}` never fires: no {_months_text(cron)} has such a day; change the day or month")
+        _refuse("day_of_month", f"`{text}` never fires: no {_months_text(cron)} has that day; change the day or month")
     return cron
 
 
@@ -178,7 +178,7 @@ def _nickname(text: str) -> str:
     if known is not None:
         return known
     if text.lower() == "@reboot":
-        return _refuse("cron", "`@reboot` is not supported: a restart is not a time; use an `event` or `manual` trigger")
+        return _refuse("cron", "`@reboot` is not supported: a restart is not a time; use a `manual` trigger")
     if text.lower().startswith("@every"):
         return _refuse("cron", f"`{text}` is not a cron expression; use a trigger of type `interval` with `every`")
     near = did_you_mean(text.lower(), NICKNAMES)

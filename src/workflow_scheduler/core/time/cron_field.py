@@ -69,7 +69,7 @@ class Field(msgspec.Struct):
         return [value for value in range(self.scale.low, self.scale.high + 1) if self.mask >> value & 1]
 
 
-class Bad(Exception):  # noqa: N818 -- carries a sentence to the parser, never leaves this package
+class Bad(Exception):
     """A term that cannot be read; `suggestion` is what to write instead."""
 
     def __init__(self, message: str, suggestion: str | None = None) -> None:

@@ -89,8 +89,7 @@ def _days(day: Field, weekday: Field) -> str:
 def _dates(field: Field) -> list[str]:
     plain = _runs(field.values(), [str(number) for number in range(32)])
     parts = [f"day{'s' if len(field.values()) > 1 else ''} {_list(plain)}"] if plain else []
-    for before in field.last:
-        parts.append("the last day" if before == 0 else f"the day {before} before the last")
+    parts += ["the last day" if before == 0 else f"the day {before} before the last" for before in field.last]
     if field.last_workday:
         parts.append("the last weekday")
     parts += [f"the weekday nearest to day {number}" for number in field.nearest]

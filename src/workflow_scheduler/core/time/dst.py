@@ -13,9 +13,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple
 
-from workflow_scheduler.core.time.fire import Fire
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.core.time.cron import Cron
+from workflow_scheduler.core.time.fire import Fire
 from workflow_scheduler.core.time.zone import EARLIEST, LATEST, Gap, Overlap, Segment, Zone, wall_text
 
 _HORIZON_SECONDS = 400 * 366 * 86_400
@@ -35,7 +35,7 @@ _REAL_TIME = _Policy("skip", "both")
 def next_fire(cron: Cron, zone: Zone, after: int, gap: Gap = "after", overlap: Overlap = "first") -> Fire | None:
     """Return the first fire strictly later than the instant `after` (microseconds UTC), or None if there is none.
 
-    `gap` and `overlap` concern fixed expressions only. The search ends after 400 years or with the year 9998.
+    `gap` and `overlap` concern fixed expressions only. The search ends after 400 years or with the year 9997.
     """
     utc = _find(cron, zone, after // SECOND_US, gap, overlap)
     if utc is None:

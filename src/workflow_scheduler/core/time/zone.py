@@ -19,9 +19,9 @@ from workflow_scheduler.core.time.clock import SECOND_US
 Gap = Literal["after", "shift", "skip"]
 Overlap = Literal["first", "last", "both"]
 
-LAST_YEAR = 9998
+FIRST_YEAR, LAST_YEAR = 1901, 9997
 EARLIEST = -2_208_988_800
-LATEST = 253_370_764_800
+LATEST = 253_339_228_800
 _BEGIN, _END = -(1 << 62), 1 << 62
 _TABLE_YEAR = 2100
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- wall times have no zone on purpose
@@ -162,10 +162,13 @@ def instant(text: str, zone: Zone) -> tuple[int, Literal["plain", "gap", "fold"]
     """Return the microseconds of an ISO 8601 date-time, taken in `zone` where it names no offset, and its kind.
 
     Raises:
-        ValueError: the text is not an ISO 8601 date-time.
+        ValueError: the text is not an ISO 8601 date-time of the years 1901 to 9997.
 
     """
     moment = datetime.fromisoformat(text.strip())
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        message = f"the year must be {FIRST_YEAR} to {LAST_YEAR}"
+        raise ValueError(message)
     if moment.tzinfo is not None:
         moment = moment.replace(tzinfo=None) - (moment.utcoffset() or timedelta())
         return (moment - _EPOCH) // timedelta(microseconds=1), "plain"

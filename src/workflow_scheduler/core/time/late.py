@@ -1,0 +1,130 @@
+"""What every time trigger can be told about lateness, and the fields of its configuration."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Literal
+
+import msgspec
+from pydantic import BeforeValidator, Field, field_validator
+
+from workflow_scheduler.core.errors import ValidationFailed
+from workflow_scheduler.core.model.workflow import Duration
+from workflow_scheduler.core.registry import Config
+from workflow_scheduler.core.time import zone as zones
+from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+
+Catchup = Literal["none", "latest", "all"]
+ALWAYS_US = 1 << 62
+_DAY, _MONTH, _DECADE = 86_400, 31 * 86_400, 3653 * 86_400
+
+
+class LatePolicy(msgspec.Struct, frozen=True, gc=False):
+    """The policy for late fires in microseconds: within `grace` a fire is on time; `most` bounds what `all` runs."""
+
+    jitter: int = 0
+    grace: int = MINUTE_US
+    catchup: Catchup = "latest"
+    window: int = DAY_US
+    most: int = 100
+
+
+DEFAULT_POLICY = LatePolicy()
+ONE_TIME_POLICY = LatePolicy(window=ALWAYS_US)
+
+
+def policy_of(config: object) -> LatePolicy:
+    """Return the policy of a time trigger's configuration, or the default where it has none."""
+    policy = getattr(config, "late_policy", None)
+    return policy if isinstance(policy, LatePolicy) else DEFAULT_POLICY
+
+
+def _moment(value: object) -> object:
+    text = value.isoformat() if isinstance(value, datetime) else value
+    if not isinstance(text, str):
+        return value
+    try:
+        zones.instant(text, zones.load("UTC"))
+    except (ValueError, OverflowError) as error:
+        message = f"`{text[:60]}` is not a date-time; write it as 2027-03-14T09:30:00 or 2027-03-14T09:30:00Z"
+        raise ValueError(message) from error
+    return text.strip()
+
+
+Moment = Annotated[
+    str, BeforeValidator(_moment), Field(description="ISO 8601; without an offset it is taken in `timezone`.")
+]
+
+
+class ZonedConfig(Config):
+    """A configuration with a time zone and jitter."""
+
+    timezone: str = Field(
+        default="UTC", title="Time zone", description="IANA name, such as Europe/Berlin.", examples=["America/New_York"]
+    )
+    jitter: Annotated[Duration, Field(le=_DAY)] = Field(
+        default=0.0, title="Jitter", description="Spread starts over this long after the nominal time, such as 30s."
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            zones.load(value)
+        except ValidationFailed as error:
+            raise ValueError(error.detail) from error
+        return value
+
+
+class RecurringConfig(ZonedConfig):
+    """The fields that every recurring trigger has."""
+
+    catchup: Catchup = Field(
+        default="latest",
+        title="Missed fires",
+        description="What to run after downtime: nothing, one run for all missed fires, or each of them.",
+    )
+    misfire_grace: Annotated[Duration, Field(le=_DAY)] = Field(
+        default=60.0, title="Grace", description="A fire that is late by no more than this counts as on time."
+    )
+    catchup_window: Annotated[Duration, Field(le=_DECADE)] = Field(
+        default=86_400.0, title="Catch-up window", description="Fires missed longer ago than this are never run."
+    )
+    catchup_max: int = Field(
+        default=100, ge=1, le=1000, title="Catch-up limit", description="At most this many missed fires are run."
+    )
+    start_at: Moment | None = Field(default=None, title="Start", description="No fire before this time.")
+    end_at: Moment | None = Field(default=None, title="End", description="No fire after this time.")
+
+    @cached_property
+    def late_policy(self) -> LatePolicy:
+        """The policy for late fires, in microseconds."""
+        return LatePolicy(
+            jitter=microseconds(self.jitter),
+            grace=microseconds(self.misfire_grace),
+            catchup=self.catchup,
+            window=microseconds(self.catchup_window),
+            most=self.catchup_max,
+        )
+
+    @cached_property
+    def bounds(self) -> tuple[int, int]:
+        """The first and the last instant, in microseconds, at which the trigger may fire."""
+        zone = zones.load(self.timezone)
+        first = -ALWAYS_US if self.start_at is None else zones.instant(self.start_at, zone)[0]
+        last = ALWAYS_US if self.end_at is None else zones.instant(self.end_at, zone)[0]
+        return first, last
+
+
+def microseconds(seconds: float) -> int:
+    """Return a duration in seconds as whole microseconds."""
+    return round(seconds * SECOND_US)
+
+
+def duration_text(us: int) -> str:
+    """Return microseconds as people write durations: `90s`, `15m`, `2h`, `7d`."""
+    for unit, letter in ((DAY_US, "d"), (HOUR_US, "h"), (MINUTE_US, "m")):
+        if us >= unit and us % unit == 0:
+            return f"{us // unit}{letter}"
+    return f"{us / SECOND_US:g}s"

@@ -1,0 +1,80 @@
+"""The clock payload: the data of the event that a due schedule becomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.model.trigger import Trigger
+from workflow_scheduler.core.time.clock import to_iso
+from workflow_scheduler.core.time.due import Start
+
+CLOCK_TYPE = "trigger.clock.v1"
+
+
+class ClockPayload(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The facts of one fire. Instants are ISO 8601 UTC; nothing comes from outside the scheduler."""
+
+    trigger_type: str
+    schedule_id: str
+    scheduled_for: str
+    fired_at: str
+    timezone: str
+    workflow_id: str
+    workflow_version: int
+    lateness_ms: int
+    occurrence_id: str
+    coalesced_count: int = 0
+    cron: str | msgspec.UnsetType = msgspec.UNSET
+
+
+CLOCK_SCHEMA: dict[str, Any] = {
+    "$id": CLOCK_TYPE,
+    "title": "Clock payload",
+    "type": "object",
+    "additionalProperties": False,
+    "required": [
+        "triggerType", "scheduleId", "scheduledFor", "firedAt", "timezone", "workflowId", "workflowVersion",
+        "latenessMs", "occurrenceId", "coalescedCount",
+    ],
+    "properties": {
+        "triggerType": {"enum": ["schedule", "recurring"], "description": "`schedule` is a one-time schedule."},
+        "scheduleId": {"type": "string", "description": "The id of the trigger."},
+        "scheduledFor": {"type": "string", "format": "date-time", "description": "The nominal time."},
+        "firedAt": {"type": "string", "format": "date-time", "description": "When the scheduler fired."},
+        "timezone": {"type": "string", "description": "The zone in which the schedule is written."},
+        "workflowId": {"type": "string"},
+        "workflowVersion": {"type": "integer", "minimum": 1},
+        "cron": {"type": "string", "description": "The expression, for cron triggers."},
+        "latenessMs": {"type": "integer", "minimum": 0, "description": "firedAt minus the due time, jitter included."},
+        "occurrenceId": {"type": "string", "description": "Names this fire of this schedule for good."},
+        "coalescedCount": {"type": "integer", "minimum": 0, "description": "Missed fires that this one covers."},
+    },
+}  # fmt: skip
+
+_encode = msgspec.json.Encoder().encode
+
+
+def occurrence_id(trigger_id: str, nominal: int) -> str:
+    """Return the identity of a fire: the trigger and the nominal instant; it is also the event key."""
+    return f"{trigger_id}:{to_iso(nominal)}"
+
+
+def clock_payload(module: Any, config: Any, trigger: Trigger, start: Start, fired_at: int) -> bytes:
+    """Return the JSON of `trigger.clock.v1` for a run that starts at `fired_at` (microseconds UTC)."""
+    return _encode(
+        ClockPayload(
+            trigger_type="recurring" if getattr(module, "recurring", True) else "schedule",
+            schedule_id=trigger.id,
+            scheduled_for=to_iso(start.fire.utc),
+            fired_at=to_iso(fired_at),
+            timezone=module.timezone(config),
+            workflow_id=trigger.workflow_id,
+            workflow_version=trigger.workflow_version,
+            lateness_ms=max(0, fired_at - start.fire_at) // 1000,
+            occurrence_id=occurrence_id(trigger.id, start.fire.utc),
+            coalesced_count=start.coalesced,
+            cron=getattr(config, "cron", msgspec.UNSET),
+        )
+    )
