@@ -21,7 +21,7 @@ DEPTH_MAX = 100
 _decode = msgspec.json.decode
 
 
-class Disconnected(Exception):  # noqa: N818 - not an error: the client has gone, nobody waits for an answer
+class Disconnected(Exception):
     """The client went away before its body was complete."""
 
 

@@ -6,8 +6,6 @@ foreign id gives the same 404 as an id that never was. What a role may do is dec
 
 from __future__ import annotations
 
-import hashlib
-import secrets as randomness
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Protocol
 
@@ -18,23 +16,14 @@ from workflow_scheduler.api.tokens import TokenVerifier
 from workflow_scheduler.core.errors import Forbidden, Unauthenticated, ValidationFailed
 from workflow_scheduler.core.model.principal import LOCAL, Principal
 from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.services.keys import KEY_PREFIX, KeyOwner, digest
 from workflow_scheduler.settings import Settings, is_loopback
 
-KEY_PREFIX = "wfs_"
 CACHE_ENTRIES_MAX = 4_096
 CACHE_SECONDS = 15.0
 CREDENTIAL_CHARACTERS_MAX = 8_192
 _WANTED = frozenset({b"authorization", b"x-api-key", b"host", b"origin", b"sec-fetch-site"})
 _FIX = "send `Authorization: Bearer wfs_…` or `X-API-Key: wfs_…`; `workflow-scheduler key create` makes a key"
-
-
-class KeyOwner(msgspec.Struct, frozen=True, gc=False):
-    """Whose an API key is. `expires_at` in microseconds UTC."""
-
-    tenant_id: str
-    user_id: str
-    role: str
-    expires_at: int | None = None
 
 
 class KeyLookup(Protocol):
@@ -53,16 +42,6 @@ class _Known(msgspec.Struct, frozen=True, gc=False):
     principal: Principal
     until: float
     expires_at: int | None
-
-
-def digest(key: str) -> str:
-    """Return what is stored of a key. Keys hold 256 random bits, so a plain hash cannot be searched."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def new_key() -> str:
-    """Return a new API key."""
-    return KEY_PREFIX + randomness.token_urlsafe(32)
 
 
 def check_bind(settings: Settings, *, has_keys: bool) -> str | None:
@@ -113,12 +92,12 @@ class Authenticator:
         self._open = sentence is not None
         return sentence
 
-    def keys_changed(self) -> None:
-        """Forget what is known: a key was made or revoked. The first key closes the open local tenant."""
+    def key_revoked(self) -> None:
+        """Forget who is known, so that a revoked key stops working at once."""
         self._known.clear()
 
-    def close_local(self) -> None:
-        """Serve nobody without credentials from now on."""
+    def key_created(self) -> None:
+        """Serve nobody without credentials from now on: the first key closes the open local tenant."""
         self._open = False
 
     async def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from joserfc.jwt import JWTClaimsRegistry
 
 from workflow_scheduler.core.errors import SchedulerError, Unauthenticated, Unavailable, ValidationFailed
 from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.ports.resources import HttpRequest, Outbound
 from workflow_scheduler.core.time.clock import MINUTE_US, SECOND_US
 from workflow_scheduler.settings import Settings
 
@@ -22,21 +22,21 @@ SECRET_BYTES_MIN = 32
 JWKS_PAUSE_US = MINUTE_US
 JWKS_AGE_MAX_US = 60 * MINUTE_US
 IDENTIFIER_CHARACTERS_MAX = 255
-Fetch = Callable[[str], Awaitable[bytes]]
+_STATUS_OK = 200
 
 
 class TokenVerifier:
     """Checks signature, time, issuer and audience, and reads tenant, user and role out of the claims."""
 
-    def __init__(self, settings: Settings, fetch: Fetch | None = None) -> None:
-        """Take the keys from `settings`; `fetch` reads the issuer's key set.
+    def __init__(self, settings: Settings, outbound: Outbound | None = None) -> None:
+        """Take the keys from `settings`; the issuer's key set is read through `outbound`.
 
         Raises:
             ValidationFailed: a key cannot be read, or the shared secret is too short to be safe.
 
         """
         self._settings = settings
-        self._fetch = fetch
+        self._outbound = outbound
         self._tenant_claims = [name.strip() for name in settings.jwt_tenant_claim.split(",") if name.strip()]
         self._secret = _shared_key(settings.jwt_secret.get_secret_value())
         self._public = _public_key(settings.jwt_public_key)
@@ -77,10 +77,10 @@ class TokenVerifier:
         known = self._key_set is not None and (key_id is None or any(k.kid == key_id for k in self._key_set.keys))
         age = None if self._read_at is None else now - self._read_at
         stale = age is None or age > JWKS_AGE_MAX_US or (not known and age > JWKS_PAUSE_US)
-        if stale and self._fetch is not None:
+        if stale and self._outbound is not None:
             self._read_at = now
             try:
-                self._key_set = _key_set(await self._fetch(self._settings.jwt_jwks_url))
+                self._key_set = await _read_key_set(self._outbound, self._settings.jwt_jwks_url)
             except SchedulerError:
                 if self._key_set is None:
                     self._read_at = None
@@ -160,8 +160,11 @@ def _public_key(pem: str) -> jwk.RSAKey | None:
         raise ValidationFailed(f"JWT_PUBLIC_KEY cannot be read: {error}", fix="give an RSA public key as PEM") from None
 
 
-def _key_set(text: bytes) -> jwk.KeySet:
+async def _read_key_set(outbound: Outbound, url: str) -> jwk.KeySet:
+    reply = await outbound.send(HttpRequest(method="GET", url=url, timeout_seconds=10.0))
+    if reply.status != _STATUS_OK:
+        raise Unavailable(f"the issuer's key set (JWT_JWKS_URL) answered {reply.status}")
     try:
-        return jwk.KeySet.import_key_set(msgspec.json.decode(text))
+        return jwk.KeySet.import_key_set(msgspec.json.decode(reply.body))
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         raise Unavailable("the issuer's key set (JWT_JWKS_URL) cannot be understood") from None

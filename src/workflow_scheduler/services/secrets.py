@@ -1,0 +1,120 @@
+"""Secrets: set, listed and deleted by people, read by triggers and jobs only. A value is never shown again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from workflow_scheduler.core.errors import FieldError, NotFound, Rejected, ValidationFailed
+from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.ports.secrets import SecretRow, SecretRows
+from workflow_scheduler.core.ports.store import Page
+from workflow_scheduler.core.ports.vault import Vault
+from workflow_scheduler.core.time.clock import Clock, to_iso
+
+NAME_CHARACTERS_MAX = 128
+VALUE_BYTES_MAX = 65_536
+CACHE_SECONDS = 10.0
+CACHE_ENTRIES_MAX = 10_000
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
+
+class SecretStore:
+    """The named secrets of all tenants; implements core.ports.vault.Secrets.
+
+    Opened values are kept in memory for a few seconds: a webhook's signature is checked on every request.
+    """
+
+    def __init__(self, rows: SecretRows, vault: Vault, clock: Clock) -> None:
+        """Keep sealed values in `rows`; seal and open them with `vault`."""
+        self._rows = rows
+        self._vault = vault
+        self._clock = clock
+        self._opened: dict[tuple[str, str], tuple[str | None, float]] = {}
+
+    async def get(self, tenant_id: str, name: str) -> str | None:
+        """Return the value, or None when the tenant has no secret of that name or it cannot be opened any more."""
+        key = (tenant_id, name)
+        known = self._opened.get(key)
+        now = self._clock.monotonic()
+        if known is not None and known[1] > now:
+            return known[0]
+        sealed = await self._rows.sealed(tenant_id, name)
+        value = None if sealed is None else self._open(tenant_id, name, sealed)
+        if len(self._opened) >= CACHE_ENTRIES_MAX:
+            self._opened.clear()
+        self._opened[key] = (value, now + CACHE_SECONDS)
+        return value
+
+    def _open(self, tenant_id: str, name: str, sealed: bytes) -> str | None:
+        try:
+            return self._vault.open(sealed, _context(tenant_id, name)).decode()
+        except (Rejected, UnicodeDecodeError):
+            return None
+
+    async def put(self, principal: Principal, name: str, value: str) -> dict[str, Any]:
+        """Set a secret and return everything about it but its value.
+
+        Raises:
+            ValidationFailed: the name or the value cannot be used.
+
+        """
+        _check(name, value)
+        sealed = self._vault.seal(value.encode(), _context(principal.tenant_id, name))
+        row = await self._rows.put(
+            principal.tenant_id, name, sealed, now=self._clock.now(), actor=principal.user_id
+        )
+        self._opened.pop((principal.tenant_id, name), None)
+        return shape(row)
+
+    async def page(self, principal: Principal, *, limit: int = 50, after: str | None = None) -> Page:
+        """Return the tenant's secrets by name, without values; `next` is the name to go on after."""
+        rows = await self._rows.list(principal.tenant_id, after, limit + 1)
+        following = rows[limit - 1].name if len(rows) > limit else None
+        return Page([shape(row) for row in rows[:limit]], following)
+
+    async def delete(self, principal: Principal, name: str) -> None:
+        """Remove a secret.
+
+        Raises:
+            NotFound: the tenant has none of that name.
+
+        """
+        if not await self._rows.delete(principal.tenant_id, name):
+            raise NotFound(f"there is no secret `{name}`", fix="list the secrets: GET /api/v1/secrets")
+        self._opened.pop((principal.tenant_id, name), None)
+
+    async def missing(self, tenant_id: str, names: Iterable[str]) -> list[str]:
+        """Return those of `names` the tenant has no secret for."""
+        return [name for name in names if await self.get(tenant_id, name) is None]
+
+
+def shape(row: SecretRow) -> dict[str, Any]:
+    """Return a secret as the API shows it: never its value."""
+    return {
+        "name": row.name,
+        "created_at": to_iso(row.created_at),
+        "updated_at": to_iso(row.updated_at),
+        "updated_by": row.updated_by,
+    }
+
+
+def _context(tenant_id: str, name: str) -> str:
+    """Bind the ciphertext to its place, so that it opens nowhere else."""
+    return f"secret:{tenant_id}:{name}"
+
+
+def _check(name: str, value: str) -> None:
+    errors = []
+    if not 0 < len(name) <= NAME_CHARACTERS_MAX or not _NAME_CHARACTERS.issuperset(name):
+        errors.append(
+            FieldError("name", f"must be 1 to {NAME_CHARACTERS_MAX} letters, digits, underscores, dots or dashes")
+        )
+    if not value:
+        errors.append(FieldError("value", "must not be empty"))
+    elif len(value.encode("utf-8", "surrogatepass")) > VALUE_BYTES_MAX:
+        errors.append(FieldError("value", f"must not be longer than {VALUE_BYTES_MAX} bytes"))
+    elif "\x00" in value:
+        errors.append(FieldError("value", "must not hold a NUL character"))
+    if errors:
+        raise ValidationFailed("; ".join(f"{line.field} {line.message}" for line in errors), errors=errors)
