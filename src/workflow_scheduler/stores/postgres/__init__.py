@@ -1,0 +1,1 @@
+"""PostgreSQL, for several instances of the program on one database."""

@@ -1,0 +1,1 @@
+"""The default database: one SQLite file, one writer thread, every commit durable."""

@@ -110,7 +110,7 @@ def native(text: str) -> str:
 
 
 def own_error(error: Exception) -> Exception:
-    """Return the error of our own that says what `error` means; mistakes in the SQL, and interrupts, stay what they are."""
+    """Return the error of our own that says what `error` means; mistakes in SQL and interrupts stay what they are."""
     if isinstance(error, _LEFT_ALONE):
         return error
     if isinstance(error, _DATA_ERRORS):

@@ -12,31 +12,26 @@ from typing import Any
 
 import apsw
 import msgspec
-from msgspec.structs import replace
 
 from workflow_scheduler.core.model.decision import Decision
-from workflow_scheduler.core.model.run import FINAL, JobRecord, Run, RunChange
+from workflow_scheduler.core.model.run import JobRecord, Run, RunChange
 from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult
-from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.stores.portable import columns
+from workflow_scheduler.stores.portable.merge import (
+    WRITTEN,
+    GuardLostError,
+    Refusals,
+    folded,
+    parts,
+    result_of,
+    seen,
+    side_by_side,
+    without_fenced_ends,
+    without_lost,
+)
 from workflow_scheduler.stores.sqlite import statements
 
-WRITTEN = BatchResult()
-STALE = BatchResult(stale=True)
 _row = columns.plain_row
-
-
-class GuardLostError(Exception):
-    """A guard did not hold for every row of a merged write; nothing that was written may stay."""
-
-
-class _Refusals(msgspec.Struct):
-    """What a write refused: event id -> earlier event id, run id -> earlier run id, trigger ids, run ids."""
-
-    duplicates: dict[str, str] = msgspec.field(default_factory=dict)
-    runs: dict[str, str] = msgspec.field(default_factory=dict)
-    lost: set[str] = msgspec.field(default_factory=set)
-    fenced: set[str] = msgspec.field(default_factory=set)
 
 
 class GroupWriter:
@@ -53,39 +48,28 @@ class GroupWriter:
             GuardLostError: an advance or a fence did not hold; roll back and write one by one.
 
         """
-        whole = batches[0] if len(batches) == 1 else _side_by_side(batches)
+        whole = batches[0] if len(batches) == 1 else side_by_side(batches)
         refused = self._write(whole, exact=False)
         if not refused.duplicates and not refused.runs:
             return [WRITTEN] * len(batches)
-        return [_result(batch, refused) for batch in batches]
+        return [result_of(batch, refused) for batch in batches]
 
     def one(self, batch: Batch) -> BatchResult:
         """Write one batch row by row where guards are concerned, and say what was refused."""
-        return _result(batch, self._write(batch, exact=True))
+        return result_of(batch, self._write(batch, exact=True))
 
-    def _write(self, batch: Batch, *, exact: bool) -> _Refusals:
-        refused = _Refusals()
+    def _write(self, batch: Batch, *, exact: bool) -> Refusals:
+        refused = Refusals()
         if batch.advances:
             self._advance(batch, refused, exact=exact)
-        accepted, occurrences = _without_lost(batch, refused.lost)
-        late_jobs: list[JobRecord] = []
-        late_changes: list[RunChange] = []
-        jobs, changes = batch.jobs, batch.run_changes
-        if accepted and (jobs or changes):
-            created = {run.id for item in accepted for run in item.runs}
-            late_jobs = [job for job in jobs if job.run_id in created]
-            late_changes = [change for change in changes if change.run_id in created]
-            if late_jobs or late_changes:
-                jobs = [job for job in jobs if job.run_id not in created]
-                changes = [change for change in changes if change.run_id not in created]
-        self._finish(jobs, changes, refused, exact=exact)
-        ended = batch.ends
-        if ended and refused.fenced:
-            accepted = [item for item in accepted if ended.get(item.event.id) not in refused.fenced]
+        accepted, occurrences = without_lost(batch, refused.lost)
+        split = parts(batch, accepted)
+        self._finish(split.jobs, split.changes, refused, exact=exact)
+        accepted = without_fenced_ends(batch, accepted, refused.fenced)
         if accepted:
             self._accept(accepted, refused)
         self._insert(statements.insert_occurrences, [_row(item) for item in occurrences])
-        self._finish(late_jobs, late_changes, refused, exact=exact)
+        self._finish(split.late_jobs, split.late_changes, refused, exact=exact)
         self._insert(statements.insert_logs, [_row(line) for line in batch.logs])
         self._insert(statements.insert_dead_letters, [_row(letter) for letter in batch.dead])
         return refused
@@ -107,7 +91,7 @@ class GroupWriter:
             raise GuardLostError
         return []
 
-    def _advance(self, batch: Batch, refused: _Refusals, *, exact: bool) -> None:
+    def _advance(self, batch: Batch, refused: Refusals, *, exact: bool) -> None:
         advances = batch.advances
         if not exact and len({advance.trigger_id for advance in advances}) != len(advances):
             raise GuardLostError
@@ -115,7 +99,7 @@ class GroupWriter:
         refused.lost.update(advances[index].trigger_id for index in lost)
 
     def _finish(
-        self, jobs: Sequence[JobRecord], changes: Sequence[RunChange], refused: _Refusals, *, exact: bool
+        self, jobs: Sequence[JobRecord], changes: Sequence[RunChange], refused: Refusals, *, exact: bool
     ) -> None:
         """Write job records, then run changes: a record that comes with the end of its run still finds it open."""
         if jobs:
@@ -128,7 +112,7 @@ class GroupWriter:
             lost = self._guarded(statements.update_runs, [_row(item) for item in changes], exact=exact)
             refused.fenced.update(changes[index].run_id for index in lost)
 
-    def _accept(self, accepted: Sequence[Accepted], refused: _Refusals) -> None:
+    def _accept(self, accepted: Sequence[Accepted], refused: Refusals) -> None:
         events = [columns.event_row(item.event) for item in accepted]
         if self._insert(statements.insert_events, events) != len(events):
             self._find_duplicates(accepted, refused)
@@ -138,10 +122,10 @@ class GroupWriter:
             self._find_refused_runs(runs, refused)
         decisions: Iterable[Decision] = [decision for item in accepted for decision in item.decisions]
         if refused.runs:
-            decisions = [_seen(decision, refused.runs) for decision in decisions]
+            decisions = [seen(decision, refused.runs) for decision in decisions]
         self._insert(statements.insert_decisions, [_row(decision) for decision in decisions])
 
-    def _find_duplicates(self, accepted: Sequence[Accepted], refused: _Refusals) -> None:
+    def _find_duplicates(self, accepted: Sequence[Accepted], refused: Refusals) -> None:
         """Record which events another one with the same key stands in the way of, and count the repetition."""
         stored = self._present("events", [(item.event.tenant_id, item.event.id) for item in accepted])
         for item in accepted:
@@ -149,15 +133,16 @@ class GroupWriter:
             if event.id not in stored:
                 key = (event.tenant_id, event.source, event.event_key)
                 rows = self._cursor.execute(statements.COUNT_DUPLICATE, key).fetchall()
-                refused.duplicates[event.id] = rows[0][0]
+                refused.duplicates[event.id] = str(rows[0][0])
 
-    def _find_refused_runs(self, runs: Sequence[Run], refused: _Refusals) -> None:
+    def _find_refused_runs(self, runs: Sequence[Run], refused: Refusals) -> None:
         """Record which runs an earlier run of the same trigger for the same key stands in the way of."""
         stored = self._present("runs", [(run.tenant_id, run.id) for run in runs])
         for run in runs:
             if run.id not in stored:
                 key = (run.tenant_id, run.trigger_id, run.event_key)
-                refused.runs[run.id] = self._cursor.execute(statements.EARLIER_RUN, key).fetchall()[0][0]
+                rows = self._cursor.execute(statements.EARLIER_RUN, key).fetchall()
+                refused.runs[run.id] = str(rows[0][0])
 
     def _present(self, table: str, pairs: Sequence[tuple[str, str]]) -> set[str]:
         found: set[str] = set()
@@ -166,70 +151,3 @@ class GroupWriter:
             for (ids,) in self._cursor.execute(statements.present(table, size), values):
                 found.update(msgspec.json.decode(ids))
         return found
-
-
-def _side_by_side(batches: Sequence[Batch]) -> Batch:
-    """Return one batch with the contents of all, in their order."""
-    whole = Batch()
-    for batch in batches:
-        whole.accepted += batch.accepted
-        whole.advances += batch.advances
-        whole.occurrences += batch.occurrences
-        whole.run_changes += batch.run_changes
-        whole.jobs += batch.jobs
-        whole.logs += batch.logs
-        whole.dead += batch.dead
-    return whole
-
-
-def _without_lost(batch: Batch, lost: set[str]) -> tuple[Sequence[Accepted], Sequence[Any]]:
-    """Leave out the events and occurrences of schedules that somebody else has moved on."""
-    if not lost:
-        return batch.accepted, batch.occurrences
-    dropped = {event_id for trigger_id in lost for event_id in batch.fired.get(trigger_id, ())}
-    accepted = [item for item in batch.accepted if item.event.id not in dropped]
-    return accepted, [item for item in batch.occurrences if item.trigger_id not in lost]
-
-
-def folded(changes: Sequence[RunChange]) -> list[RunChange]:
-    """Return one change per run: later ones of the same owner are laid over earlier ones.
-
-    Raises:
-        GuardLostError: two owners, or a change after the end, in one group; they have to be written one by one.
-
-    """
-    found: dict[str, RunChange] = {}
-    for change in changes:
-        earlier = found.get(change.run_id)
-        if earlier is None:
-            found[change.run_id] = change
-        elif earlier.fence != change.fence or earlier.status in FINAL:
-            raise GuardLostError
-        else:
-            later = {name: value for name in columns.RUN_CHANGE if (value := getattr(change, name)) is not None}
-            found[change.run_id] = replace(earlier, **later)
-    return list(found.values())
-
-
-def _seen(decision: Decision, refused: dict[str, str]) -> Decision:
-    """Return what the decision becomes when its run exists already under the same key."""
-    earlier = refused.get(decision.run_id or "")
-    if earlier is None:
-        return decision
-    return replace(decision, outcome=Outcome.DUPLICATE, reason=Reason.ALREADY_SEEN, run_id=earlier)
-
-
-def _result(batch: Batch, refused: _Refusals) -> BatchResult:
-    """Return the part of `refused` that concerns `batch`."""
-    duplicates = refused.duplicates
-    runs = refused.runs
-    if not (duplicates or runs or refused.lost or refused.fenced):
-        return WRITTEN
-    own = [item.event.id for item in batch.accepted] if duplicates else []
-    own_runs = [run.id for item in batch.accepted for run in item.runs] if runs else []
-    return BatchResult(
-        duplicates={event_id: duplicates[event_id] for event_id in own if event_id in duplicates},
-        refused_runs={run_id: runs[run_id] for run_id in own_runs if run_id in runs},
-        lost_advances=frozenset(refused.lost),
-        fenced=frozenset(refused.fenced),
-    )

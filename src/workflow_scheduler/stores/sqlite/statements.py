@@ -39,7 +39,7 @@ def _values(width: int, size: int) -> str:
 
 
 def _insert(table: str, names: Sequence[str], size: int, tail: str = _KEEP) -> str:
-    return f"INSERT INTO {table} ({','.join(names)}) VALUES {_values(len(names), size)}{tail}"  # noqa: S608 (constants)
+    return f"INSERT INTO {table} ({','.join(names)}) VALUES {_values(len(names), size)}{tail}"
 
 
 @cache
@@ -84,7 +84,7 @@ def upsert_jobs(size: int) -> str:
     names = ",".join(columns.JOB)
     kept = ",".join(f"{name}=excluded.{name}" for name in columns.JOB[3:])
     return (
-        f"WITH v({names},fence) AS (VALUES {_values(len(columns.JOB) + 1, size)}) "  # noqa: S608 (constants)
+        f"WITH v({names},fence) AS (VALUES {_values(len(columns.JOB) + 1, size)}) "
         f"INSERT INTO jobs ({names}) SELECT {','.join('v.' + name for name in columns.JOB)} "
         "FROM v CROSS JOIN runs r ON r.tenant_id=v.tenant_id AND r.id=v.run_id "
         f"WHERE r.fence=v.fence AND r.status IN {_NOT_FINAL} "
@@ -98,7 +98,7 @@ def update_runs(size: int) -> str:
     kept = ("started_at", "ended_at", "output", "error", "external_id")
     sets = ",".join(f"{name}=coalesce(v.{name},runs.{name})" for name in kept)
     return (
-        f"WITH v({','.join(columns.RUN_CHANGE)}) AS (VALUES {_values(len(columns.RUN_CHANGE), size)}) "  # noqa: S608
+        f"WITH v({','.join(columns.RUN_CHANGE)}) AS (VALUES {_values(len(columns.RUN_CHANGE), size)}) "
         f"UPDATE runs SET status=v.status,{sets},"
         "next_attempt_at=coalesce(v.next_attempt_at,runs.next_attempt_at) FROM v "
         f"WHERE runs.tenant_id=v.tenant_id AND runs.id=v.run_id AND runs.fence=v.fence AND runs.status IN {_NOT_FINAL}"
@@ -109,7 +109,7 @@ def update_runs(size: int) -> str:
 def advance_schedules(size: int) -> str:
     """Move due rows on where revision and due time are still the ones that were read."""
     return (
-        f"WITH v({','.join(columns.ADVANCE)}) AS (VALUES {_values(len(columns.ADVANCE), size)}) "  # noqa: S608
+        f"WITH v({','.join(columns.ADVANCE)}) AS (VALUES {_values(len(columns.ADVANCE), size)}) "
         "UPDATE schedules SET next_fire_at=v.next_fire_at, next_nominal=v.next_nominal, "
         "last_nominal=coalesce(v.last_nominal,schedules.last_nominal), "
         "last_fired_at=coalesce(v.last_fired_at,schedules.last_fired_at), completed=v.completed FROM v "
@@ -122,7 +122,7 @@ def advance_schedules(size: int) -> str:
 def present(table: str, size: int) -> str:
     """Return which of `size` (tenant, id) pairs are rows of `table`, as one JSON array of ids."""
     return (
-        f"WITH v(t,i) AS (VALUES {_values(2, size)}) "  # noqa: S608 (constants)
+        f"WITH v(t,i) AS (VALUES {_values(2, size)}) "
         f"SELECT json_group_array(v.i) FROM v CROSS JOIN {table} r ON r.tenant_id=v.t AND r.id=v.i"
     )
 

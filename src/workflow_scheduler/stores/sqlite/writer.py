@@ -19,9 +19,10 @@ import msgspec
 
 from workflow_scheduler.core.errors import StoreUnavailable
 from workflow_scheduler.core.ports.store import Batch, BatchResult, Work
+from workflow_scheduler.stores.portable.merge import STALE, GuardLostError, rows_of
 from workflow_scheduler.stores.sqlite import statements
 from workflow_scheduler.stores.sqlite.connection import native, own_error
-from workflow_scheduler.stores.sqlite.group import STALE, GroupWriter, GuardLostError
+from workflow_scheduler.stores.sqlite.group import GroupWriter
 
 GROUP_ROWS_MAX = 1_500
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -101,7 +102,8 @@ class Writer:
 
     @staticmethod
     def _read_epoch(connection: apsw.Connection) -> int:
-        return int(connection.execute(statements.EPOCH).fetchall()[0][0])
+        epoch: Any = connection.execute(statements.EPOCH).fetchall()[0][0]
+        return int(epoch)
 
     def _run(self) -> None:
         open_for_more = True
@@ -121,9 +123,7 @@ class Writer:
         while request is not None:
             if request.batch is not None:
                 group.batches.append(request)
-                batch = request.batch
-                group.rows += 1 + 3 * len(batch.accepted) + len(batch.advances) + len(batch.jobs) + len(batch.logs)
-                group.rows += len(batch.run_changes) + len(batch.occurrences) + len(batch.dead)
+                group.rows += rows_of(request.batch)
             else:
                 group.works.append(request)
                 group.rows += 8
