@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from workflow_scheduler.core.errors import NotFound
-from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunStatus
+from workflow_scheduler.core.model.run import FINAL, JobRecord, LogLine, Run, RunStatus
 from workflow_scheduler.core.ports.store import Row, Store
 from workflow_scheduler.stores.portable.rows import Malformed, numbered, quarantine, read_row, read_rows
 from workflow_scheduler.stores.portable.scan import Scan, between, page
@@ -30,7 +30,8 @@ _RUNS = ", ".join(COLUMNS)
 _JOBS = ", ".join(JOB_COLUMNS)
 _LOGS = ", ".join(LOG_COLUMNS)
 PAGE_JOBS = 1_000
-_OPEN = ("QUEUED", "RUNNING", "PAUSED")
+_OPEN = "'QUEUED', 'RUNNING', 'PAUSED'"
+_FAILED = "'FAILED', 'CANCELLED'"
 
 
 class JobRow(JobRecord, frozen=True, kw_only=True, gc=False):
@@ -108,9 +109,10 @@ class RunRepository:
         if wanted.status is not None:
             status = f"status = '{RunStatus(wanted.status).value}'"
             if wanted.workflow_id is None and wanted.status != RunStatus.SUCCEEDED:
-                # Few runs are open or failed: their partial indexes hold only those. The literal lets them be used.
-                fixed.append(status)
-                index = "runs_open" if wanted.status in _OPEN else "runs_failed"
+                # Few runs are open or failed: their partial indexes hold only those, and are used where the query
+                # repeats their condition to the letter.
+                index, holds = ("runs_failed", _FAILED) if wanted.status in FINAL else ("runs_open", _OPEN)
+                fixed += [status, f"status IN ({holds})"]
                 hint = f"INDEXED BY {index}" if self._store.dialect == "sqlite" else ""
             else:
                 filters.append(status)
