@@ -2,8 +2,8 @@
 
 `function: "package.module:name"` calls a function with `args` and `kwargs`. A coroutine function runs on the event
 loop, a plain function in a warm thread, either in a process of its own with `isolation: process`. `code` always runs
-in a process of its own, as it is written (`${…}` is not filled in): it finds `input`, `event` and `jobs` as variables, and its output is the variable `output`
-or, failing that, what its function `main` returns.
+in a process of its own, as it is written (`${…}` is not filled in): it finds `input`, `event` and `jobs` as
+variables, and its output is the variable `output` or, failing that, what its function `main` returns.
 
 A thread cannot be stopped from outside: when such a job is cancelled or times out, its result is thrown away but the
 function runs on. A process is stopped with SIGTERM and, after `grace`, SIGKILL; `memory_mb_max` and `cpu_seconds_max`

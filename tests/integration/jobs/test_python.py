@@ -74,7 +74,9 @@ async def test_an_exception_may_say_that_it_is_final(resources, isolation):
         await call(resources, "refused", isolation=isolation)
 
 
-@pytest.mark.parametrize(("function", "isolation"), [("leaves", "thread"), ("leaves", "process"), ("leaves_loop", None)])
+@pytest.mark.parametrize(
+    ("function", "isolation"), [("leaves", "thread"), ("leaves", "process"), ("leaves_loop", None)]
+)
 async def test_sys_exit_ends_the_job_and_not_the_service(resources, function, isolation):
     with pytest.raises(JobFailed, match="SystemExit: 3"):
         await call(resources, function, isolation=isolation)

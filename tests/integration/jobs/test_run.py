@@ -146,7 +146,7 @@ async def test_a_command_that_ignores_sigterm_is_killed_after_the_grace():
 async def test_a_second_cancel_kills_at_once():
     task, pids = await started("trap 'echo again' TERM; echo $$; echo ready; while :; do sleep 1; done", grace=600)
     task.cancel()
-    await asyncio.sleep(0)
+    await asyncio.to_thread(lambda: None)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         async with asyncio.timeout(10):
