@@ -1,1 +1,1 @@
-"""Trigger types: one file each, found by listing this folder."""
+"""Trigger types: one file each, found by listing this folder and the entry points `workflow_scheduler.triggers`."""

@@ -1,7 +1,7 @@
 r"""Filter patterns for branches, tags and paths, by GitHub's rules.
 
 `*` matches any characters but `/`, `**` any at all (and `**/` also nothing), `?` zero or one and `+` one or more of the
-character before it, `[…]` one character of a set, `\\` takes the next character as it is. In a list the order counts:
+character before it, `[…]` one character of a set, `\` takes the next character as it is. In a list the order counts:
 a later pattern overrules an earlier one, and `!` takes out what it matches.
 """
 

@@ -1,0 +1,1 @@
+"""What inbound requests have in common: bodies of any kind as JSON, and signatures over raw bytes."""

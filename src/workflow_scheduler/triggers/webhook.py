@@ -1,0 +1,393 @@
+"""An HTTP request to an address of this service. The body, query and headers are handed to the workflow.
+
+The address is `/api/v1/public/webhook/{path}`, or with the workflow's or trigger's id in place of the path. Every
+webhook says how its requests are signed; one that takes unsigned requests says `signature: {scheme: none}`. JSON,
+forms, text and binary bodies are understood (binary as base64). The header `webhook-id` identifies a delivery, so that
+a sender that tries again starts nothing twice; `event_key` names another header or a value of the body.
+"""
+
+from __future__ import annotations
+
+import base64
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+
+import msgspec
+import re2
+from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+
+from workflow_scheduler.core.errors import BadRequest, Rejected, SchedulerError
+from workflow_scheduler.core.inbound import signature as signatures
+from workflow_scheduler.core.inbound.body import read_body
+from workflow_scheduler.core.match.expression import compile_expression, evaluate
+from workflow_scheduler.core.match.verdict import Predicate, Verdict
+from workflow_scheduler.core.model.event import EventView
+from workflow_scheduler.core.model.workflow import Duration
+from workflow_scheduler.core.registry import Config as BaseConfig
+from workflow_scheduler.core.registry import Example, Heard, PushRequest
+
+name = "webhook"
+title = "Webhook"
+icon = "webhook"
+shape = "push"
+since = "0.1.0"
+extras = ""
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+KEY_VARIABLES = ("body", "headers", "query", "method", "path")
+_PATH = re2.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*")
+_HEADER_NAME = re2.compile(r"[A-Za-z0-9-]+")
+_MISSION_PREFIX = "webhook/"
+_KEY_CHARS_MAX = 200
+_QUERY_FIELDS_MAX = 1_000
+_SECOND_US = 1_000_000
+_PRIVATE = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "webhook-signature", "traceparent"})
+_DIGESTS: dict[str, signatures.Digest] = {
+    "hmac-sha256": "sha256", "hmac-sha1": "sha1", "hmac-sha512": "sha512", "standard-webhooks": "sha256",
+}  # fmt: skip
+_encode = msgspec.json.encode
+_decode = msgspec.json.decode
+
+
+class Signature(BaseConfig):
+    """How a request proves where it comes from."""
+
+    scheme: Literal["hmac-sha256", "hmac-sha1", "hmac-sha512", "standard-webhooks", "api-key", "basic", "none"] = Field(
+        title="Scheme",
+        description="`none` takes anything from anyone; it must be written, it is never the default.",
+        json_schema_extra={"ui": {"widget": "select"}},
+    )
+    secret: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Secret",
+        description="The name of a stored secret. For `basic` its value is `user:password`.",
+        json_schema_extra={"secret": True, "ui": {"widget": "secret"}},
+    )
+    header: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9-]+$",
+        title="Header",
+        description="Where the signature or key stands.",
+        json_schema_extra={"ui": {"placeholder": "X-Signature"}},
+    )
+    prefix: str = Field(default="", title="Prefix", description="What stands before it, for example `sha256=`.")
+    encoding: Literal["hex", "base64"] = Field(default="hex", title="Encoding", description="How the HMAC is written.")
+    timestamp_header: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9-]+$",
+        title="Time stamp header",
+        description="Where the sender's time stands, in seconds since 1970. Old requests are refused then.",
+    )
+    tolerance: Duration = Field(default=300.0, title="Tolerance", description="How old a request may be: 300s, 5m.")
+    signed: str | None = Field(
+        default=None,
+        max_length=200,
+        title="What is signed",
+        description="`{body}`, or with a time stamp `{timestamp}.{body}`, or any text with `{id} {timestamp} {body}`.",
+    )
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Signature:
+        if self.scheme != "none" and self.secret is None:
+            message = f"the scheme `{self.scheme}` needs a `secret`"
+            raise ValueError(message)
+        if self.scheme.startswith("hmac-") and self.header is None:
+            message = f"the scheme `{self.scheme}` needs the `header` that holds the signature"
+            raise ValueError(message)
+        if self.signed is not None and "{body}" not in self.signed:
+            raise ValueError("`signed` must contain `{body}`, or the body would not be protected")
+        if self.signed is not None and "{timestamp}" in self.signed and self.timestamp_header is None:
+            raise ValueError("`signed` uses `{timestamp}`, so `timestamp_header` is needed")
+        return self
+
+
+class Dedup(BaseConfig):
+    """Takes equal bodies within a time for one delivery."""
+
+    by: Literal["body-hash"] = "body-hash"
+    window: Duration = Field(
+        default=600.0, gt=0, le=604_800, title="Window", description="Length of the fixed time windows: 10m."
+    )
+
+
+def _upper(value: object) -> object:
+    values = (value,) if isinstance(value, str) else value
+    if not isinstance(values, (list, tuple)):
+        return value
+    return tuple(one.upper() if isinstance(one, str) else one for one in values)
+
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+
+
+class Config(BaseConfig):
+    """The address, what may be sent to it, and how that is checked."""
+
+    path: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("path", "webhook_path"),
+        max_length=200,
+        title="Path",
+        description="The end of the address. None: the id of the workflow or the trigger.",
+        json_schema_extra={"ui": {"placeholder": "orders"}},
+    )
+    methods: Annotated[tuple[Method, ...], BeforeValidator(_upper)] = Field(
+        default=("POST",),
+        validation_alias=AliasChoices("methods", "allowed_methods"),
+        min_length=1,
+        title="Methods",
+        description="The HTTP methods that are taken; others are answered with 405.",
+        json_schema_extra={"ui": {"widget": "multi-select"}},
+    )
+    signature: Annotated[
+        Signature, BeforeValidator(lambda value: {"scheme": value} if isinstance(value, str) else value)
+    ] = Field(title="Signature", description="How a request proves where it comes from; `none` must be written.")
+    event_key: str | None = Field(
+        default=None,
+        max_length=500,
+        title="Identity of a delivery",
+        description="A header's name, or CEL over `body headers query method path`, for example `body.id`.",
+        json_schema_extra={"ui": {"placeholder": "body.id"}},
+    )
+    dedup: Annotated[
+        Dedup | None, BeforeValidator(lambda value: {"by": value} if isinstance(value, str) else value)
+    ] = Field(default=None, title="Take equal bodies once", description="`body-hash`: equal bodies within a window.")
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_path(cls, path: str | None) -> str | None:
+        if path is not None and _PATH.fullmatch(path.strip("/")) is None:
+            raise ValueError("a path has parts of letters, digits and `. _ ~ -`, divided by `/`")
+        if path is not None and {".", ".."} & set(path.split("/")):
+            raise ValueError("a path has no `.` or `..` parts")
+        return path
+
+    @field_validator("event_key")
+    @classmethod
+    def _is_a_key(cls, key: str | None) -> str | None:
+        if key is not None and _HEADER_NAME.fullmatch(key) is None:
+            try:
+                compile_expression(_expression(key), KEY_VARIABLES)
+            except SchedulerError as error:
+                raise ValueError(error.detail) from None
+        return key
+
+
+_ORDER = {
+    "method": "POST",
+    "path": "/api/v1/public/webhook/orders",
+    "query": "region=eu",
+    "headers": {"content-type": "application/json", "x-signature": "…", "x-event-id": "evt_1042"},
+    "body": '{"id": "evt_1042", "amount": 150, "currency": "EUR"}',
+}
+examples = (
+    Example(
+        title="Signed orders",
+        config={
+            "path": "orders",
+            "methods": ["POST"],
+            "signature": {"scheme": "hmac-sha256", "header": "X-Signature", "secret": "orders_hmac"},
+            "event_key": "body.id",
+        },
+        event=_ORDER,
+    ),
+    Example(
+        title="An open address for forms, declared to be unsigned",
+        config={"webhook_path": "/webhook/my-workflow", "allowed_methods": ["POST", "PUT"], "signature": "none"},
+        event={
+            "method": "PUT",
+            "path": "/api/v1/public/webhook/my-workflow",
+            "headers": {"content-type": "application/x-www-form-urlencoded"},
+            "body": "name=Ada&tag=a&tag=b",
+        },
+    ),
+)
+
+
+def index_keys(config: Config) -> tuple[str, ...]:
+    """Return the path, also without a leading `webhook/`; none where the address is an id."""
+    if config.path is None:
+        return ()
+    path = config.path.strip("/")
+    short = path.removeprefix(_MISSION_PREFIX)
+    return (path,) if short == path else (path, short)
+
+
+def secret_name(config: Config) -> str | None:
+    """Return the name of the secret that requests are checked with."""
+    return config.signature.secret if config.signature.scheme != "none" else None
+
+
+def verify(config: Config, request: PushRequest, secret: str | None) -> None:
+    """Check the request's signature over its raw bytes.
+
+    Raises:
+        SignatureInvalid: it is missing, wrong, or too old, or the secret is not set.
+
+    """
+    rule = config.signature
+    if rule.scheme == "none":
+        return
+    key = signatures.secret_bytes(secret)
+    if rule.scheme == "api-key":
+        header = (rule.header or "x-api-key").lower()
+        signatures.check(rule.prefix.encode() + key, request.headers.get(header))
+    elif rule.scheme == "basic":
+        header = (rule.header or "authorization").lower()
+        signatures.check(b"Basic " + base64.b64encode(key), request.headers.get(header))
+    elif rule.scheme == "standard-webhooks":
+        _verify_standard(rule, request, key)
+    else:
+        _verify_hmac(rule, request, key)
+
+
+def _verify_hmac(rule: Signature, request: PushRequest, key: bytes) -> None:
+    assert rule.header is not None
+    if rule.timestamp_header is not None:
+        stamp = request.headers.get(rule.timestamp_header.lower())
+        signatures.check_time(stamp, request.received_at, rule.tolerance)
+    expected = signatures.sign(key, _signed(rule, request), _DIGESTS[rule.scheme], rule.encoding)
+    signatures.check(rule.prefix.encode() + expected, request.headers.get(rule.header.lower()))
+
+
+def _verify_standard(rule: Signature, request: PushRequest, key: bytes) -> None:
+    """Check a request that follows standardwebhooks.com: `webhook-id`, `-timestamp` and `-signature`."""
+    if key.startswith(b"whsec_"):
+        try:
+            key = base64.b64decode(key[6:], validate=True)
+        except ValueError:
+            key = key[6:]
+    signatures.check_time(request.headers.get("webhook-timestamp"), request.received_at, rule.tolerance)
+    expected = b"v1," + signatures.sign(key, _signed(rule, request), "sha256", "base64")
+    signatures.check_any(expected, request.headers.get("webhook-signature", "").split(" "))
+
+
+def _signed(rule: Signature, request: PushRequest) -> bytes:
+    standard = rule.scheme == "standard-webhooks"
+    stamp_header = "webhook-timestamp" if standard else (rule.timestamp_header or "").lower()
+    if rule.signed is None and not stamp_header:
+        return request.body
+    template = rule.signed or ("{id}.{timestamp}.{body}" if standard else "{timestamp}.{body}")
+    before, _, after = template.partition("{body}")
+    values = {"{id}": request.headers.get("webhook-id", ""), "{timestamp}": request.headers.get(stamp_header, "")}
+    return _filled(before, values) + request.body + _filled(after, values)
+
+
+def _filled(template: str, values: dict[str, str]) -> bytes:
+    for mark, value in values.items():
+        template = template.replace(mark, value)
+    return template.encode("utf-8", "replace")
+
+
+def replay_key(config: Config, request: PushRequest) -> str | None:
+    """Return the key under which a signed request may arrive only once within its tolerance.
+
+    None where the signed bytes hold no time stamp: there, equal requests may be meant.
+    """
+    rule = config.signature
+    if rule.scheme == "standard-webhooks" or (rule.scheme.startswith("hmac-") and rule.timestamp_header is not None):
+        return signatures.fingerprint(_signed(rule, request))
+    return None
+
+
+def parse(config: Config, request: PushRequest) -> list[Heard]:
+    """Return the one event that the request is.
+
+    Raises:
+        BadRequest: body, query or form cannot be read.
+        UnsupportedMedia: the body's character set is not supported.
+
+    """
+    headers = request.headers
+    body = read_body(request.body, headers.get("content-type", ""))
+    query = _query(request.query) if request.query else {}
+    hidden = (config.signature.header or "").lower()
+    attributes: dict[str, Any] = {
+        "method": request.method,
+        "path": request.path,
+        "query": query,
+        "headers": {key: value for key, value in headers.items() if key not in _PRIVATE and key != hidden},
+        "content_type": headers.get("content-type"),
+    }
+    if body.encoding is not None:
+        attributes["encoding"] = body.encoding
+    keys = index_keys(config)
+    return [
+        Heard(
+            source=f"/webhooks/{keys[0]}" if keys else request.path,
+            type="webhook",
+            subject=request.path,
+            event_key=_event_key(config, request, body.data, query),
+            data=body.data,
+            attributes=_encode(attributes),
+            index_keys=keys,
+            traceparent=headers.get("traceparent"),
+        )
+    ]
+
+
+def _query(text: str) -> dict[str, Any]:
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=_QUERY_FIELDS_MAX)
+    except ValueError:
+        raise BadRequest(f"The query has more than {_QUERY_FIELDS_MAX} fields.") from None
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key not in found:
+            found[key] = value
+        elif isinstance(found[key], list):
+            found[key].append(value)
+        else:
+            found[key] = [found[key], value]
+    return found
+
+
+def _event_key(config: Config, request: PushRequest, data: bytes, query: dict[str, Any]) -> str | None:
+    key = None
+    if config.event_key is not None:
+        key = _chosen_key(config.event_key, request, data, query)
+    key = key or request.headers.get("webhook-id")
+    if not key and config.dedup is not None:
+        window = request.received_at // int(config.dedup.window * _SECOND_US)
+        return f"{window}:{signatures.fingerprint(request.body)}"
+    if key and len(key) > _KEY_CHARS_MAX:
+        return signatures.fingerprint(key.encode("utf-8", "replace"))
+    return key or None
+
+
+def _chosen_key(wanted: str, request: PushRequest, data: bytes, query: dict[str, Any]) -> str | None:
+    if _HEADER_NAME.fullmatch(wanted) is not None:
+        return request.headers.get(wanted.lower())
+    variables = {
+        "body": _decode(data),
+        "headers": dict(request.headers),
+        "query": query,
+        "method": request.method,
+        "path": request.path,
+    }
+    try:
+        value = evaluate(_expression(wanted), variables, KEY_VARIABLES)
+    except Rejected:
+        return None
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+
+
+def _expression(key: str) -> str:
+    """Return the CEL of a key; `$.id` is read as `body.id`."""
+    return "body" + key[1:] if key.startswith("$.") else key
+
+
+def matches(config: Config, event: EventView) -> Verdict:
+    """Return whether the method is one of those that are taken."""
+    attributes = event.attributes
+    method = attributes.get("method") if isinstance(attributes, dict) else None
+    return _method_verdict(config.methods, method if isinstance(method, str) else None)
+
+
+@lru_cache(1_000)
+def _method_verdict(methods: tuple[str, ...], method: str | None) -> Verdict:
+    fits = None if method is None else method in methods
+    note = "the event has no method" if method is None else None
+    return Verdict(result=fits, predicates=(Predicate("method", list(methods), method, fits, note),))
