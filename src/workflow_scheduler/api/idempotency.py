@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from workflow_scheduler.core.errors import BadRequest, Conflict, StoreUnavailable, ValidationFailed
-from workflow_scheduler.core.ports.store import Sql, Store, Work
-from workflow_scheduler.core.time.clock import DAY_US, Clock
+from workflow_scheduler.core.errors import BadRequest, Conflict, StoreUnavailable
+from workflow_scheduler.core.ports.store import Store
+from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.stores.portable.idempotency import IdempotencyRepository, Place, Stored
 
 KEY_CHARACTERS_MAX = 255
-LIFETIME_US = DAY_US
 ANSWER_BYTES_MAX = 1 << 20
 KEYED_SUFFIXES = ("/manual", "/execute", "/run", "/trigger")
-_UNFINISHED = 0
 _REFUSED_FROM = 400
 _FAULT_FROM = 500
 
@@ -30,25 +30,12 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
 
-class _Place(msgspec.Struct, frozen=True):
-    """Where a key is kept: tenant, what was asked (method and path), the key, and the fingerprint of the body."""
-
-    tenant: str
-    scope: str
-    key: str
-    fingerprint: str
-
-    def params(self, **more: Any) -> dict[str, Any]:
-        """Return the parameters of a statement about this key."""
-        return {"tenant": self.tenant, "scope": self.scope, "key": self.key, **more}
-
-
 class Idempotency:
     """Serves POSTs that carry a key."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         """Keep keys in `store`."""
-        self._store = store
+        self._keys = IdempotencyRepository(store)
         self._clock = clock
         self._running: set[tuple[str, str, str]] = set()
 
@@ -71,42 +58,34 @@ class Idempotency:
         """
         place = _place(tenant, key, request, body)
         keyed = request["path"].endswith(KEYED_SUFFIXES)
-        name = (place.tenant, place.scope, place.key)
+        name = (place.tenant_id, place.scope, place.key)
         if name in self._running and not keyed:
             raise Conflict("a request with this Idempotency-Key is still running", fix="ask again in a moment")
-        stored = await self._store.transact(_reserve(place, self._clock.now()))
-        if stored is not None and stored.status != _UNFINISHED:
-            await _send_stored(stored, send)
-            return
-        if stored is not None and not keyed:
-            raise Conflict(
-                "a request with this Idempotency-Key was begun and its outcome is not known",
-                fix="look whether it was carried out, then use a new key",
-            )
         self._running.add(name)
         try:
-            await self._carry_out(place, call, send)
+            stored = await self._keys.reserve(place, self._clock.now())
+            if stored is not None and stored.finished:
+                await _send_stored(stored, send)
+            elif stored is None or keyed:
+                await self._carry_out(place, call, send)
+            else:
+                raise Conflict(
+                    "a request with this Idempotency-Key was begun and its outcome is not known",
+                    fix="look whether it was carried out, then use a new key",
+                )
         finally:
             self._running.discard(name)
 
-    async def _carry_out(self, place: _Place, call: Callable[[Send], Awaitable[None]], send: Send) -> None:
+    async def _carry_out(self, place: Place, call: Callable[[Send], Awaitable[None]], send: Send) -> None:
         recording = _Recording()
         await call(recording)
         if recording.status >= _REFUSED_FROM:
             if recording.status < _FAULT_FROM or recording.retryable:
-                await self._store.transact(_release(place))
+                await self._keys.release(place)
         elif recording.size <= ANSWER_BYTES_MAX:
-            try:
-                await self._store.transact(_complete(place, recording.status, recording.stored()))
-            except StoreUnavailable:  # the work is done and durable; only the memory of its answer is missing
-                await recording.replay(send)
-                return
+            with suppress(StoreUnavailable):  # the work is done and durable; only its answer would not be remembered
+                await self._keys.complete(place, recording.status, recording.stored())
         await recording.replay(send)
-
-
-class _Stored(msgspec.Struct, frozen=True):
-    status: int
-    body: bytes
 
 
 class _Recording:
@@ -145,7 +124,7 @@ class _Recording:
             await send(message)
 
 
-async def _send_stored(stored: _Stored, send: Send) -> None:
+async def _send_stored(stored: Stored, send: Send) -> None:
     kept = msgspec.json.decode(stored.body)
     content = kept["body"].encode("latin-1")
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in kept["headers"]]
@@ -154,50 +133,8 @@ async def _send_stored(stored: _Stored, send: Send) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
-def _place(tenant: str, key: str, request: MutableMapping[str, Any], body: bytes) -> _Place:
+def _place(tenant: str, key: str, request: MutableMapping[str, Any], body: bytes) -> Place:
     if len(key) > KEY_CHARACTERS_MAX or not key.isprintable():
         raise BadRequest(f"Idempotency-Key must be at most {KEY_CHARACTERS_MAX} printable characters")
     fingerprint = hashlib.sha256(request.get("query_string", b"") + b"\x00" + body).hexdigest()
-    return _Place(tenant, f"{request['method']} {request['path']}", key, fingerprint)
-
-
-def _reserve(place: _Place, now: int) -> Work[_Stored | None]:
-    """Reserve the key, or return what is stored under it."""
-    yield Sql(
-        "DELETE FROM idempotency_keys WHERE tenant_id = :tenant AND scope = :scope AND key = :key"
-        " AND created_at < :oldest",
-        place.params(oldest=now - LIFETIME_US),
-    )
-    fresh = yield Sql(
-        "INSERT INTO idempotency_keys (tenant_id, scope, key, fingerprint, status, body, created_at)"
-        " VALUES (:tenant, :scope, :key, :fingerprint, 0, :body, :now) ON CONFLICT DO NOTHING RETURNING status",
-        place.params(fingerprint=place.fingerprint, body=b"", now=now),
-    )
-    if fresh:
-        return None
-    rows = yield Sql(
-        "SELECT fingerprint, status, body FROM idempotency_keys"
-        " WHERE tenant_id = :tenant AND scope = :scope AND key = :key",
-        place.params(),
-    )
-    fingerprint, status, body = rows[0]
-    if fingerprint != place.fingerprint:
-        raise ValidationFailed(
-            "this Idempotency-Key was used with another body", fix="use a new key for a new request"
-        )
-    return _Stored(status, bytes(body))
-
-
-def _complete(place: _Place, status: int, body: bytes) -> Work[None]:
-    yield Sql(
-        "UPDATE idempotency_keys SET status = :status, body = :body"
-        " WHERE tenant_id = :tenant AND scope = :scope AND key = :key",
-        place.params(status=status, body=body),
-    )
-
-
-def _release(place: _Place) -> Work[None]:
-    yield Sql(
-        "DELETE FROM idempotency_keys WHERE tenant_id = :tenant AND scope = :scope AND key = :key AND status = 0",
-        place.params(),
-    )
+    return Place(tenant, f"{request['method']} {request['path']}", key, fingerprint)

@@ -115,6 +115,11 @@ class Metrics(Collector):
                 raise KeyError(name)
             self._gauges[name] = float(value or 0)
 
+    @property
+    def gauges(self) -> dict[str, float]:
+        """The gauges of queue health as they were last set."""
+        return dict(self._gauges)
+
     def source_lag(self, source: str, seconds: float) -> None:
         """Set how far a source is behind what it listens to."""
         self._source_lag[source] = seconds
