@@ -25,6 +25,8 @@ from workflow_scheduler.core.model.workflow import Definition, Job, Retry
 
 JOBS_MAX: Final = 10_000
 SHELL_FIELDS: Final = ("command",)
+VERBATIM_FIELDS: Final = ("code",)
+POSIX_SHELLS: Final = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
 _SECOND_US = 1_000_000
 
 
@@ -80,7 +82,8 @@ def compile_graph(definition: Definition, job_types: Mapping[str, Any] | None = 
     """Check the jobs of `definition` and return their graph.
 
     `job_types` are the known job types by name; when it is given, other types are refused. A job type may say with
-    `shell_fields` which of its fields are shell commands (`command` by default): values filled into those are quoted.
+    `shell_fields` which of its fields are shell commands (`command` by default): values filled into those are quoted;
+    and with `verbatim_fields` which are program text (`code` by default), into which nothing is filled.
     With `raw_fields` it names texts that are taken as they are, without `${…}`: data must not become program code.
 
     Raises:
@@ -225,6 +228,7 @@ def _templates(
         except ValidationFailed as error:
             errors.extend(_at_run(one, job_id) if job.run is not None else one for one in error.errors)
             compiled.append(template.EMPTY)
+    _check_shell(job_id, config, compiled[0], errors)
     condition = None
     if job.condition is not None:
         try:
@@ -232,6 +236,16 @@ def _templates(
         except ValidationFailed as error:
             errors.extend(error.errors)
     return _Texts(compiled[0], compiled[1], condition)
+
+
+def _check_shell(job_id: str, config: Mapping[str, Any], parsed: Template, errors: list[FieldError]) -> None:
+    """Refuse to fill values into a command for a program whose quoting is not that of a POSIX shell."""
+    program = config.get("shell")
+    if program is None or parsed.static or "${" not in str(config.get("command")):
+        return
+    if not isinstance(program, str) or program.rsplit("/", 1)[-1] not in POSIX_SHELLS:
+        message = f"values can be quoted for POSIX shells only, not for `{program}`; hand them over in `env`"
+        errors.append(FieldError(f"jobs.{job_id}.with.shell", message))
 
 
 def _at_run(error: FieldError, job_id: str) -> FieldError:

@@ -164,8 +164,8 @@ class Progress:
                 self._reopen(job, record)
         self._ready.extend(root for root in self._graph.roots if root not in known)
         actions: list[Action] = []
-        if self._failing:
-            self._cancel_live(actions, all_of_them=False)
+        if self._failing or self._stop is not None:
+            self._cancel_live(actions, all_of_them=self._stop is not None)
         self._settle(ended, actions)
         return self._advance(actions)
 

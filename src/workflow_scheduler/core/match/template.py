@@ -33,7 +33,7 @@ Filler: TypeAlias = Callable[[Mapping[str, Any]], Any]
 
 
 class Template:
-    """A parsed value. `value` is what a static one is; of another one it is the source, for display."""
+    """A parsed value. `value` is what a static one is; of another one it is the source, for display only."""
 
     __slots__ = ("_fill", "static", "value")
 
@@ -56,10 +56,11 @@ class Template:
 EMPTY = Template({}, None)
 
 
-def parse(value: Any, field: str, *, shell_fields: Sequence[str] = ()) -> Template:
+def parse(value: Any, field: str, *, shell_fields: Sequence[str] = (), verbatim_fields: Sequence[str] = ()) -> Template:
     """Parse every text inside `value`, which is plain JSON; `field` is its name in messages.
 
-    The entries of an object that are named in `shell_fields` are shell commands, in which values are quoted.
+    The entries of an object that are named in `shell_fields` are shell commands, in which values are quoted; those
+    named in `verbatim_fields` are program text and stay as they are, because no quoting is safe there.
 
     Raises:
         ValidationFailed: expressions that do not parse; one field error each.
@@ -67,13 +68,17 @@ def parse(value: Any, field: str, *, shell_fields: Sequence[str] = ()) -> Templa
     """
     errors: list[FieldError] = []
     if isinstance(value, dict):
+        verbatim = {key: one for key, one in value.items() if key in verbatim_fields}
+        value = {key: one for key, one in value.items() if key not in verbatim}
         parts = {key: _parse(one, f"{field}.{key}", errors, shell=key in shell_fields) for key, one in value.items()}
-        fill = _object(parts, value)
+        fill = _with(_object(parts, value), verbatim)
+        value = _unescape(value) | verbatim
     else:
         fill = _parse(value, field, errors, shell=False)
+        value = value if fill else _unescape(value)
     if errors:
         raise ValidationFailed(f"{errors[0].field}: {errors[0].message}", errors=errors)
-    return Template(value if fill else _unescape(value), fill)
+    return Template(value, fill)
 
 
 def check(text: str, field: str) -> Condition:
@@ -127,6 +132,12 @@ def _list(items: list[Filler | None], source: Sequence[Any]) -> Filler | None:
     return lambda variables: [
         fixed[place] if fill is None else fill(variables) for place, fill in enumerate(items)
     ]  # fmt: skip
+
+
+def _with(fill: Filler | None, verbatim: dict[str, Any]) -> Filler | None:
+    if fill is None or not verbatim:
+        return fill
+    return lambda variables: fill(variables) | verbatim
 
 
 def _unescape(value: Any) -> Any:

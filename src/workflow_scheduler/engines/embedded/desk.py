@@ -1,0 +1,189 @@
+"""What all runs of the engine share: the clock, the sink, timers, and the checkpoints.
+
+A checkpoint makes the results of one turn of the event loop durable, of all runs together, in one call of the sink.
+A run whose results are under way waits with the jobs that depend on them; its newer results go with the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
+from workflow_scheduler.core.ports.engine import RunSink
+from workflow_scheduler.core.ports.resources import Resources
+from workflow_scheduler.core.ports.vault import Secrets
+from workflow_scheduler.core.signals import Signals
+from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.engines.embedded.timers import Timers
+
+if TYPE_CHECKING:
+    from workflow_scheduler.engines.embedded.execution import Execution
+
+_logger = logging.getLogger(__name__)
+Emit: TypeAlias = Callable[[Run, str, Mapping[str, Any], str], Awaitable[str]]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one job. Sizes in bytes, times in seconds.
+
+    `inline_jobs_max` is how many inline jobs one run may do before other runs get their turn; `cancel_grace_seconds`
+    is how long a cancelled job may take to stop before the engine goes on without it.
+    """
+
+    log_bytes_max: int = 1_000_000
+    output_bytes_max: int = 8 << 20
+    inline_jobs_max: int = 256
+    cancel_grace_seconds: float = 60.0
+
+
+class Desk:
+    """The shared side of the engine."""
+
+    def __init__(self, sink: RunSink, clock: Clock, limits: Limits, signals: Signals) -> None:
+        """Record through `sink`; the optional services are set by the engine."""
+        self.sink = sink
+        self.clock = clock
+        self.limits = limits
+        self.signals = signals
+        self.timers = Timers(clock)
+        self.emit: Emit = _no_emit
+        self.secrets: Secrets | None = None
+        self.resources: Resources | None = None
+        self.public_url = ""
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.thread = 0
+        self.runs: dict[str, Execution] = {}
+        self.closed = False
+        self._marked: dict[Execution, None] = {}
+        self._planned = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def attach(self) -> None:
+        """Remember the running loop and its thread."""
+        self.loop = asyncio.get_running_loop()
+        self.thread = threading.get_ident()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside everything else, and keep it alive."""
+        assert self.loop is not None
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def mark(self, execution: Execution) -> None:
+        """Take the execution into the next checkpoint."""
+        self._marked[execution] = None
+        if not self._planned and self.loop is not None:
+            self._planned = True
+            self.loop.call_soon(self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        self._planned = False
+        marked, self._marked = self._marked, {}
+        batch = [execution for execution in marked if execution.ready_for_checkpoint()]
+        if not batch or self.closed:
+            return
+        changes: list[RunChange] = []
+        jobs: list[JobRecord] = []
+        logs: list[LogLine] = []
+        for execution in batch:
+            execution.take_off(changes, jobs, logs)
+        self.spawn(self._record(batch, changes, jobs, logs))
+
+    async def _record(
+        self,
+        batch: Sequence[Execution],
+        changes: Sequence[RunChange],
+        jobs: Sequence[JobRecord],
+        logs: Sequence[LogLine],
+    ) -> None:
+        self.signals.emit("engine.checkpoint.before", runs=len(batch), jobs=len(jobs))
+        try:
+            fenced = await self.sink.record(changes=changes, jobs=jobs, logs=logs)
+        except Exception:
+            if len(batch) == 1:
+                _logger.exception("run %s cannot be recorded; it is left to be recovered", batch[0].run.id)
+                self.drop(batch[0])
+                return
+            fenced = await self._one_by_one(changes, jobs, logs, batch)
+        self.signals.emit("engine.checkpoint.after", runs=len(batch), jobs=len(jobs))
+        for execution in batch:
+            if execution.run.id in fenced:
+                self.drop(execution)
+            elif not self.closed:
+                execution.landed()
+
+    async def _one_by_one(
+        self,
+        changes: Sequence[RunChange],
+        jobs: Sequence[JobRecord],
+        logs: Sequence[LogLine],
+        batch: Sequence[Execution],
+    ) -> frozenset[str]:
+        """Record each run for itself, so that one that the store refuses does not hold up its neighbours."""
+        lost: set[str] = set()
+        for execution in batch:
+            run_id = execution.run.id
+            try:
+                lost |= await self.sink.record(
+                    changes=[change for change in changes if change.run_id == run_id],
+                    jobs=[job for job in jobs if job.run_id == run_id],
+                    logs=[line for line in logs if line.run_id == run_id],
+                )
+            except Exception:
+                _logger.exception("run %s cannot be recorded; it is left to be recovered", run_id)
+                lost.add(run_id)
+        return frozenset(lost)
+
+    def finish(
+        self, execution: Execution, change: RunChange, jobs: Sequence[JobRecord], logs: Sequence[LogLine]
+    ) -> None:
+        """Record the end of a run; it is forgotten here once that is durable."""
+        self._marked.pop(execution, None)
+        self.spawn(self._finish(execution, change, jobs, logs))
+
+    async def _finish(
+        self, execution: Execution, change: RunChange, jobs: Sequence[JobRecord], logs: Sequence[LogLine]
+    ) -> None:
+        run = execution.run
+        try:
+            await self.sink.finish(change, run, jobs, logs)
+        except Exception:
+            _logger.exception("the end of run %s cannot be recorded; it is left to be recovered", run.id)
+        else:
+            self.signals.emit("engine.run.finished", run_id=run.id, status=change.status)
+        self.forget(execution)
+
+    def drop(self, execution: Execution) -> None:
+        """Stop a run that belongs to somebody else now, without recording anything."""
+        execution.abandon()
+        self.forget(execution)
+
+    def forget(self, execution: Execution) -> None:
+        """Let go of a run that needs nothing more."""
+        if self.runs.get(execution.run.id) is execution:
+            del self.runs[execution.run.id]
+
+    async def close(self) -> None:
+        """Stop every run where it stands; what is on its way to the store still gets there."""
+        self.closed = True
+        self.timers.close()
+        jobs: list[asyncio.Task[Any]] = []
+        for execution in list(self.runs.values()):
+            jobs += execution.abandon()
+        if jobs:
+            await asyncio.wait(jobs)
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+        self.runs.clear()
+
+
+async def _no_emit(run: Run, job_id: str, event: Mapping[str, Any], key: str) -> str:
+    message = f"job {job_id} of run {run.id} cannot send {event.get('type')} ({key}): no event service is connected"
+    raise RuntimeError(message)

@@ -1,0 +1,122 @@
+"""The engine `embedded`: the door through which the pipeline hands over runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from workflow_scheduler.core.dag.graph import Graph
+from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
+from workflow_scheduler.core.ports.engine import Capabilities, RunSink, StartResult, Task
+from workflow_scheduler.core.ports.resources import Resources
+from workflow_scheduler.core.ports.vault import Secrets
+from workflow_scheduler.core.signals import Signals
+from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.engines.embedded.desk import Desk, Emit, Limits
+from workflow_scheduler.engines.embedded.execution import Execution
+from workflow_scheduler.engines.embedded.program import Program, prepare
+
+
+class EmbeddedEngine:
+    """Executes runs in this process.
+
+    A job's result is durable before a job that needs it starts; a run whose process dies goes on from its records
+    elsewhere. All methods are called on one event loop.
+    """
+
+    name: Final = "embedded"
+    capabilities: Final = Capabilities(
+        durable=True, idempotent_start=True, cancel=True, resume=True, job_detail=True, several_instances=True
+    )
+
+    def __init__(
+        self,
+        job_types: Mapping[str, Any],
+        sink: RunSink,
+        clock: Clock,
+        *,
+        limits: Limits | None = None,
+        signals: Signals | None = None,
+    ) -> None:
+        """Run jobs of `job_types` (modules by name) and record through `sink`."""
+        self._job_types = job_types
+        self._desk = Desk(sink, clock, limits or Limits(), signals or Signals())
+        self._programs: WeakKeyDictionary[Graph, Program] = WeakKeyDictionary()
+
+    def connect(
+        self,
+        *,
+        resources: Resources | None = None,
+        secrets: Secrets | None = None,
+        emit: Emit | None = None,
+        public_url: str | None = None,
+    ) -> None:
+        """Give jobs what they may use: HTTP and threads, secrets, sending events, and the address of this service.
+
+        `emit(run, job_id, event, key)` accepts an event that the run causes, once for `key`, and returns its id.
+        """
+        desk = self._desk
+        desk.resources = resources or desk.resources
+        desk.secrets = secrets or desk.secrets
+        desk.emit = emit or desk.emit
+        desk.public_url = desk.public_url if public_url is None else public_url.rstrip("/")
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Take runs without waiting; those of which all jobs are inline end before this returns.
+
+        A run that is here already under the same or a newer fence is left alone.
+        """
+        desk = self._desk
+        if desk.closed:
+            return
+        if desk.loop is None:
+            desk.attach()
+        for task in tasks:
+            known = desk.runs.get(task.run.id)
+            if known is not None:
+                if known.run.fence >= task.run.fence:
+                    continue
+                desk.drop(known)
+            execution = Execution(task, self._program(task.graph), desk)
+            desk.runs[task.run.id] = execution
+            execution.begin(task.done)
+
+    def recover(self, tasks: Sequence[Task]) -> None:
+        """Take over runs of a process that is gone; jobs that have ended according to `done` are not run again."""
+        self.submit(tasks)
+
+    async def start(self, task: Task) -> StartResult:
+        """Take one run; the same run id is taken once."""
+        already = task.run.id in self._desk.runs
+        self.submit((task,))
+        return StartResult(task.run.id, already)
+
+    async def cancel(self, run: Run) -> None:
+        """Stop the run if it is here: its jobs are cancelled, and its end is reported to the sink."""
+        execution = self._desk.runs.get(run.id)
+        if execution is not None:
+            execution.cancel()
+
+    async def describe(self, run: Run) -> RunChange | None:
+        """Return RUNNING for a run that is here, None for any other; its end is known to the sink only."""
+        execution = self._desk.runs.get(run.id)
+        if execution is None:
+            return None
+        known = execution.run
+        return RunChange(tenant_id=known.tenant_id, run_id=known.id, fence=known.fence, status=RunStatus.RUNNING)
+
+    @property
+    def active(self) -> int:
+        """The number of runs that are here."""
+        return len(self._desk.runs)
+
+    async def close(self) -> None:
+        """Stop; runs that are under way stay as their last checkpoint left them and can be recovered."""
+        await self._desk.close()
+
+    def _program(self, graph: Graph) -> Program:
+        program = self._programs.get(graph)
+        if program is None:
+            program = self._programs[graph] = prepare(graph, self._job_types)
+        return program

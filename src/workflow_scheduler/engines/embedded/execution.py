@@ -1,0 +1,337 @@
+"""One run under way: carries out what the planner says and reports to it what becomes of the jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.dag.park import SleepUntil
+from workflow_scheduler.core.dag.plan import (
+    CANCELLED,
+    PAUSED,
+    SUCCEEDED,
+    Action,
+    CancelJob,
+    EndRun,
+    Progress,
+    Result,
+    RetryJob,
+    SkipJob,
+    SkipReason,
+    StartJob,
+)
+from workflow_scheduler.core.model.run import JobRecord, JobStatus, LogLine, RunChange, RunStatus
+from workflow_scheduler.core.ports.engine import Task
+from workflow_scheduler.core.time.clock import SECOND_US
+from workflow_scheduler.engines.embedded import ending
+from workflow_scheduler.engines.embedded.attempts import CANCEL, TIMEOUT, Attempt, Attempts
+from workflow_scheduler.engines.embedded.context import Context
+from workflow_scheduler.engines.embedded.desk import Desk
+from workflow_scheduler.engines.embedded.failure import Failure, body, encode_output, failure, from_exception
+from workflow_scheduler.engines.embedded.journal import Journal
+from workflow_scheduler.engines.embedded.ledger import Ledger
+from workflow_scheduler.engines.embedded.program import Program, Step, fill_in
+from workflow_scheduler.engines.embedded.scope import Scope
+from workflow_scheduler.engines.embedded.timers import Timer
+
+_WAKE_SECONDS_MAX = 60.0
+_RUN_TIMER = -1
+_CANCELLED_ERROR = body("cancelled", "the job was cancelled")
+
+
+class Execution:
+    """A run in this process. All methods are called on the event loop."""
+
+    __slots__ = (
+        "_announced",
+        "_attempts",
+        "_gated",
+        "_graph",
+        "_in_flight",
+        "_journal",
+        "_ledger",
+        "_over",
+        "_progress",
+        "_scope",
+        "_started_at",
+        "_steps",
+        "_timers",
+        "desk",
+        "run",
+    )  # fmt: skip
+
+    def __init__(self, task: Task, program: Program, desk: Desk) -> None:
+        """Prepare; nothing happens before `begin`."""
+        graph = task.graph
+        self.run = task.run
+        self.desk = desk
+        self._graph = graph
+        self._steps = program
+        self._started_at = task.run.started_at or desk.clock.now()
+        self._progress = Progress(graph, seed=task.run.id)
+        self._ledger = Ledger(task.run, graph)
+        self._journal = Journal(task.run, desk.limits.log_bytes_max)
+        self._scope = Scope(task, self._started_at, graph, self._ledger.records, desk.public_url)
+        self._attempts = Attempts(desk, self._attempt_ended)
+        self._gated: list[Action] = []
+        self._timers: dict[int, Timer] = {}
+        self._in_flight = False
+        self._announced = False
+        self._over = False
+
+    # The life of the run
+
+    def begin(self, done: Sequence[JobRecord]) -> None:
+        """Start, or go on from the stored records."""
+        first: list[Action] = []
+        if self.run.cancel_requested:
+            first += self._progress.stop(RunStatus.CANCELLED, CANCEL)
+        limit = self._graph.timeout_us
+        if limit is not None:
+            left = (self._started_at + limit - self.desk.clock.now()) / SECOND_US
+            self._timers[_RUN_TIMER] = self.desk.timers.after(left, self._out_of_time)
+        first += self._restore(done) if done else self._progress.start()
+        self._perform(first)
+
+    def cancel(self) -> None:
+        """Stop the run: its jobs are cancelled, nothing more starts."""
+        if not self._over:
+            self._perform(self._progress.stop(RunStatus.CANCELLED, CANCEL))
+
+    def abandon(self) -> list[asyncio.Task[Any]]:
+        """Stop everything at once and record nothing more; return the tasks that are still ending."""
+        self._over = True
+        self._disarm()
+        return self._attempts.abandon()
+
+    def _out_of_time(self) -> None:
+        if not self._over:
+            self._perform(self._progress.stop(RunStatus.FAILED, TIMEOUT))
+
+    def _restore(self, done: Sequence[JobRecord]) -> list[Action]:
+        index = self._graph.index
+        for record in done:
+            job = index.get(record.job_id)
+            if job is None:
+                continue
+            self._ledger.records[job] = msgspec.structs.replace(record, fence=self.run.fence)
+            if record.wake_at is not None and record.status in {JobStatus.PAUSED, JobStatus.QUEUED}:
+                self._plan_wake(job, record.wake_at)
+        return self._progress.restore(done)
+
+    def _disarm(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _perform(self, actions: Iterable[Action]) -> None:
+        """Carry out actions and what follows from them, until only waiting is left."""
+        queue: deque[Action] = deque(actions)
+        budget = self.desk.limits.inline_jobs_max
+        while queue and not self._over:
+            action = queue.popleft()
+            if isinstance(action, StartJob):
+                step = self._steps[action.job]
+                if budget <= 0 or not self._ledger.durable(step.node.needs):
+                    self._gated.append(action)
+                    continue
+                budget -= step.inline
+                queue.extend(self._start(step, action.job, action.attempt))
+            elif isinstance(action, EndRun):
+                self._end(action)
+            elif isinstance(action, SkipJob):
+                self._skip(action.job, action.reason)
+            elif isinstance(action, RetryJob):
+                self._retry(action)
+            else:
+                queue.extend(self._cancel_job(action))
+        if not self._over and (self._ledger.staged or self._gated or self._journal.lines):
+            self.desk.mark(self)
+
+    def _end(self, action: EndRun) -> None:
+        if self._in_flight:
+            self._gated.append(action)
+            return
+        self._over = True
+        self._disarm()
+        times = (self._started_at, self.desk.clock.now())
+        change = ending.change(self.run, action, self._graph, self._ledger.records, times)
+        self.desk.finish(self, change, self._ledger.take_off(), self._journal.take())
+
+    # Checkpoints
+
+    def ready_for_checkpoint(self) -> bool:
+        """Return whether nothing of this run is on its way to the store."""
+        return not self._in_flight and not self._over
+
+    def take_off(self, changes: list[RunChange], jobs: list[JobRecord], logs: list[LogLine]) -> None:
+        """Hand over everything that is to be recorded."""
+        self._in_flight = True
+        if not self._announced:
+            self._announced = True
+            run = self.run
+            changes.append(
+                RunChange(
+                    tenant_id=run.tenant_id,
+                    run_id=run.id,
+                    fence=run.fence,
+                    status=RunStatus.RUNNING,
+                    started_at=self._started_at,
+                )
+            )
+        jobs.extend(self._ledger.take_off())
+        logs.extend(self._journal.take())
+
+    def landed(self) -> None:
+        """Go on with what waited for the last checkpoint."""
+        self._in_flight = False
+        self._ledger.landed()
+        gated, self._gated = self._gated, []
+        self._perform(gated)
+
+    # Jobs
+
+    def variables(self, env: Mapping[str, str]) -> dict[str, Any]:
+        """Return what `${…}` sees, with this environment."""
+        return self._scope.variables(env)
+
+    def log(self, job: int, attempt: int, line: str, stream: str) -> None:
+        """Keep a line that a job printed; it is recorded with the next checkpoint."""
+        job_id = self._steps[job].node.id
+        if not self._over and self._journal.add(job_id, attempt, line, stream, self.desk.clock.now()):
+            self.desk.mark(self)
+
+    def _start(self, step: Step, job: int, number: int) -> list[Action]:
+        """Begin an attempt; return what follows when it has ended already."""
+        now = self.desk.clock.now()
+        prepared = fill_in(step, self._scope)
+        if isinstance(prepared, SkipReason):
+            self._skip(job, prepared)
+            return self._progress.apply(job, Result(JobStatus.SKIPPED, reason=prepared))
+        self.desk.signals.emit("engine.job.started", run_id=self.run.id, job_id=step.node.id, attempt=number)
+        if isinstance(prepared, Failure):
+            return self._failed(job, number, now, prepared)
+        config, env = prepared
+        try:
+            outcome = step.module.run(config, Context(self, job, step.node.id, number, env))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a job raises is the job's failure
+            return self._failed(job, number, now, from_exception(error, step.module))
+        if not asyncio.iscoroutine(outcome):
+            return self._returned(job, number, now, outcome)
+        grace = max(self.desk.limits.cancel_grace_seconds, getattr(config, "grace", 0.0) * 2)
+        limit = step.node.timeout_us
+        self._ledger.put(job, JobStatus.RUNNING, number, started_at=now)
+        self._attempts.begin(job, Attempt(number, now, grace), outcome, None if limit is None else limit / SECOND_US)
+        return []
+
+    def _attempt_ended(self, job: int, attempt: Attempt, task: asyncio.Task[Any] | None) -> None:
+        """Take in the end of an attempt that ran as a task."""
+        if self._over:
+            return
+        number, started_at = attempt.number, attempt.started_at
+        error = None if task is None or task.cancelled() else task.exception()
+        if task is None:
+            self.log(job, number, "the job did not stop when it was told to; it may still be running", "system")
+        if task is None or task.cancelled() or (error is not None and attempt.cause):
+            self._perform(self._stopped(job, attempt))
+        elif error is not None:
+            why = from_exception(error, self._steps[job].module)
+            self._perform(self._failed(job, number, started_at, why))
+        else:
+            self._perform(self._returned(job, number, started_at, task.result()))
+
+    def _stopped(self, job: int, attempt: Attempt) -> list[Action]:
+        """Return what follows from an attempt that was cancelled, or that cancelled itself."""
+        if attempt.cause == CANCEL:
+            return self._cancelled(job, attempt.number, attempt.started_at)
+        if attempt.cause == TIMEOUT:
+            limit = (self._steps[job].node.timeout_us or 0) / SECOND_US
+            why = failure(TIMEOUT, f"the job took longer than its timeout of {limit:g} s", retryable=True)
+        else:
+            why = failure("interrupted", "the job cancelled itself", retryable=True)
+        return self._failed(job, attempt.number, attempt.started_at, why)
+
+    def _returned(self, job: int, number: int, started_at: int, output: Any) -> list[Action]:
+        if isinstance(output, SleepUntil):
+            return self._park(job, number, started_at, output)
+        encoded = encode_output(output, self.desk.limits.output_bytes_max)
+        if isinstance(encoded, Failure):
+            return self._failed(job, number, started_at, encoded)
+        return self._succeeded(job, number, started_at, encoded)
+
+    def _succeeded(self, job: int, number: int, started_at: int | None, output: bytes) -> list[Action]:
+        now = self.desk.clock.now()
+        self._close(job, JobStatus.SUCCEEDED, number, started_at=started_at, ended_at=now, output=output)
+        return self._progress.apply(job, SUCCEEDED)
+
+    def _failed(self, job: int, number: int, started_at: int | None, why: Failure) -> list[Action]:
+        now = self.desk.clock.now()
+        self._close(job, JobStatus.FAILED, number, started_at=started_at, ended_at=now, error=why.error)
+        return self._progress.apply(job, why.result)
+
+    def _cancelled(self, job: int, number: int, started_at: int | None) -> list[Action]:
+        now = self.desk.clock.now()
+        self._close(job, JobStatus.CANCELLED, number, started_at=started_at, ended_at=now, error=_CANCELLED_ERROR)
+        return self._progress.apply(job, CANCELLED)
+
+    def _skip(self, job: int, reason: SkipReason) -> None:
+        self._close(job, JobStatus.SKIPPED, 1, ended_at=self.desk.clock.now(), error=ending.SKIP_ERRORS[reason])
+
+    def _close(self, job: int, status: JobStatus, number: int, **values: Any) -> None:
+        record = self._ledger.close(job, status, number, **values)
+        self._scope.ended(job)
+        self.desk.signals.emit("engine.job.finished", run_id=record.run_id, job_id=record.job_id, status=status)
+
+    # Waiting
+
+    def _park(self, job: int, number: int, started_at: int, sleep: SleepUntil) -> list[Action]:
+        output = encode_output(sleep.output, self.desk.limits.output_bytes_max)
+        if isinstance(output, Failure):
+            return self._failed(job, number, started_at, output)
+        if sleep.wake_at <= self.desk.clock.now():
+            return self._succeeded(job, number, started_at, output)
+        self._ledger.put(job, JobStatus.PAUSED, number, started_at=started_at, output=output, wake_at=sleep.wake_at)
+        self._plan_wake(job, sleep.wake_at)
+        return self._progress.apply(job, PAUSED)
+
+    def _retry(self, action: RetryJob) -> None:
+        """Replace the record of the failed attempt by one that waits; the error stays visible."""
+        job, before = action.job, self._ledger.records[action.job]
+        wake_at = self.desk.clock.now() + action.delay_us
+        self._ledger.reopen(job)
+        self._ledger.put(
+            job, JobStatus.QUEUED, action.attempt, started_at=before.started_at, error=before.error, wake_at=wake_at
+        )
+        self._plan_wake(job, wake_at)
+
+    def _plan_wake(self, job: int, wake_at: int) -> None:
+        """Wake a job at a wall-clock instant; the wait is cut into pieces, so that clock changes are noticed."""
+        left = (wake_at - self.desk.clock.now()) / SECOND_US
+        self._timers[job] = self.desk.timers.after(min(left, _WAKE_SECONDS_MAX), partial(self._wake, job, wake_at))
+
+    def _wake(self, job: int, wake_at: int) -> None:
+        if self.desk.clock.now() < wake_at:
+            self._plan_wake(job, wake_at)
+            return
+        del self._timers[job]
+        record = self._ledger.records[job]
+        if record.status is JobStatus.PAUSED:
+            self._perform(self._succeeded(job, record.attempt, record.started_at, record.output or b"null"))
+        else:
+            self._perform(self._progress.wake(job))
+
+    def _cancel_job(self, action: CancelJob) -> list[Action]:
+        job = action.job
+        if job in self._attempts:
+            self._attempts.stop(job, CANCEL)
+            return []
+        timer = self._timers.pop(job, None)
+        if timer is not None:
+            timer.cancel()
+        record = self._ledger.records.get(job)
+        return self._cancelled(job, record.attempt if record else 1, record.started_at if record else None)

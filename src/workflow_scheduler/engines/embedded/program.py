@@ -1,0 +1,85 @@
+"""What can be prepared once per graph, so that nothing of it costs anything per run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+from pydantic import ValidationError
+
+from workflow_scheduler.core.dag.graph import Graph, Node
+from workflow_scheduler.core.dag.plan import SkipReason
+from workflow_scheduler.core.errors import Rejected, did_you_mean
+from workflow_scheduler.core.match.condition import Condition
+from workflow_scheduler.engines.embedded.failure import Failure, failure, from_config
+from workflow_scheduler.engines.embedded.scope import Scope
+
+
+class Step(msgspec.Struct, frozen=True, eq=False):
+    """A job, ready to run. `config` is there when it holds no `${…}`; `problem` says why the job cannot run at all."""
+
+    node: Node
+    module: Any
+    inline: bool
+    config: Any
+    env: Mapping[str, str] | None
+    problem: Failure | None
+
+
+Program: TypeAlias = tuple[Step, ...]
+Prepared: TypeAlias = tuple[Any, Mapping[str, str]]
+
+
+def prepare(graph: Graph, job_types: Mapping[str, Any]) -> Program:
+    """Return the steps of `graph` by index; a job that cannot run fails when its turn comes, not here."""
+    return tuple(_step(node, job_types) for node in graph.nodes)
+
+
+def fill_in(step: Step, scope: Scope) -> Prepared | SkipReason | Failure:
+    """Return a job's configuration and environment for this run, or why the job does not run."""
+    if step.problem is not None:
+        return step.problem
+    node, env = step.node, step.env
+    try:
+        if env is None:
+            env = {name: _text(value) for name, value in node.env.render(scope.variables({})).items()}
+        refusal = None if node.condition is None else _refusal(node.condition, scope.variables(env))
+        if refusal is not None:
+            return refusal
+        config = step.config
+        if config is None:
+            config = step.module.Config.model_validate(node.config.render(scope.variables(env)))
+    except ValidationError as error:
+        return from_config(error)
+    except Rejected as error:
+        return failure("expression_failed", error.detail)
+    return config, env
+
+
+def _refusal(condition: Condition, variables: Mapping[str, Any]) -> SkipReason | Failure | None:
+    answer = condition.judge(variables)
+    if answer.result is None:
+        text = f"`if: {condition.text}` is neither true nor false: {answer.reason}"
+        return failure("condition_unknown", text)
+    return None if answer.result else SkipReason.CONDITION_FALSE
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _step(node: Node, job_types: Mapping[str, Any]) -> Step:
+    module = job_types.get(node.type)
+    env = {name: _text(value) for name, value in node.env.value.items()} if node.env.static else None
+    if module is None:
+        near = did_you_mean(node.type, job_types)
+        hint = f", did you mean `{near}`?" if near else "; it may belong to an extra that is not installed"
+        problem = failure("job_type_unknown", f"there is no job type `{node.type}`{hint}")
+        return Step(node, None, inline=False, config=None, env=env, problem=problem)
+    if not node.config.static:
+        return Step(node, module, module.inline, None, env, None)
+    try:
+        return Step(node, module, module.inline, module.Config.model_validate(node.config.value), env, None)
+    except ValidationError as error:
+        return Step(node, module, module.inline, None, env, from_config(error))
