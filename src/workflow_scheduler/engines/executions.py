@@ -19,6 +19,7 @@ _STATUSES = {
     RunStatus.CANCELLED: ("cancelled", "canceled", "terminated", "aborted", "skipped"),
     RunStatus.PAUSED: ("paused", "waiting", "suspended", "waiting_for_human"),
 }
+_NULL = msgspec.Raw(b"null")
 _BY_WORD = {word: status for status, words in _STATUSES.items() for word in words}
 
 
@@ -34,10 +35,10 @@ class Execution(msgspec.Struct, kw_only=True):
     ended_at: str | int | float | None = None
     finished_at: str | int | float | None = None
     completed_at: str | int | float | None = None
-    output: msgspec.Raw | None = None
-    result: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
-    error_message: msgspec.Raw | None = None
+    output: msgspec.Raw = _NULL
+    result: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
+    error_message: msgspec.Raw = _NULL
 
     @property
     def external_id(self) -> str | None:
@@ -101,8 +102,8 @@ def change(execution: Execution, run: Run) -> RunChange:
     )
 
 
-def _json(raw: msgspec.Raw | None) -> bytes | None:
-    return None if raw is None or bytes(raw) == b"null" else bytes(raw)
+def _json(raw: msgspec.Raw) -> bytes | None:
+    return None if raw == _NULL else bytes(raw)
 
 
 def _error(execution: Execution) -> bytes:

@@ -67,7 +67,7 @@ class Config(ClosedConfig):
         default=None, title="CPU time", description="CPU time of the process, in seconds.", ge=1
     )
     grace: Duration = Field(
-        default=5.0, title="Grace", description="Time between SIGTERM and SIGKILL when the job is stopped.", le=3600
+        default=5.0, title="Grace", description="Time between SIGTERM and SIGKILL when the job is stopped.", le=50
     )
 
     @model_validator(mode="after")

@@ -50,7 +50,7 @@ class Config(ClosedConfig):
         default="text", title="Output", description="json: standard output is parsed and becomes the job's output."
     )
     grace: Duration = Field(
-        default=10.0, title="Grace", description="Time between SIGTERM and SIGKILL when the job is stopped.", le=3600
+        default=10.0, title="Grace", description="Time between SIGTERM and SIGKILL when the job is stopped.", le=50
     )
 
 
