@@ -42,7 +42,7 @@ _MISSION_PREFIX = "webhook/"
 _KEY_CHARS_MAX = 200
 _QUERY_FIELDS_MAX = 1_000
 _SECOND_US = 1_000_000
-_PRIVATE = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "webhook-signature", "traceparent"})
+_PRIVATE = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "webhook-signature"})
 _DIGESTS: dict[str, signatures.Digest] = {
     "hmac-sha256": "sha256", "hmac-sha1": "sha1", "hmac-sha512": "sha512", "standard-webhooks": "sha256",
 }  # fmt: skip
