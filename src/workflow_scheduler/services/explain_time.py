@@ -14,7 +14,7 @@ from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.sentences import local_time, occurrence_summary
 from workflow_scheduler.services.shapes import instant, malformed_shape
 from workflow_scheduler.stores.portable.decisions import TriggerName
-from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository
+from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, covers
 from workflow_scheduler.stores.portable.rows import Malformed
 from workflow_scheduler.stores.portable.runs import RunRepository
 from workflow_scheduler.stores.portable.schedules import ScheduleRepository, ScheduleRow
@@ -123,10 +123,9 @@ class TimeExplainer:
         self, tenant_id: str, trigger: TriggerName, row: ScheduleRow, nominal: Fire, now: int
     ) -> dict[str, Any]:
         """Say what became of one nominal time: from its occurrence, else from the state of the schedule."""
-        found = await self._occurrences.between(tenant_id, trigger.id, nominal.utc, nominal.utc + 1, 1, now)
+        occurrence = await self._occurrences.latest(tenant_id, trigger.id, nominal.utc, now)
         zone = Timetable.parse(self._types, row.type, row.config, row.anchor).timezone
-        if found and isinstance(found[0], Occurrence):
-            occurrence = found[0]
+        if occurrence is not None and covers(occurrence, nominal.utc):
             runs = await self._runs.several(tenant_id, [occurrence.run_id] if occurrence.run_id else [])
             run = runs.get(occurrence.run_id or "")
             text = occurrence_summary(
@@ -168,9 +167,9 @@ def unrecorded(row: ScheduleRow, trigger: TriggerName, nominal: int, now: int) -
     rules = (
         (nominal < trigger.created_at, "not_scheduled", "the trigger was created later than that"),
         (trigger.deployment_status != "active", "not_scheduled", f"its trigger is {trigger.deployment_status}"),
+        (nominal < row.updated_at, "not_scheduled", "it did not run: the schedule was changed or resumed after that"),
         (paused, "skipped", f"it did not run: the schedule is paused{_because(row)}"),
         (resting, "skipped", f"it did not run: the schedule was paused{_because(row)}"),
-        (nominal < row.updated_at, "not_scheduled", "it did not run: the schedule was edited or resumed after that"),
         (
             row.next_nominal is not None and nominal >= row.next_nominal,
             "pending",

@@ -55,7 +55,7 @@ class DeadLetterRepository:
 
         """
         rows = await self._store.read(
-            f"SELECT {_SELECT} FROM dead_letters WHERE tenant_id = :tenant AND id = :id",  # noqa: S608 - constants
+            f"SELECT {_SELECT} FROM dead_letters WHERE tenant_id = :tenant AND id = :id",
             {"tenant": tenant_id, "id": dead_letter_id},
         )
         if not rows:

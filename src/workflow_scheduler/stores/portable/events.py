@@ -71,7 +71,7 @@ class EventRepository:
             return []
         names, params = numbered("id", event_ids)
         rows = await self._store.read(
-            f"SELECT {_EVENTS} FROM events WHERE tenant_id = :tenant AND id IN ({names}) ORDER BY id",  # noqa: S608
+            f"SELECT {_EVENTS} FROM events WHERE tenant_id = :tenant AND id IN ({names}) ORDER BY id",
             {"tenant": tenant_id, **params},
         )
         found = [_read(row) for row in rows]

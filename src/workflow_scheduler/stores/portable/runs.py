@@ -67,7 +67,7 @@ class RunRepository:
 
         """
         rows = await self._store.read(
-            f"SELECT {_RUNS} FROM runs WHERE tenant_id = :tenant AND id = :id",  # noqa: S608 - constants
+            f"SELECT {_RUNS} FROM runs WHERE tenant_id = :tenant AND id = :id",
             {"tenant": tenant_id, "id": run_id},
         )
         if not rows:
@@ -82,7 +82,7 @@ class RunRepository:
             return {}
         names, params = numbered("id", run_ids)
         rows = await self._store.read(
-            f"SELECT {_RUNS} FROM runs WHERE tenant_id = :tenant AND id IN ({names})",  # noqa: S608 - constants
+            f"SELECT {_RUNS} FROM runs WHERE tenant_id = :tenant AND id IN ({names})",
             {"tenant": tenant_id, **params},
         )
         found = read_rows(Run, COLUMNS, rows, "runs")
@@ -138,7 +138,7 @@ class RunRepository:
         rows = await self._store.read(
             f"""SELECT {columns} FROM decisions d
                 JOIN runs r ON r.tenant_id = d.tenant_id AND r.id = d.run_id
-                WHERE {" AND ".join(where)} ORDER BY d.run_id DESC LIMIT :limit""",  # noqa: S608 - constants
+                WHERE {" AND ".join(where)} ORDER BY d.run_id DESC LIMIT :limit""",
             {**params, "before": ids.before, "since": ids.since, "limit": limit + 1},
         )
         return rows[:limit], str(rows[limit - 1][0]) if len(rows) > limit else None
@@ -151,7 +151,7 @@ class RunRepository:
         bound = "" if limit is None else "LIMIT :limit"
         rows = await self._store.read(
             f"""SELECT {_JOBS} FROM jobs WHERE tenant_id = :tenant AND run_id IN ({names})
-                ORDER BY run_id DESC {bound}""",  # noqa: S608 - constants
+                ORDER BY run_id DESC {bound}""",
             {"tenant": tenant_id, **params, **({} if limit is None else {"limit": limit})},
         )
         return read_rows(JobRow, JOB_COLUMNS, rows, "jobs")
@@ -166,7 +166,7 @@ class RunRepository:
             only, params["job"] = "AND job_id = :job", job_id
         rows = await self._store.read(
             f"""SELECT {_LOGS} FROM job_logs WHERE tenant_id = :tenant AND run_id = :run AND seq > :after {only}
-                ORDER BY seq LIMIT :limit""",  # noqa: S608 - constants
+                ORDER BY seq LIMIT :limit""",
             params,
         )
         lines = [_line(row) for row in rows[:limit]]

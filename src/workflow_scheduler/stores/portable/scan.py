@@ -57,7 +57,7 @@ def between(cursor: str | None, since: int | None, until: int | None) -> Range:
 
 def _select(scan: Scan, what: str, extra: Sequence[str], tail: str) -> str:
     where = " AND ".join([*scan.fixed, "id < :before", "id >= :since", *extra])
-    return f"SELECT {what} FROM {scan.table} {scan.hint} WHERE {where} ORDER BY id DESC {tail}"  # noqa: S608 - constants
+    return f"SELECT {what} FROM {scan.table} {scan.hint} WHERE {where} ORDER BY id DESC {tail}"
 
 
 async def page(store: Store, scan: Scan, limit: int, scan_rows: int = SCAN_ROWS) -> tuple[list[Row], str | None]:

@@ -65,6 +65,7 @@ class DueMove(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool
     next_fire_at: int | None
     next_nominal: int | None
+    completed: bool = False
     reason: str | None = None
     until: int | None = None
     by: str | None = None
@@ -119,7 +120,8 @@ class ScheduleRepository:
 def _move(tenant_id: str, schedule_id: str, to: DueMove, now: int) -> Work[None]:
     rows = yield Sql(
         """UPDATE schedules SET paused = :paused, paused_reason = :reason, paused_until = :until, paused_by = :by,
-             next_fire_at = :fire, next_nominal = :nominal, revision = revision + 1, updated_at = :now
+             next_fire_at = :fire, next_nominal = :nominal, completed = :completed,
+             revision = revision + 1, updated_at = :now
            WHERE tenant_id = :tenant AND trigger_id = :id RETURNING trigger_id""",
         {
             "tenant": tenant_id,
@@ -131,6 +133,7 @@ def _move(tenant_id: str, schedule_id: str, to: DueMove, now: int) -> Work[None]
             "by": to.by,
             "fire": to.next_fire_at,
             "nominal": to.next_nominal,
+            "completed": int(to.completed),
         },
     )
     if not rows:
