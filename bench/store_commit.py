@@ -26,6 +26,7 @@ from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run, RunChan
 from workflow_scheduler.core.ports.store import Accepted, Batch, Store
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.time.clock import SystemClock
+from workflow_scheduler.stores.postgres.store import PostgresStore
 from workflow_scheduler.stores.sqlite.store import SqliteStore
 
 CLOCK = SystemClock()

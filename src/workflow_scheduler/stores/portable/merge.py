@@ -42,6 +42,8 @@ def side_by_side(batches: Sequence[Batch]) -> Batch:
         whole.jobs += batch.jobs
         whole.logs += batch.logs
         whole.dead += batch.dead
+        whole.fired.update(batch.fired)
+        whole.ends.update(batch.ends)
     return whole
 
 
@@ -84,17 +86,17 @@ def seen(decision: Decision, refused: dict[str, str]) -> Decision:
 
 def result_of(batch: Batch, refused: Refusals) -> BatchResult:
     """Return the part of `refused` that concerns `batch`."""
-    duplicates = refused.duplicates
-    runs = refused.runs
+    duplicates, runs = refused.duplicates, refused.runs
     if not (duplicates or runs or refused.lost or refused.fenced):
         return WRITTEN
     own = [item.event.id for item in batch.accepted] if duplicates else []
     own_runs = [run.id for item in batch.accepted for run in item.runs] if runs else []
+    touched = {change.run_id for change in batch.run_changes} | {job.run_id for job in batch.jobs}
     return BatchResult(
         duplicates={event_id: duplicates[event_id] for event_id in own if event_id in duplicates},
         refused_runs={run_id: runs[run_id] for run_id in own_runs if run_id in runs},
-        lost_advances=frozenset(refused.lost),
-        fenced=frozenset(refused.fenced),
+        lost_advances=frozenset(item.trigger_id for item in batch.advances if item.trigger_id in refused.lost),
+        fenced=frozenset(touched & refused.fenced),
     )
 
 
