@@ -18,7 +18,7 @@ from enum import StrEnum
 
 import msgspec
 
-from workflow_scheduler.core.time.due import Due
+from workflow_scheduler.core.time.timer import Due
 
 
 class DeploymentStatus(StrEnum):
@@ -113,10 +113,13 @@ class TriggerRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A public address that a trigger takes; those who share it inside a tenant must agree on `terms`."""
+    """A public address that a trigger takes.
+
+    `agrees` tells, given the stored configuration (JSON text) of another trigger, whether both may have the address.
+    """
 
     key: str
-    terms: str
+    agrees: Callable[[str], bool]
 
 
 class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,170 @@
+"""Reading, checking and planning definitions with the plug-ins that are installed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from types import ModuleType
+from typing import Any, Literal
+
+import msgspec
+
+from workflow_scheduler.core import ids
+from workflow_scheduler.core.definition.check import Checked, Rules, inspect
+from workflow_scheduler.core.definition.document import invalid, text_error
+from workflow_scheduler.core.definition.load import Reading, read, read_value
+from workflow_scheduler.core.definition.trigger_check import CheckedTrigger
+from workflow_scheduler.core.match.keys import trigger_keys
+from workflow_scheduler.core.model.deployment import Claim, PlannedTrigger
+from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.model.workflow import Definition
+from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.core.time.due import next_due
+from workflow_scheduler.stores.portable.workflows import NewVersion
+
+Format = Literal["yaml", "json"]
+INLINE_BYTES = 4_000
+_encode = msgspec.json.encode
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A definition as it arrived: its text and format (None: recognised)."""
+
+    text: str | bytes
+    format: Format | None = None
+
+
+Given = Text | Mapping[str, Any]
+
+
+class Definitions:
+    """Turns what users send into checked definitions and into the triggers to store."""
+
+    def __init__(
+        self,
+        trigger_types: Mapping[str, ModuleType],
+        job_types: Mapping[str, ModuleType],
+        clock: Clock,
+        rules: Rules | None = None,
+    ) -> None:
+        """Check against these plug-ins, by these rules."""
+        self.trigger_types = trigger_types
+        self.job_types = job_types
+        self.rules = rules or Rules()
+        self._clock = clock
+
+    async def read(self, given: Given) -> Checked:
+        """Return the one checked definition of what was sent.
+
+        Raises:
+            DefinitionInvalid: it has mistakes; `errors` names every place.
+            TooLarge: the text is larger than a definition may be.
+
+        """
+        if isinstance(given, Text) and len(given.text) > INLINE_BYTES:
+            # Parsing YAML takes seconds per megabyte: too long for the event loop.
+            return await asyncio.to_thread(self._read, given)
+        return self._read(given)
+
+    def _read(self, given: Given) -> Checked:
+        if not isinstance(given, Text):
+            return self._inspect(read_value(dict(given)))
+        found = read(given.text, given.format)
+        if len(found) != 1:
+            message = f"the file holds {len(found)} definitions where one is wanted"
+            raise invalid([text_error(message)])
+        return self._inspect(found[0])
+
+    async def read_stored(self, definition: str) -> Checked:
+        """Return the checked form of a stored version; the plug-ins may have changed since it was stored.
+
+        Raises:
+            DefinitionInvalid: it does not pass any more.
+
+        """
+        return await self.read(msgspec.json.decode(definition))
+
+    def _inspect(self, reading: Reading) -> Checked:
+        return inspect(reading, self.trigger_types, self.job_types, self._clock.now(), self.rules)
+
+    def planned(self, checked: Checked, tenant_id: str, workflow_id: str) -> tuple[PlannedTrigger, ...]:
+        """Return the triggers of a definition as they are to be stored."""
+        plan = partial(_planned, definition=checked.definition, tenant_id=tenant_id, workflow_id=workflow_id)
+        return tuple(plan(trigger) for trigger in checked.triggers.values())
+
+
+def new_version(
+    checked: Checked, principal: Principal, workflow_id: str, triggers: tuple[PlannedTrigger, ...], now: int
+) -> NewVersion:
+    """Return the version to store for a checked definition."""
+    loaded = checked.loaded
+    return NewVersion(
+        tenant_id=principal.tenant_id,
+        workflow_id=workflow_id,
+        name=checked.definition.name,
+        definition=_encode(loaded.value).decode(),
+        source=loaded.source,
+        source_format=loaded.format,
+        hash=loaded.hash,
+        triggers=triggers,
+        actor=principal.user_id,
+        now=now,
+    )
+
+
+def trigger_id(tenant_id: str, workflow_id: str, name: str) -> str:
+    """Return the id of a trigger; it is the same in every version of the workflow."""
+    return ids.logical_id(tenant_id, workflow_id, name)
+
+
+def _planned(trigger: CheckedTrigger, *, definition: Definition, tenant_id: str, workflow_id: str) -> PlannedTrigger:
+    own_id = trigger_id(tenant_id, workflow_id, trigger.name)
+    module, config = trigger.module, trigger.config
+    index_keys = module.index_keys(config)
+    pairs = trigger_keys(module, config, tenant_id=tenant_id, workflow_id=workflow_id, trigger_id=own_id)
+    return PlannedTrigger(
+        id=own_id,
+        name=trigger.name,
+        type=trigger.type,
+        config=_encode(trigger.plain, order="sorted").decode(),
+        shared=_encode(_shared(trigger, definition), order="sorted").decode(),
+        enabled=trigger.shared.enabled,
+        index_key=index_keys[0] if index_keys else None,
+        keys=tuple(pairs),
+        claim=_claim(trigger),
+        next_due=partial(_next_due, module, config, own_id) if module.shape == "timer" else None,
+    )
+
+
+def _next_due(module: Any, config: Any, own_id: str, after: int, anchor: int) -> Any:
+    return next_due(module, config, own_id, after, anchor)
+
+
+def _shared(trigger: CheckedTrigger, definition: Definition) -> dict[str, Any]:
+    shared = trigger.shared
+    return {
+        "condition": shared.condition,
+        "on_unknown": shared.on_unknown,
+        "input": shared.input,
+        "enabled": shared.enabled,
+        "description": shared.description,
+        "engine": definition.engine,
+        "max_depth": definition.max_depth,
+    }
+
+
+def _claim(trigger: CheckedTrigger) -> Claim | None:
+    """Return the public address the trigger takes, for types that have such (see core/registry, `claim`)."""
+    if not hasattr(trigger.module, "claim"):
+        return None
+    found = trigger.module.claim(trigger.config)
+    return None if found is None else Claim(found[0], partial(_agrees, trigger.module, found))
+
+
+def _agrees(module: ModuleType, mine: tuple[str, Any], stored: str) -> bool:
+    try:
+        other = module.claim(module.Config.model_validate(msgspec.json.decode(stored)))
+    except ValueError:
+        return False
+    return bool(other == mine)

@@ -1,0 +1,317 @@
+"""Deploying, undeploying and rolling back; what is live changes in one transaction or not at all."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import msgspec
+
+from workflow_scheduler.core import ids
+from workflow_scheduler.core.definition.check import Checked
+from workflow_scheduler.core.errors import Conflict, FieldError, NotFound, SchedulerError, ValidationFailed
+from workflow_scheduler.core.model.deployment import Publication, WorkflowRecord
+from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.ports.store import Page, Store
+from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.core.time.zone import tzdata_version
+from workflow_scheduler.services.definition_shapes import deployment_shape, moment
+from workflow_scheduler.services.definitions import Definitions, Given, new_version
+from workflow_scheduler.services.plans import NOTHING, Side, compare, is_empty
+from workflow_scheduler.stores.portable.deployments import Beginning, DeploymentRepository
+from workflow_scheduler.stores.portable.workflows import WorkflowRepository, no_workflow
+
+_encode = msgspec.json.encode
+
+
+class SecretNames(Protocol):
+    """Tells which secrets a tenant lacks."""
+
+    async def missing(self, tenant_id: str, names: Iterable[str]) -> list[str]:
+        """Return those of `names` that are not set."""
+        ...
+
+
+class _Attempt(msgspec.Struct):
+    """One deployment under way; `step` is where it would fail now."""
+
+    beginning: Beginning
+    step: str = "check"
+
+
+class Deployments:
+    """What can be asked and done about deployments."""
+
+    def __init__(self, store: Store, clock: Clock, definitions: Definitions, secrets: SecretNames) -> None:
+        """Keep deployments in `store`; check definitions with `definitions` and their secrets with `secrets`."""
+        self._clock = clock
+        self._definitions = definitions
+        self._secrets = secrets
+        self._workflows = WorkflowRepository(store)
+        self._deployments = DeploymentRepository(store)
+
+    async def deploy(self, principal: Principal, reference: str, spec: Given | None = None) -> dict[str, Any]:
+        """Make the latest version live; with `spec` it becomes the latest version first.
+
+        A workflow that does not exist yet is created from `spec`, under its name or, if `reference` is a UUID, id.
+
+        Raises:
+            NotFound: there is no such workflow, and no `spec` to create it from.
+            DefinitionInvalid: the definition has mistakes.
+            ValidationFailed: a secret that a trigger names is not set.
+            Conflict: a path is taken, workflows would start each other, or another deployment is under way.
+
+        """
+        record = await self._workflows.find(principal.tenant_id, reference)
+        if record is None:
+            if spec is None:
+                raise no_workflow(reference)
+            record = await self._create(principal, reference, spec)
+            spec = None
+        return await self._run(principal, record, "deploy", spec=spec, version=record.latest_version)
+
+    async def rollback(self, principal: Principal, reference: str, version: int | None = None) -> dict[str, Any]:
+        """Make an earlier version live again: `version`, or the one that was deployed before the live one.
+
+        Raises:
+            NotFound: there is no such workflow or version.
+            Conflict: there is no earlier deployment to go back to; or as for `deploy`.
+
+        """
+        record = await self._workflows.get(principal.tenant_id, reference)
+        wanted = version if version is not None else await self._previous(record)
+        await self._workflows.version(record.tenant_id, record.id, wanted)
+        return await self._run(principal, record, "rollback", spec=None, version=wanted)
+
+    async def undeploy(self, principal: Principal, reference: str) -> dict[str, Any]:
+        """Take a workflow out of service; runs that are under way go on.
+
+        Raises:
+            NotFound: there is no such workflow.
+            Conflict: it is not deployed.
+
+        """
+        record = await self._workflows.get(principal.tenant_id, reference)
+        now = self._clock.now()
+        await self._deployments.undeploy(record.tenant_id, record.id, ids.mint(now), principal.user_id, now)
+        return await self.status(principal, record.id)
+
+    async def history(
+        self, principal: Principal, reference: str, *, limit: int = 50, before: str | None = None
+    ) -> Page:
+        """Return the deployments of a workflow, the newest first.
+
+        Raises:
+            NotFound: there is no such workflow.
+
+        """
+        record = await self._workflows.get(principal.tenant_id, reference)
+        page = await self._deployments.history(record.tenant_id, record.id, limit, before)
+        return Page([deployment_shape(row) for row in page.items], page.next)
+
+    async def status(self, principal: Principal, reference: str) -> dict[str, Any]:
+        """Return where a workflow stands, with its newest deployment.
+
+        Raises:
+            NotFound: there is no such workflow.
+
+        """
+        record = await self._workflows.get(principal.tenant_id, reference)
+        newest = (await self._deployments.history(record.tenant_id, record.id, 1, None)).items
+        return {
+            "workflow_id": record.id,
+            "workflow": record.name,
+            "deployment_status": record.deployment_status.value,
+            "status": record.deployment_status.value,
+            "error": record.deployment_error,
+            "live_version": record.live_version,
+            "version": record.live_version if record.live_version is not None else record.latest_version,
+            "latest_version": record.latest_version,
+            "paused": record.paused,
+            "updated_at": moment(record.updated_at),
+            "deployment": deployment_shape(newest[0]) if newest else None,
+        }
+
+    async def plan(self, principal: Principal, spec: Given) -> dict[str, Any]:
+        """Return what deploying `spec` would change; nothing is written.
+
+        Raises:
+            DefinitionInvalid: the definition has mistakes.
+
+        """
+        checked = await self._definitions.read(spec)
+        name = checked.definition.name
+        record = await self._workflows.find(principal.tenant_id, name)
+        workflow_id = record.id if record is not None else ""
+        before = NOTHING if record is None else await self._live_side(record)
+        after = Side(checked.loaded.value, self._definitions.planned(checked, principal.tenant_id, workflow_id))
+        found = compare(before, after, self._clock.now())
+        return {
+            "workflow": name,
+            "workflow_id": workflow_id or None,
+            "action": "create" if record is None else "none" if is_empty(found) else "update",
+            "live_version": None if record is None else record.live_version,
+            "latest_version": None if record is None else record.latest_version,
+            **found,
+            "warnings": list(checked.warnings),
+            "problems": await self.problems(principal.tenant_id, workflow_id, name, checked),
+        }
+
+    async def problems(self, tenant_id: str, workflow_id: str, name: str, checked: Checked) -> list[dict[str, Any]]:
+        """Return what a deployment would be refused for although the definition is right."""
+        found = []
+        try:
+            await self._check_secrets(tenant_id, checked)
+        except SchedulerError as error:
+            found.append({"code": error.code, "message": error.detail, "fix": error.fix})
+        try:
+            await self._deployments.verify(self._publication(checked, tenant_id, workflow_id, name))
+        except SchedulerError as error:
+            found.append({"code": error.code, "message": error.detail, "fix": error.fix})
+        return found
+
+    async def verify(self, tenant_id: str, workflow_id: str, name: str, checked: Checked) -> None:
+        """Refuse what a deployment would be refused for; nothing is written.
+
+        Raises:
+            ValidationFailed: a secret is not set.
+            Conflict: a path is taken, or workflows would start each other.
+
+        """
+        await self._check_secrets(tenant_id, checked)
+        await self._deployments.verify(self._publication(checked, tenant_id, workflow_id, name))
+
+    async def check_cycles(self, tenant_id: str, workflow_id: str, name: str, checked: Checked) -> None:
+        """Refuse a definition whose workflow triggers would close a circle with those that are live.
+
+        Raises:
+            Conflict: they would; the message holds the path.
+
+        """
+        await self._deployments.check_cycles(self._publication(checked, tenant_id, workflow_id, name))
+
+    async def recover(self) -> int:
+        """Close deployments that a stopped process left open; called at start. Returns their number."""
+        return await self._deployments.recover(self._clock.now())
+
+    async def _create(self, principal: Principal, reference: str, spec: Given) -> WorkflowRecord:
+        checked = await self._definitions.read(spec)
+        name = checked.definition.name
+        if reference != name and not _is_uuid(reference):
+            raise NotFound(
+                f"there is no workflow `{reference[:200]}`",
+                fix=f"deploy under the name in the definition, `{name}`, or create the workflow first",
+            )
+        now = self._clock.now()
+        workflow_id = reference if _is_uuid(reference) else ids.mint(now)
+        planned = self._definitions.planned(checked, principal.tenant_id, workflow_id)
+        await self._workflows.create(new_version(checked, principal, workflow_id, planned, now))
+        return await self._workflows.get(principal.tenant_id, workflow_id)
+
+    async def _run(
+        self, principal: Principal, record: WorkflowRecord, action: str, *, spec: Given | None, version: int
+    ) -> dict[str, Any]:
+        now = self._clock.now()
+        beginning = Beginning(
+            id=ids.mint(now),
+            tenant_id=record.tenant_id,
+            workflow_id=record.id,
+            version=version,
+            action=action,
+            actor=principal.user_id,
+            now=now,
+        )
+        await self._deployments.begin(beginning)
+        attempt = _Attempt(beginning)
+        try:
+            await self._carry_out(principal, record, attempt, spec)
+        except BaseException as error:
+            await self._deployments.fail(beginning, attempt.step, _sentence(error), self._clock.now())
+            raise
+        return await self.status(principal, record.id)
+
+    async def _carry_out(
+        self, principal: Principal, record: WorkflowRecord, attempt: _Attempt, spec: Given | None
+    ) -> None:
+        version, name = attempt.beginning.version, record.name
+        if spec is None:
+            stored = await self._workflows.version(record.tenant_id, record.id, version)
+            checked = await self._definitions.read_stored(stored.definition)
+        else:
+            checked = await self._definitions.read(spec)
+            attempt.step = "version"
+            planned = self._definitions.planned(checked, record.tenant_id, record.id)
+            new = new_version(checked, principal, record.id, planned, self._clock.now())
+            version, name = await self._workflows.add_version(new), new.name
+        attempt.step = "secrets"
+        await self._check_secrets(record.tenant_id, checked)
+        attempt.step = "plan"
+        before = await self._live_side(record)
+        publication = self._publication(checked, record.tenant_id, record.id, name)
+        changes = compare(before, Side(checked.loaded.value, publication.triggers), self._clock.now())
+        attempt.step = "publish"
+        await self._deployments.publish(
+            msgspec.structs.replace(
+                publication,
+                version=version,
+                deployment_id=attempt.beginning.id,
+                changes=_encode(changes).decode(),
+            )
+        )
+
+    def _publication(self, checked: Checked, tenant_id: str, workflow_id: str, name: str) -> Publication:
+        return Publication(
+            tenant_id=tenant_id,
+            workflow_id=workflow_id,
+            workflow=name,
+            version=0,
+            deployment_id="",
+            triggers=self._definitions.planned(checked, tenant_id, workflow_id),
+            changes="{}",
+            now=self._clock.now(),
+            tzdata=tzdata_version(),
+        )
+
+    async def _live_side(self, record: WorkflowRecord) -> Side:
+        """Return what is live, or nothing where it cannot be read any more."""
+        if record.live_version is None:
+            return NOTHING
+        stored = await self._workflows.version(record.tenant_id, record.id, record.live_version)
+        try:
+            checked = await self._definitions.read_stored(stored.definition)
+        except ValidationFailed:
+            return Side(msgspec.json.decode(stored.definition), ())
+        return Side(checked.loaded.value, self._definitions.planned(checked, record.tenant_id, record.id))
+
+    async def _check_secrets(self, tenant_id: str, checked: Checked) -> None:
+        wanted: dict[str, str] = {}
+        for trigger in checked.triggers.values():
+            name_of = getattr(trigger.module, "secret_name", None)
+            secret = name_of(trigger.config) if name_of is not None else None
+            if secret:
+                wanted.setdefault(secret, trigger.name)
+        missing = await self._secrets.missing(tenant_id, wanted) if wanted else []
+        if missing:
+            raise ValidationFailed(
+                f"the secret `{missing[0]}` of the trigger `{wanted[missing[0]]}` is not set",
+                fix=f"set it: workflow-scheduler secret set {missing[0]}",
+                errors=[FieldError(f"triggers.{wanted[name]}", f"the secret `{name}` is not set") for name in missing],
+            )
+
+    async def _previous(self, record: WorkflowRecord) -> int:
+        found = await self._deployments.previous_version(record.tenant_id, record.id, record.live_version)
+        if found is None:
+            raise Conflict("there is no earlier deployed version to go back to", fix='name one: {"version": 1}')
+        return found
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def _sentence(error: BaseException) -> str:
+    return error.detail if isinstance(error, SchedulerError) else f"{type(error).__name__}: {error}"[:500]
