@@ -107,7 +107,8 @@ class JobType(Protocol):
     """A module of `workflow_scheduler.jobs` (or of an entry point).
 
     `name`, `title`, `Config`, `inline` (True: `run` never waits and is called without a task of its own),
-    `needs_code_allowance`, `run(config, context) -> output` (async unless inline), `retryable(error) -> bool`.
+    `needs_code_allowance`, `examples` (configurations that are valid as they stand), `run(config, context) -> output`
+    (async unless inline), `retryable(error) -> bool`.
     Optional: `shell_fields`, the names of configuration fields that are shell commands (values filled in by `${…}` are
     quoted), and `raw_fields`, those in which `${…}` is not filled in at all. `run` may return core.dag.park.SleepUntil
     to be parked.
@@ -117,6 +118,7 @@ class JobType(Protocol):
     title: str
     inline: bool
     needs_code_allowance: bool
+    examples: Sequence[Mapping[str, Any]]
     Config: type[Config]
 
     def run(self, config: Any, context: JobContext) -> Any:

@@ -19,6 +19,7 @@ name = "emit"
 title = "Send an event"
 inline = False
 needs_code_allowance = False
+examples = ({"type": "order_shipped", "data": {"order": 17}, "subject": "orders/17"},)
 
 
 class Config(ClosedConfig):

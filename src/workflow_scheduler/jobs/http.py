@@ -28,6 +28,10 @@ name = "http"
 title = "Send an HTTP request"
 inline = False
 needs_code_allowance = False
+examples = (
+    {"method": "POST", "url": "https://example.test/publish", "json": {"n": 1}},
+    {"url": "https://example.test/orders", "query": {"limit": 10}, "expect": ["2xx", 404]},
+)
 _EXPECTED = re.compile(r"^([1-5])xx$|^([1-5]\d\d)$")
 _TRY_AGAIN = frozenset({408, 425, 500, 502, 503, 504})
 _BODY_SHOWN = 500

@@ -17,6 +17,7 @@ name = "noop"
 title = "Do nothing"
 inline = True
 needs_code_allowance = False
+examples: tuple[dict[str, Any], ...] = ({"output": {"ready": True}}, {})
 
 
 class Config(ClosedConfig):

@@ -33,6 +33,10 @@ title = "Run Python"
 inline = False
 needs_code_allowance = True
 raw_fields = ("code",)
+examples = (
+    {"function": "os.path:join", "args": ["a", "b"]},
+    {"code": "output = {'greeting': 'hello'}"},
+)
 
 
 class Config(ClosedConfig):

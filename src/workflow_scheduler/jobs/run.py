@@ -28,6 +28,7 @@ title = "Run a shell command"
 inline = False
 needs_code_allowance = True
 shell_fields = ("command",)
+examples = ({"command": "echo hello"}, {"command": "echo '{\"files\": [1]}'", "output": "json"})
 JSON_BYTES_MAX = 4 << 20
 _MESSAGE_LINES = 5
 

@@ -18,6 +18,7 @@ name = "sleep_for"
 title = "Wait for a duration"
 inline = True
 needs_code_allowance = False
+examples = ({"duration": "15m"},)
 SECONDS_MAX = 10 * 366 * 86_400
 
 

@@ -19,6 +19,7 @@ name = "sleep_until"
 title = "Wait until a moment"
 inline = True
 needs_code_allowance = False
+examples = ({"timestamp": "2027-03-14T09:30:00Z"},)
 
 
 def _moment(text: str) -> str:

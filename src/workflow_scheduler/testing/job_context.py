@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,16 +15,19 @@ NOW_US = 1_800_000_000_000_000
 
 
 class FakeOutbound:
-    """Answers each request with the next of `replies`; an exception in the list is raised."""
+    """Answers each request with the next of `replies`; an exception in the list is raised. `held`: never answers."""
 
-    def __init__(self, replies: Sequence[HttpReply | Exception] = ()) -> None:
+    def __init__(self, replies: Sequence[HttpReply | Exception] = (), *, held: bool = False) -> None:
         """Queue the replies."""
         self.replies = list(replies)
+        self._held = held
         self.requests: list[HttpRequest] = []
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Return the next reply; without one, the network is down."""
         self.requests.append(request)
+        if self._held:
+            await asyncio.Event().wait()
         reply = self.replies.pop(0) if self.replies else NotConnected("the test has no network")
         if isinstance(reply, Exception):
             raise reply
@@ -48,9 +52,12 @@ class FakeResources:
 
 
 class FakeJobContext:
-    """Keeps log lines in `lines`, events in `events`; `on_line` is called for each line as it comes."""
+    """Keeps log lines in `lines`, events in `events`; `on_line` is called for each line as it comes.
 
-    def __init__(
+    With `held` events are never accepted, so that a test can cancel in the middle.
+    """
+
+    def __init__(  # noqa: PLR0913 - each test names the one or two that it needs
         self,
         *,
         resources: FakeResources | None = None,
@@ -58,6 +65,7 @@ class FakeJobContext:
         env: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
         on_line: Callable[[str, str], None] | None = None,
+        held: bool = False,
     ) -> None:
         """Start with empty records."""
         self.tenant_id = "local"
@@ -73,6 +81,7 @@ class FakeJobContext:
         self.now_us = NOW_US
         self._secrets = dict(secrets or {})
         self._on_line = on_line
+        self._held = held
 
     def log(self, line: str, stream: str = "stdout") -> None:
         """Keep the line."""
@@ -87,6 +96,8 @@ class FakeJobContext:
     async def emit(self, event: Mapping[str, Any], key: str) -> str:
         """Keep the event; the same key gives the same id."""
         self.events.append((event, key))
+        if self._held:
+            await asyncio.Event().wait()
         return f"event:{key}"
 
     async def secret(self, name: str) -> str | None:
