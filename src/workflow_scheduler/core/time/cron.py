@@ -28,7 +28,7 @@ DAY_MINUTES = 1440
 MAX_LENGTH = 512
 _FIELDS = 5
 _EPOCH_ORDINAL = 719_163
-_LAST_YEAR = 9997
+_LAST_YEAR = 2499
 _CYCLE_MONTHS = 4800
 _MONTH_DAYS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _EVERY_SEVENTH = 0b1_0000001_0000001_0000001_0000001
@@ -60,7 +60,7 @@ class Cron:
         return f"Cron({self.expression!r})"
 
     def next_local(self, wall: int) -> int | None:
-        """Return the first matching wall time at or after `wall`, both in seconds; None past the year 9997.
+        """Return the first matching wall time at or after `wall`, both in seconds; None past the year 2499.
 
         Zones play no part: wall times that a zone lacks are returned as well.
         """
@@ -148,8 +148,10 @@ def parse(expression: str) -> Cron:
         ValidationFailed: the text is not a cron expression or never fires; its errors name the fields.
 
     """
-    text = expression.strip() if len(expression) <= MAX_LENGTH else _refuse(
-        "cron", f"the expression is longer than {MAX_LENGTH} characters; split it into several triggers"
+    text = (
+        expression.strip()
+        if len(expression) <= MAX_LENGTH
+        else _refuse("cron", f"the expression is longer than {MAX_LENGTH} characters; split it into several triggers")
     )
     parts = (_nickname(text) if text.startswith("@") else text).upper().split()
     if len(parts) != _FIELDS:

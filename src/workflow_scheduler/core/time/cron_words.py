@@ -99,9 +99,7 @@ def _dates(field: Field) -> list[str]:
 def _weekdays(field: Field) -> list[str]:
     values = field.values()
     parts = _runs(values, _WEEKDAY_NAMES)
-    parts += [
-        f"the last {_WEEKDAY_NAMES[number]} of the month" for number in range(7) if field.last_of >> number & 1
-    ]
+    parts += [f"the last {_WEEKDAY_NAMES[number]} of the month" for number in range(7) if field.last_of >> number & 1]
     return parts + [f"the {_ORDINALS[week]} {_WEEKDAY_NAMES[number]} of the month" for number, week in field.nth]
 
 

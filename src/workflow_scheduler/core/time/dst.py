@@ -18,7 +18,6 @@ from workflow_scheduler.core.time.cron import Cron
 from workflow_scheduler.core.time.fire import Fire
 from workflow_scheduler.core.time.zone import EARLIEST, LATEST, Gap, Overlap, Segment, Zone, wall_text
 
-_HORIZON_SECONDS = 400 * 366 * 86_400
 _MOST_NOTED = 3
 
 
@@ -35,7 +34,7 @@ _REAL_TIME = _Policy("skip", "both")
 def next_fire(cron: Cron, zone: Zone, after: int, gap: Gap = "after", overlap: Overlap = "first") -> Fire | None:
     """Return the first fire strictly later than the instant `after` (microseconds UTC), or None if there is none.
 
-    `gap` and `overlap` concern fixed expressions only. The search ends after 400 years or with the year 9997.
+    `gap` and `overlap` concern fixed expressions only. The search ends with the year 2499.
     """
     utc = _find(cron, zone, after // SECOND_US, gap, overlap)
     if utc is None:
@@ -96,10 +95,9 @@ def _find(cron: Cron, zone: Zone, after: int, gap: Gap, overlap: Overlap) -> int
 
 def _walk(cron: Cron, zone: Zone, start: int, policy: _Policy) -> int | None:
     """Go from segment to segment until one holds a fire."""
-    horizon = min(start + _HORIZON_SECONDS, LATEST)
     number = zone.index(start)
     known_from, known = 1, 0
-    while start <= horizon:
+    while start <= LATEST:
         segment = zone.table.segments[number]
         moved = _first_moved(cron, segment, start, policy.gap)
         if moved == segment.start:

@@ -19,9 +19,9 @@ from workflow_scheduler.core.time.clock import SECOND_US
 Gap = Literal["after", "shift", "skip"]
 Overlap = Literal["first", "last", "both"]
 
-FIRST_YEAR, LAST_YEAR = 1901, 9997
+FIRST_YEAR, LAST_YEAR = 1901, 2499
 EARLIEST = -2_208_988_800
-LATEST = 253_339_228_800
+LATEST = 16_725_225_600
 _BEGIN, _END = -(1 << 62), 1 << 62
 _TABLE_YEAR = 2100
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- wall times have no zone on purpose
@@ -162,7 +162,7 @@ def instant(text: str, zone: Zone) -> tuple[int, Literal["plain", "gap", "fold"]
     """Return the microseconds of an ISO 8601 date-time, taken in `zone` where it names no offset, and its kind.
 
     Raises:
-        ValueError: the text is not an ISO 8601 date-time of the years 1901 to 9997.
+        ValueError: the text is not an ISO 8601 date-time of the years 1901 to 2499.
 
     """
     moment = datetime.fromisoformat(text.strip())
