@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from workflow_scheduler.core.errors import StoreUnavailable
 from workflow_scheduler.core.ports.store import Batch, BatchResult
 from workflow_scheduler.stores.portable.merge import STALE, Refusals, result_of, rows_of, side_by_side
-from workflow_scheduler.stores.postgres.connection import CONNECT_SECONDS, TRY_AGAIN, own_error
+from workflow_scheduler.stores.postgres.connection import CONNECT_SECONDS, TRY_AGAIN, Session, own_error
 from workflow_scheduler.stores.postgres.group import GroupWriter, StaleEpochError, mergeable
 
 GROUP_ROWS_MAX = 1_500
@@ -127,8 +127,11 @@ class Committer:
         attempt = 1
         while True:
             try:
-                async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection, connection.transaction():
-                    return await GroupWriter(connection).write(whole)
+                async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+                    async with connection.transaction():
+                        refused = await GroupWriter(connection).write(whole)
+                    await cast("Session", connection).wrote(rows_of(whole))
+                    return refused
             except TRY_AGAIN:
                 attempt += 1
                 if attempt > ATTEMPTS:

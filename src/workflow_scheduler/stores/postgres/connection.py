@@ -16,12 +16,13 @@ from workflow_scheduler.stores.migrations.runner import APPLIED, LEDGER, migrati
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
 STATEMENTS_KEPT = 512
+PLANS_GOOD_FOR_ROWS = 64
 _MIGRATION_LOCK = "SELECT pg_advisory_lock(77381, 0)"
 _ROLE = "SELECT 1 FROM pg_roles WHERE rolname = 'wfs_service' AND pg_has_role(current_user, oid, 'MEMBER')"
-# A plan made for an empty table scans it; kept for a table that grows, it would scan more and more.
+# Batches reach rows by key. Planning costs more than it finds out, so plans are kept, but see `Session.wrote`.
 _WRITER_SETTINGS = """
 SET wfs.tenant = '*'; SET plan_cache_mode = force_generic_plan;
-SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
+SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
 """
 _GONE = (
     pg.PostgresConnectionError, pg.OperatorInterventionError, pg.InsufficientResourcesError, pg.PostgresSystemError,
@@ -35,6 +36,8 @@ class Session(asyncpg.Connection):
     """A pooled connection that knows which tenant row security lets it see."""
 
     tenant = ""
+    rows_written = 0
+    plans_good_for = PLANS_GOOD_FOR_ROWS
 
     async def scope(self, tenant: str) -> None:
         """See the rows of `tenant` from now on; `*` sees all."""
@@ -42,6 +45,13 @@ class Session(asyncpg.Connection):
             self.tenant = ""
             await self.execute("SELECT set_config('wfs.tenant', $1, false)", tenant)
             self.tenant = tenant
+
+    async def wrote(self, rows: int) -> None:
+        """Count rows, and plan anew at 64, 256, 1,024 …: a plan made for an empty table scans what it later holds."""
+        self.rows_written += rows
+        if self.rows_written >= self.plans_good_for:
+            self.plans_good_for = self.rows_written * 4
+            await self.execute("DISCARD PLANS")
 
 
 async def _set_up(connection: Any) -> None:

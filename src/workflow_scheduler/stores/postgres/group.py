@@ -86,7 +86,7 @@ class GroupWriter:
 
     async def _finish(self, jobs: Sequence[JobRecord], changes: Sequence[RunChange], refused: Refusals) -> None:
         """Write job records, then run changes: a record that comes with the end of its run still finds it open."""
-        for part in rounds(jobs, lambda job: (job.run_id, job.job_id)):
+        for part in rounds(sorted(jobs, key=lambda job: job.run_id), lambda job: (job.run_id, job.job_id)):
             for same in rounds_by_fence(part):
                 written = await self._returning(
                     statements.UPSERT_JOBS, [(*columns.job_row(job), job.fence) for job in same]
