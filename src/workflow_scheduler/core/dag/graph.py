@@ -25,7 +25,7 @@ from workflow_scheduler.core.model.workflow import Definition, Job, Retry
 
 JOBS_MAX: Final = 10_000
 SHELL_FIELDS: Final = ("command",)
-VERBATIM_FIELDS: Final = ("code",)
+RAW_FIELDS: Final = ("code",)
 POSIX_SHELLS: Final = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
 _SECOND_US = 1_000_000
 
@@ -83,8 +83,8 @@ def compile_graph(definition: Definition, job_types: Mapping[str, Any] | None = 
 
     `job_types` are the known job types by name; when it is given, other types are refused. A job type may say with
     `shell_fields` which of its fields are shell commands (`command` by default): values filled into those are quoted;
-    and with `verbatim_fields` which are program text (`code` by default), into which nothing is filled.
-    With `raw_fields` it names texts that are taken as they are, without `${…}`: data must not become program code.
+    and with `raw_fields` which are program text (`code` by default) that is taken as it is, without `${…}`: data must
+    not become program code.
 
     Raises:
         DefinitionInvalid: a rule is broken; `errors` names every field concerned.
@@ -214,17 +214,14 @@ def _templates(
         if "command" in config:
             errors.append(FieldError(f"jobs.{job_id}.with.command", "the command is given by `run` already; keep one"))
         config["command"] = job.run
-    shell = getattr(job_types.get(job.type), "shell_fields", SHELL_FIELDS)
-    for raw in getattr(job_types.get(job.type), "raw_fields", ()):
-        if isinstance(config.get(raw), str):
-            config[raw] = config[raw].replace("${", "$${")
+    module = job_types.get(job.type)
+    shell = getattr(module, "shell_fields", SHELL_FIELDS)
+    raw = RAW_FIELDS if module is None else getattr(module, "raw_fields", ())
     compiled = []
-    for value, field, quoted in (
-        (config, f"jobs.{job_id}.with", shell),
-        ({**definition.env, **job.env}, f"jobs.{job_id}.env", ()),
-    ):
+    for value, field in ((config, f"jobs.{job_id}.with"), ({**definition.env, **job.env}, f"jobs.{job_id}.env")):
+        fields = (shell, raw) if value is config else ((), ())
         try:
-            compiled.append(template.parse(value, field, shell_fields=quoted))
+            compiled.append(template.parse(value, field, shell_fields=fields[0], raw_fields=fields[1]))
         except ValidationFailed as error:
             errors.extend(_at_run(one, job_id) if job.run is not None else one for one in error.errors)
             compiled.append(template.EMPTY)

@@ -56,11 +56,11 @@ class Template:
 EMPTY = Template({}, None)
 
 
-def parse(value: Any, field: str, *, shell_fields: Sequence[str] = (), verbatim_fields: Sequence[str] = ()) -> Template:
+def parse(value: Any, field: str, *, shell_fields: Sequence[str] = (), raw_fields: Sequence[str] = ()) -> Template:
     """Parse every text inside `value`, which is plain JSON; `field` is its name in messages.
 
     The entries of an object that are named in `shell_fields` are shell commands, in which values are quoted; those
-    named in `verbatim_fields` are program text and stay as they are, because no quoting is safe there.
+    named in `raw_fields` are program text and stay as they are, because no quoting is safe there.
 
     Raises:
         ValidationFailed: expressions that do not parse; one field error each.
@@ -68,7 +68,7 @@ def parse(value: Any, field: str, *, shell_fields: Sequence[str] = (), verbatim_
     """
     errors: list[FieldError] = []
     if isinstance(value, dict):
-        verbatim = {key: one for key, one in value.items() if key in verbatim_fields}
+        verbatim = {key: one for key, one in value.items() if key in raw_fields}
         value = {key: one for key, one in value.items() if key not in verbatim}
         parts = {key: _parse(one, f"{field}.{key}", errors, shell=key in shell_fields) for key, one in value.items()}
         fill = _with(_object(parts, value), verbatim)

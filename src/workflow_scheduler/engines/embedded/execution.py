@@ -77,7 +77,7 @@ class Execution:
         self._ledger = Ledger(task.run, graph)
         self._journal = Journal(task.run, desk.limits.log_bytes_max)
         self._scope = Scope(task, self._started_at, graph, self._ledger.records, desk.public_url)
-        self._attempts = Attempts(desk, self._attempt_ended)
+        self._attempts: Attempts | None = None
         self._gated: list[Action] = []
         self._timers: dict[int, Timer] = {}
         self._in_flight = False
@@ -107,7 +107,8 @@ class Execution:
         """Stop everything at once and record nothing more; return the tasks that are still ending."""
         self._over = True
         self._disarm()
-        return self._attempts.abandon()
+        attempts, self._attempts = self._attempts, None
+        return [] if attempts is None else attempts.abandon()
 
     def _out_of_time(self) -> None:
         if not self._over:
@@ -158,6 +159,7 @@ class Execution:
             self._gated.append(action)
             return
         self._over = True
+        self._attempts = None  # it refers back to this object; without the circle both go at once
         self._disarm()
         times = (self._started_at, self.desk.clock.now())
         change = ending.change(self.run, action, self._graph, self._ledger.records, times)
@@ -226,6 +228,8 @@ class Execution:
         grace = max(self.desk.limits.cancel_grace_seconds, getattr(config, "grace", 0.0) * 2)
         limit = step.node.timeout_us
         self._ledger.put(job, JobStatus.RUNNING, number, started_at=now)
+        if self._attempts is None:
+            self._attempts = Attempts(self.desk, self._attempt_ended)
         self._attempts.begin(job, Attempt(number, now, grace), outcome, None if limit is None else limit / SECOND_US)
         return []
 
@@ -327,7 +331,7 @@ class Execution:
 
     def _cancel_job(self, action: CancelJob) -> list[Action]:
         job = action.job
-        if job in self._attempts:
+        if self._attempts is not None and job in self._attempts:
             self._attempts.stop(job, CANCEL)
             return []
         timer = self._timers.pop(job, None)
