@@ -57,7 +57,7 @@ class FakeJobContext:
     With `held` events are never accepted, so that a test can cancel in the middle.
     """
 
-    def __init__(  # noqa: PLR0913 - each test names the one or two that it needs
+    def __init__(
         self,
         *,
         resources: FakeResources | None = None,

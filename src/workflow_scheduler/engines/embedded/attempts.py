@@ -56,6 +56,7 @@ class Attempts:
         self._open[job] = attempt
         if timeout_seconds is not None:
             attempt.timer = self._desk.timers.after(timeout_seconds, partial(self.stop, job, TIMEOUT))
+        attempt.task.add_done_callback(lambda _: work.close())  # cancelled before its first step, it never ran
         attempt.task.add_done_callback(partial(self._ended, job))
 
     def stop(self, job: int, cause: str) -> None:
