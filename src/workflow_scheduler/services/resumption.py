@@ -15,7 +15,7 @@ from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.core.time.due import Due, Settlement, Start, Timer, next_due, resume
 from workflow_scheduler.core.time.fire import Fire
 from workflow_scheduler.core.time.late import Catchup
-from workflow_scheduler.core.time.payload import CLOCK_TYPE, clock_payload
+from workflow_scheduler.core.time.payload import CLOCK_TYPE, clock_payload, occurrence_id
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.services.replay import Accepts
 from workflow_scheduler.stores.portable.occurrences import STRETCH_NOTE
@@ -96,7 +96,7 @@ class Resumption:
                 source=SOURCE + row.id,
                 type=CLOCK_TYPE,
                 subject=row.workflow_id,
-                event_key=str(start.fire.utc),
+                event_key=occurrence_id(row.id, start.fire.utc),
                 time=start.fire.utc,
                 received_at=now,
                 data=clock_payload(self._module, self._config, trigger, start, now),
