@@ -51,7 +51,10 @@ def judge(compiled: Compiled, view: EventView, now: int) -> Judgement:
     if result is False:
         return Judgement(Outcome.FILTERED, condition_failed or Reason.PREDICATE_FALSE, whole)
     if result is None:
-        outcome, reason = _UNKNOWN[trigger.on_unknown]
+        policy = trigger.on_unknown
+        if policy == "skip" and condition_failed is None and verdict.fallback is not None:
+            policy = verdict.fallback
+        outcome, reason = _UNKNOWN[policy]
         if outcome is not Outcome.RUN_STARTED:
             return Judgement(outcome, condition_failed or reason, whole)
         return _state(trigger, view.event, Judgement(outcome, reason, whole))

@@ -38,7 +38,7 @@ _TEXTUAL = frozenset({"application/xml", "application/yaml", "application/x-yaml
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _LONG_DIGITS = re2.compile(rb"[0-9]{19}")
 _PARAMETER = re2.compile(r';\s*([A-Za-z0-9_*-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"\s]*)')
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
 
@@ -82,7 +82,7 @@ def checked_json(body: bytes) -> bytes:
         BadRequest: it is not; the text says where.
 
     """
-    body = body.removeprefix(_BOM)
+    body = body.removeprefix(BOM)
     read_json(body)
     return body
 

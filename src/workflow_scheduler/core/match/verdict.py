@@ -19,10 +19,15 @@ class Predicate(msgspec.Struct, frozen=True, gc=False):
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """The conjunction of predicates: false if any is false, else unknown if any is unknown, else true."""
+    """The conjunction of predicates: false if any is false, else unknown if any is unknown, else true.
+
+    `fallback` is what the trigger type wants done with an unknown result (`fire` or `hold`) where the trigger's own
+    `on_unknown` is left at `skip`.
+    """
 
     result: bool | None
     predicates: tuple[Predicate, ...] = ()
+    fallback: str | None = None
 
 
 TRUE = Verdict(result=True)

@@ -1,0 +1,394 @@
+"""A GitHub webhook delivery: pushes, pull requests, releases, issues and every other event of a repository.
+
+`repository` is `owner/name`, or `owner/*` for all of an owner. `events` lists the events, each with its own filters:
+`branches`, `tags` and `paths` by GitHub's rules (also with `-ignore`), `actions`, and `authors` as regular expressions.
+Deliveries go to `/api/v1/github/webhook` and are checked with `secret` (X-Hub-Signature-256); the delivery id makes
+each count once. GitHub cuts long file lists off: where that leaves `paths` undecided the workflow runs, unless
+`on_truncated: unknown` leaves it to `on_unknown`. Pushes that delete a branch or tag count only with `deletions: true`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+
+from workflow_scheduler.core.errors import BadRequest, did_you_mean
+from workflow_scheduler.core.inbound import signature as signatures
+from workflow_scheduler.core.inbound.github import EVENTS, Facts, event_sub_keys, facts_of, payload_of, subject_of
+from workflow_scheduler.core.match.changes import authors_line, files_line, names_line
+from workflow_scheduler.core.match.glob import compile_globs
+from workflow_scheduler.core.match.pattern import compile_pattern
+from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
+from workflow_scheduler.core.model.event import EventView
+from workflow_scheduler.core.registry import Config as BaseConfig
+from workflow_scheduler.core.registry import Example, Heard, PushRequest
+
+name = "github"
+title = "GitHub"
+icon = "brand-github"
+shape = "push"
+since = "0.1.0"
+extras = ""
+
+DEFAULT_SECRET = "GITHUB_WEBHOOK_SECRET"  # noqa: S105 - the name of a secret
+_SUB_KEYS_MAX = 20
+_SIGNATURE = "x-hub-signature-256"
+_HIDDEN = frozenset({_SIGNATURE, "x-hub-signature", "authorization", "cookie", "proxy-authorization"})
+_encode = msgspec.json.encode
+
+
+def _as_list(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Globs = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+
+
+def _globs(title: str, hyphened: str | None = None) -> Any:
+    names = (hyphened, hyphened.replace("-", "_")) if hyphened else None
+    return Field(
+        default=(),
+        validation_alias=AliasChoices(*names) if names else None,
+        serialization_alias=hyphened,
+        title=title,
+        description="Patterns by GitHub's rules: `main`, `release/*`, `src/**`, `!docs/**`.",
+        json_schema_extra={"ui": {"widget": "tags"}},
+    )
+
+
+class Rule(BaseConfig):
+    """The filters for one event; all that are given must fit."""
+
+    branches: Globs = _globs("Branches")
+    branches_ignore: Globs = _globs("Branches to leave out", "branches-ignore")
+    tags: Globs = _globs("Tags")
+    tags_ignore: Globs = _globs("Tags to leave out", "tags-ignore")
+    paths: Globs = _globs("Changed files")
+    paths_ignore: Globs = _globs("Changed files to leave out", "paths-ignore")
+    actions: Texts = Field(
+        default=(),
+        validation_alias=AliasChoices("actions", "types"),
+        title="Actions",
+        description="For example `opened`, `synchronize`, `published`.",
+        json_schema_extra={"ui": {"widget": "tags"}},
+    )
+    authors: Texts = Field(
+        default=(),
+        title="Authors",
+        description="Regular expressions (RE2), searched in names, addresses and logins of commit authors and sender.",
+        json_schema_extra={"ui": {"widget": "tags"}},
+    )
+    deletions: bool = Field(
+        default=False, title="Deletions", description="Whether a push that deletes a branch or tag counts."
+    )
+
+    @field_validator("branches", "branches_ignore", "tags", "tags_ignore", "paths", "paths_ignore")
+    @classmethod
+    def _globs_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        compile_globs(patterns)
+        return patterns
+
+    @field_validator("authors")
+    @classmethod
+    def _patterns_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            compile_pattern(pattern)
+        return patterns
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Rule:
+        for kind in ("branches", "tags", "paths"):
+            if getattr(self, kind) and getattr(self, f"{kind}_ignore"):
+                message = f"use either `{kind}` (with `!pattern` to leave out) or `{kind}-ignore`, not both"
+                raise ValueError(message)
+        return self
+
+
+def _rules(value: object) -> object:
+    """Read a list of event names, one name, or a mapping with empty entries."""
+    if isinstance(value, str):
+        value = (value,)
+    if isinstance(value, (list, tuple)):
+        return {one: {} for one in value} if all(isinstance(one, str) for one in value) else value
+    if isinstance(value, dict):
+        return {key: {} if part is None else part for key, part in value.items()}
+    return value
+
+
+class Config(BaseConfig):
+    """Which deliveries of which repository start the workflow."""
+
+    repository: str = Field(
+        pattern=r"^[A-Za-z0-9_.-]{1,100}/([A-Za-z0-9_.-]{1,100}|\*)$",
+        title="Repository",
+        description="`owner/name`, or `owner/*` for every repository of the owner.",
+        json_schema_extra={"ui": {"placeholder": "acme/billing"}},
+    )
+    secret: str = Field(
+        default=DEFAULT_SECRET,
+        min_length=1,
+        title="Secret",
+        description="The name of the stored secret that GitHub signs with. Default: the one of the whole service.",
+        json_schema_extra={"secret": True, "ui": {"widget": "secret"}},
+    )
+    events: Annotated[
+        dict[str, Rule],
+        BeforeValidator(_rules, json_schema_input_type=str | list[str] | dict[str, Rule | None]),
+    ] = Field(
+        default_factory=dict,
+        validation_alias=AliasChoices("events", "event_config"),
+        max_length=100,
+        title="Events",
+        description="A list of events, or each with its filters. None: every event but `ping`.",
+        json_schema_extra={"ui": {"widget": "github-events"}},
+    )
+    authors: Texts = Field(
+        default=(),
+        title="Authors",
+        description="Regular expressions (RE2) for every event, see the same filter of one event.",
+        json_schema_extra={"ui": {"widget": "tags"}},
+    )
+    installation: Annotated[str | None, BeforeValidator(lambda value: str(value) if type(value) is int else value)] = (
+        Field(
+            default=None,
+            validation_alias=AliasChoices("github_app_installation_id", "installation", "installation_id"),
+            serialization_alias="github_app_installation_id",
+            title="App installation",
+            description="Only deliveries of this installation of the GitHub App.",
+        )
+    )
+    on_truncated: Literal["fire", "unknown"] = Field(
+        default="fire",
+        title="When GitHub cuts off the file list",
+        description="`fire`: the workflow runs; `unknown`: `on_unknown` decides.",
+    )
+
+    @field_validator("events")
+    @classmethod
+    def _known_events(cls, events: dict[str, Rule]) -> dict[str, Rule]:
+        for event in events:
+            near = did_you_mean(event, EVENTS) if event not in EVENTS else None
+            if near is not None:
+                message = f"unknown event `{event}`, did you mean `{near}`?"
+                raise ValueError(message)
+            if not (event.isascii() and event.replace("_", "").isalnum() and event == event.lower()):
+                message = f"`{event}` is not the name of a GitHub event"
+                raise ValueError(message)
+        return events
+
+    @field_validator("authors")
+    @classmethod
+    def _patterns_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            compile_pattern(pattern)
+        return patterns
+
+
+_REPOSITORY = {"id": 186853002, "full_name": "acme/billing", "owner": {"login": "acme"}}
+_PUSH = {
+    "ref": "refs/heads/main",
+    "created": False,
+    "deleted": False,
+    "forced": False,
+    "repository": _REPOSITORY,
+    "sender": {"login": "ada"},
+    "commits": [
+        {"author": {"name": "Ada", "email": "ada@acme.test"}, "added": [], "removed": [], "modified": ["src/app.py"]}
+    ],
+}
+_OPENED = {
+    "action": "opened",
+    "number": 7,
+    "pull_request": {"number": 7, "base": {"ref": "main"}, "head": {"ref": "fix"}, "user": {"login": "ada"}},
+    "repository": _REPOSITORY,
+    "sender": {"login": "ada"},
+}
+examples = (
+    Example(
+        title="Pushes to main or a release branch that change the sources",
+        config={
+            "repository": "acme/billing",
+            "secret": "gh_secret",
+            "events": {"push": {"branches": ["main", "release/*"], "paths": ["src/**"]}},
+        },
+        event={"headers": {"x-github-event": "push", "x-github-delivery": "72d3162e-cc78-11e3-81ab"}, "body": _PUSH},
+    ),
+    Example(
+        title="Pull requests against main that people open",
+        config={
+            "repository": "acme/billing",
+            "github_app_installation_id": None,
+            "event_config": {"pull_request": {"actions": ["opened", "synchronize"], "branches": ["main"]}},
+            "authors": ["^[a-z]+$"],
+        },
+        event={"headers": {"x-github-event": "pull_request"}, "body": _OPENED},
+    ),
+)
+
+
+def index_keys(config: Config) -> tuple[str, ...]:
+    """Return the repository in lower case; GitHub's names ignore case."""
+    return (config.repository.lower(),)
+
+
+def sub_keys(config: Config) -> tuple[str, ...]:
+    """Return the events that count, with the branch or tag where only plain names are given."""
+    keys = [key for event, rule in config.events.items() for key in _rule_keys(event, rule)]
+    if len(keys) > _SUB_KEYS_MAX:
+        keys = list(config.events)
+    return tuple(dict.fromkeys(keys)) or ("",)
+
+
+def _rule_keys(event: str, rule: Rule) -> list[str]:
+    keys: list[str] = []
+    for kind, patterns in (("heads", rule.branches), ("tags", rule.tags)):
+        literals = compile_globs(patterns).literals
+        if literals is None:
+            return [event]
+        keys += [f"{event}:refs/{kind}/{one}" for one in sorted(literals)]
+    return [event] if not keys or rule.branches_ignore or rule.tags_ignore else keys
+
+
+def secret_name(config: Config) -> str | None:
+    """Return the name of the secret that deliveries are checked with."""
+    return config.secret
+
+
+def verify(config: Config | None, request: PushRequest, secret: str | None) -> None:  # noqa: ARG001 - one endpoint for all
+    """Check `X-Hub-Signature-256` over the raw body.
+
+    Raises:
+        SignatureInvalid: it is missing or wrong, or the secret is not set.
+
+    """
+    key = signatures.secret_bytes(secret)
+    expected = b"sha256=" + signatures.sign(key, request.body, "sha256")
+    signatures.check(expected, request.headers.get(_SIGNATURE))
+
+
+def parse(config: Config | None, request: PushRequest) -> list[Heard]:  # noqa: ARG001 - one endpoint for all
+    """Return the one event that the delivery is.
+
+    Raises:
+        BadRequest: the body is not a JSON object, or the header `X-GitHub-Event` is missing.
+
+    """
+    headers = request.headers
+    kind = headers.get("x-github-event", "")
+    if not (kind.isascii() and kind.replace("_", "").isalnum()):
+        raise BadRequest("The header X-GitHub-Event is missing or not a name.", fix="Send what GitHub sends.")
+    data, payload = payload_of(request.body, headers.get("content-type", ""))
+    facts = facts_of(kind, payload)
+    attributes = {
+        "method": request.method,
+        "path": request.path,
+        "headers": {key: value for key, value in headers.items() if key not in _HIDDEN},
+        "content_type": headers.get("content-type"),
+        "event": kind,
+        "action": facts.action,
+        "delivery": headers.get("x-github-delivery"),
+        "installation_id": facts.installation,
+        "repository": facts.repository,
+    }
+    keys = [facts.repository] if facts.repository else []
+    keys += [f"{facts.owner}/*"] if facts.owner else []
+    return [
+        Heard(
+            source=f"/github/{facts.repository or facts.owner or ''}",
+            type=f"github.{kind}",
+            subject=subject_of(facts, payload),
+            event_key=headers.get("x-github-delivery") or None,
+            data=data,
+            attributes=_encode(attributes),
+            index_keys=tuple(keys),
+            sub_keys=event_sub_keys(facts),
+            traceparent=headers.get("traceparent"),
+        )
+    ]
+
+
+def matches(config: Config, event: EventView) -> Verdict:
+    """Compare repository, event, action, refs, files and authors; what GitHub did not send is unknown."""
+    facts = _facts(event)
+    lines = [_repository_line(config, facts), _event_line(config, facts)]
+    if config.installation is not None:
+        fits = None if facts.installation is None else facts.installation == config.installation
+        lines.append(Predicate("installation", config.installation, facts.installation, fits))
+    if config.authors:
+        lines.append(authors_line(config.authors, facts.authors, complete=facts.authors_complete))
+    rule = config.events.get(facts.event)
+    if rule is not None and lines[0].verdict is True:
+        lines += _rule_lines(rule, facts)
+    verdict = conjunction(lines)
+    if verdict.result is None and config.on_truncated == "fire":
+        undecided = [line for line in lines if line.verdict is None]
+        if all(_is_cut_off(line, facts) for line in undecided):
+            return Verdict(result=None, predicates=verdict.predicates, fallback="fire")
+    return verdict
+
+
+def _facts(event: EventView) -> Facts:
+    """Return the facts of an event; made once, however many triggers look at it."""
+    found: Facts | None = event.__dict__.get("github_facts")
+    if found is None:
+        attributes = event.attributes if isinstance(event.attributes, dict) else {}
+        kind = attributes.get("event")
+        kind = kind if isinstance(kind, str) else event.event.type.removeprefix("github.")
+        found = facts_of(kind, event.data)
+        event.__dict__["github_facts"] = found
+    return found
+
+
+def _is_cut_off(line: Predicate, facts: Facts) -> bool:
+    return line.name == "paths" or (line.name == "authors" and not facts.authors_complete)
+
+
+def _repository_line(config: Config, facts: Facts) -> Predicate:
+    wanted = config.repository.lower()
+    owner, _, repository = wanted.partition("/")
+    if repository == "*":
+        fits = None if facts.owner is None else facts.owner == owner
+        return Predicate("repository", config.repository, facts.repository or facts.owner, fits)
+    fits = None if facts.repository is None else facts.repository == wanted
+    return Predicate("repository", config.repository, facts.repository, fits)
+
+
+def _event_line(config: Config, facts: Facts) -> Predicate:
+    if not config.events:
+        return Predicate("event", "any but ping", facts.event, facts.event != "ping")
+    return Predicate("event", list(config.events), facts.event, facts.event in config.events)
+
+
+def _rule_lines(rule: Rule, facts: Facts) -> list[Predicate]:
+    lines: list[Predicate] = []
+    if rule.actions:
+        fits = None if facts.action is None else facts.action in rule.actions
+        lines.append(Predicate("actions", list(rule.actions), facts.action, fits))
+    if facts.deleted and not rule.deletions:
+        lines.append(Predicate("deletions", expected=False, actual=True, verdict=False))
+    lines += _ref_lines(rule, facts)
+    if (rule.paths or rule.paths_ignore) and not (facts.event == "push" and facts.tags):
+        lines.append(files_line(rule.paths, rule.paths_ignore, facts.files, facts.files_note))
+    if rule.authors:
+        lines.append(authors_line(rule.authors, facts.authors, complete=facts.authors_complete))
+    return lines
+
+
+def _ref_lines(rule: Rule, facts: Facts) -> list[Predicate]:
+    """Return the lines for branches and tags; filters for one kind of ref leave pushes of the other kind out."""
+    kinds = {
+        "branches": (rule.branches, rule.branches_ignore, facts.branches),
+        "tags": (rule.tags, rule.tags_ignore, facts.tags),
+    }
+    given = [kind for kind, (wanted, ignored, _) in kinds.items() if wanted or ignored]
+    if not facts.is_ref_event or not (facts.branches or facts.tags):
+        return [names_line(kind, *kinds[kind]) for kind in given]
+    actual = "tags" if facts.tags else "branches"
+    if given and actual not in given:
+        wanted, ignored, _ = kinds[given[0]]
+        note = f"only pushes of {given[0]} are wanted"
+        return [Predicate(given[0], list(wanted or ignored), kinds[actual][2][0], verdict=False, note=note)]
+    return [names_line(actual, *kinds[actual])] if given else []
