@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator
 
 from workflow_scheduler.core.errors import FieldError, ValidationFailed
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
@@ -69,13 +69,6 @@ class Config(RecurringConfig):
         except ValidationFailed as error:
             lines = [item.message for item in error.errors] or [error.detail]
             raise ValueError("; ".join(lines)) from error
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Config:
-        if self.bounds[0] > self.bounds[1]:
-            message = "`end_at` lies before `start_at`"
-            raise ValueError(message)
-        return self
 
     @cached_property
     def rule(self) -> Rule:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from workflow_scheduler.core.errors import FieldError
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
@@ -39,13 +39,6 @@ class Config(RecurringConfig):
     anchor: Moment | None = Field(
         default=None, title="Anchor", description="The instant to count from; by default the first deployment."
     )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Config:
-        if self.bounds[0] > self.bounds[1]:
-            message = "`end_at` lies before `start_at`"
-            raise ValueError(message)
-        return self
 
     @cached_property
     def span(self) -> tuple[int, int | None]:

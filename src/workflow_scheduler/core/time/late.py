@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.model.workflow import Duration
@@ -96,6 +96,13 @@ class RecurringConfig(ZonedConfig):
     )
     start_at: Moment | None = Field(default=None, title="Start", description="No fire before this time.")
     end_at: Moment | None = Field(default=None, title="End", description="No fire after this time.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.bounds[0] > self.bounds[1]:
+            message = "`end_at` lies before `start_at`"
+            raise ValueError(message)
+        return self
 
     @cached_property
     def late_policy(self) -> LatePolicy:

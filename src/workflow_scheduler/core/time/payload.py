@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -54,11 +55,13 @@ CLOCK_SCHEMA: dict[str, Any] = {
 }  # fmt: skip
 
 _encode = msgspec.json.Encoder().encode
+# Schedules that are due at one instant share both of their times.
+_iso = lru_cache(maxsize=512)(to_iso)
 
 
 def occurrence_id(trigger_id: str, nominal: int) -> str:
     """Return the identity of a fire: the trigger and the nominal instant; it is also the event key."""
-    return f"{trigger_id}:{to_iso(nominal)}"
+    return f"{trigger_id}:{_iso(nominal)}"
 
 
 def clock_payload(module: Any, config: Any, trigger: Trigger, start: Start, fired_at: int) -> bytes:
@@ -67,8 +70,8 @@ def clock_payload(module: Any, config: Any, trigger: Trigger, start: Start, fire
         ClockPayload(
             trigger_type="recurring" if getattr(module, "recurring", True) else "schedule",
             schedule_id=trigger.id,
-            scheduled_for=to_iso(start.fire.utc),
-            fired_at=to_iso(fired_at),
+            scheduled_for=_iso(start.fire.utc),
+            fired_at=_iso(fired_at),
             timezone=module.timezone(config),
             workflow_id=trigger.workflow_id,
             workflow_version=trigger.workflow_version,
