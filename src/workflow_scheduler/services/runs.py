@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from workflow_scheduler.core.errors import Conflict, ValidationFailed
@@ -39,6 +40,26 @@ class Causes(Protocol):
     async def cause(self, tenant_id: str, run: Run) -> dict[str, Any]:
         """Return the event, trigger and decision that made a run, with a sentence."""
         ...
+
+
+def execution_shape(run: Run) -> dict[str, Any]:
+    """Return a run in the words of the engine protocol; `started_at` is there from its creation on."""
+    shape = run_shape(run)
+    return {
+        "execution_id": run.id,
+        "id": run.id,
+        "idempotency_key": run.event_key,
+        "run_id": run.event_key if run.trigger_type == "manual" else run.id,
+        "workflow_id": run.workflow_id,
+        "workflow": run.workflow,
+        "workflow_version": run.version,
+        "status": run.status.value,
+        "started_at": shape["started_at"] or shape["created_at"],
+        "ended_at": shape["ended_at"],
+        "input": shape["input"],
+        "output": shape["output"],
+        "error": shape["error"],
+    }
 
 
 class Runs:
@@ -209,3 +230,39 @@ class Runs:
         if shown.get("status") not in {status.value for status in FINAL}:
             raise Conflict(f"Run `{run_id}` has not ended yet.", fix=f"Wait for it: GET /api/v1/runs/{run_id}/wait")
         return shown["output"]
+
+    async def execution(self, principal: Principal, run_id: str) -> dict[str, Any]:
+        """Return one run in the words of the engine protocol, with its jobs.
+
+        Raises:
+            NotFound: the tenant has no such run.
+            Conflict: its row cannot be read.
+
+        """
+        run = await self.find(principal, run_id)
+        jobs = self._job_shapes(await self._runs.jobs(principal.tenant_id, [run_id]))
+        return {**execution_shape(run), "jobs": jobs}
+
+    async def executions(
+        self,
+        principal: Principal,
+        workflow: str,
+        *,
+        status: RunStatus | None = None,
+        key: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """Return the runs of a workflow in the words of the engine protocol, or the one started with `key`."""
+        tenant, now = principal.tenant_id, self._clock.now()
+        workflow_id = await self._runs.workflow_id(tenant, workflow)
+        if key is not None:
+            started = await self._runs.started_by_key(tenant, workflow_id, key)
+            runs: Sequence[Run | Malformed] = [run for run in started if status in (None, run.status)]
+            after = None
+        else:
+            wanted = RunFilter(workflow_id=workflow_id, status=status)
+            runs, after = await self._runs.page(tenant, wanted, limit, cursor, now)
+        items, broken = shaped(runs, "runs", lambda run: run.id, execution_shape)
+        await quarantine(self._store, tenant, broken, now)
+        return Page([{"execution_id": item["id"], **item} for item in items], after)

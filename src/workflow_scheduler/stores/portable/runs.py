@@ -88,6 +88,17 @@ class RunRepository:
         found = read_rows(Run, COLUMNS, rows, "runs")
         return {run.id: run for run in found if isinstance(run, Run)}
 
+    async def started_by_key(self, tenant_id: str, workflow_id: str, key: str) -> list[Run]:
+        """Return the run that a manual start of a workflow made for an idempotency key, or the run with that id."""
+        rows = await self._store.read(
+            """SELECT d.run_id FROM events e
+                JOIN decisions d ON d.tenant_id = e.tenant_id AND d.event_id = e.id
+                WHERE e.tenant_id = :tenant AND e.source = :source AND e.event_key = :key AND d.run_id IS NOT NULL""",
+            {"tenant": tenant_id, "source": f"/manual/{workflow_id}", "key": key},
+        )
+        found = await self.several(tenant_id, [str(row[0]) for row in rows] or [key])
+        return [run for run in found.values() if run.workflow_id == workflow_id]
+
     async def page(
         self, tenant_id: str, wanted: RunFilter, limit: int, cursor: str | None, now: int
     ) -> tuple[list[Run | Malformed], str | None]:

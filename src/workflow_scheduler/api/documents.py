@@ -1,0 +1,270 @@
+"""What events, runs, decisions, dead letters and schedules look like in answers; the OpenAPI document is made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Document(BaseModel):
+    """Base of the documented answers; an unreadable row has only `id` and `error`."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class RowError(Document):
+    """What is wrong with a row that cannot be read."""
+
+    code: str
+    message: str
+
+
+class Event(Document):
+    """Something that happened."""
+
+    id: str
+    source: str
+    type: str
+    subject: str | None
+    provider: str = Field(description="The trigger type that heard it.")
+    time: str
+    received_at: str
+    data: Any
+    event_key: str = Field(description="Its identity: unique within its source.")
+    attributes: dict[str, Any] = Field(description="Facts of the transport, secrets masked.")
+    duplicates: int = Field(description="How often the same event came again.")
+    replay_of: str | None
+
+
+class EventPage(BaseModel):
+    """A page of events. It may be short while `next` is set: follow it to the end."""
+
+    items: list[Event]
+    next: str | None
+
+
+class Predicate(Document):
+    """One line of an explanation. `verdict` null means that it could not be decided."""
+
+    name: str
+    expected: Any
+    actual: Any
+    verdict: bool | None
+    note: str | None
+
+
+class Decision(Document):
+    """What became of one event for one trigger."""
+
+    event_id: str
+    trigger_id: str
+    trigger: str | None
+    workflow_id: str
+    workflow: str | None
+    outcome: str
+    reason: str
+    predicates: list[Predicate]
+    run_id: str | None
+    run_status: str | None
+    decided_at: str | None
+    recorded: bool = Field(description="False: evaluated now for a trigger that was no candidate then.")
+    summary: str
+
+
+class DecisionPage(BaseModel):
+    """A page of decisions."""
+
+    items: list[Decision]
+    next: str | None
+
+
+class Explanation(Document):
+    """What an event led to, and why not to more."""
+
+    event: Event
+    summary: str
+    decisions: list[Decision]
+    duplicates: int
+    runs: list[dict[str, Any]]
+
+
+class Why(Document):
+    """Why a run started, or what became of a trigger at a time."""
+
+    summary: str
+
+
+class Job(Document):
+    """A node of a run."""
+
+    id: str
+    status: str
+    attempt: int
+    started_at: str | None
+    ended_at: str | None
+    output: Any
+    error: Any
+
+
+class Run(Document):
+    """One execution of a workflow version."""
+
+    id: str
+    workflow_id: str
+    workflow: str
+    version: int
+    status: str
+    trigger_id: str
+    trigger_type: str
+    event_id: str
+    scheduled_for: str | None
+    input: Any
+    output: Any
+    error: Any
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    jobs: list[Job] = []
+
+
+class RunPage(BaseModel):
+    """A page of runs. It may be short while `next` is set: follow it to the end."""
+
+    items: list[Run]
+    next: str | None
+
+
+class LogLine(Document):
+    """One line that a job printed."""
+
+    seq: int
+    job: str
+    attempt: int
+    at: str
+    stream: str
+    line: str
+
+
+class LogPage(BaseModel):
+    """Log lines in their order."""
+
+    items: list[LogLine]
+    next: str | None
+
+
+class DeadLetter(Document):
+    """Something that was given up on."""
+
+    id: str
+    kind: str
+    status: str
+    reason: str
+    detail: str
+    payload: Any
+    attempts: int
+    created_at: str
+    settled_at: str | None
+
+
+class DeadLetterPage(BaseModel):
+    """A page of dead letters."""
+
+    items: list[DeadLetter]
+    next: str | None
+
+
+class Bulk(Document):
+    """What was done to many at once, or with `dry_run` how many there are."""
+
+    dry_run: bool
+    count: int
+    more: bool
+
+
+class Schedule(Document):
+    """A time trigger of a workflow."""
+
+    id: str
+    name: str
+    workflow_id: str
+    workflow: str
+    type: str
+    cron: str | None
+    every: str | float | None
+    run_at: str | None
+    timezone: str | None
+    input: Any
+    paused: bool
+    paused_reason: str | None
+    paused_until: str | None
+    completed: bool
+    next_fire_at: str | None
+    last_fired_at: str | None
+    revision: int
+
+
+class SchedulePage(BaseModel):
+    """A page of schedules."""
+
+    items: list[Schedule]
+    next: str | None
+
+
+class Fire(Document):
+    """A time of a schedule."""
+
+    utc: str
+    local: str
+    note: str | None = Field(description="What a clock change does to it.")
+
+
+class Preview(Document):
+    """The next times of a schedule."""
+
+    fires: list[Fire]
+
+
+class Occurrence(Document):
+    """A time of a schedule and what became of it."""
+
+    nominal_local: str
+    utc: str
+    timezone: str
+    fold: int
+    outcome: str
+    reason: str | None
+    note: str | None
+    run_id: str | None
+
+
+class OccurrenceList(Document):
+    """The times of a schedule in a range. `next` is the `from` of the following part."""
+
+    items: list[Occurrence]
+    next: str | None
+
+
+class Triggered(Document):
+    """A run that was asked for."""
+
+    event_id: str
+    run_id: str | None
+    outcome: str | None
+
+
+class Execution(Document):
+    """A run as the engine protocol names it."""
+
+    execution_id: str
+    workflow_id: str
+    status: str
+    started_at: str | None
+    ended_at: str | None
+
+
+class ExecutionList(Document):
+    """Executions, the newest first."""
+
+    workflows: list[Execution]
+    next: str | None

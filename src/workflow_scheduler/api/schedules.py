@@ -1,0 +1,206 @@
+"""`/api/v1/schedules`: time triggers without a file, their pauses and their times."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from workflow_scheduler.api import cursors, documents
+from workflow_scheduler.api.answers import Time, answer, listing, moment, place
+from workflow_scheduler.api.context import Context
+from workflow_scheduler.api.security import Caller
+from workflow_scheduler.core.errors import PreconditionFailed
+
+router = APIRouter(prefix="/api/v1/schedules", tags=["schedules"])
+Id = Annotated[str, Path(max_length=256)]
+IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=64, description="The revision you have read.")]
+_FORM = "See the trigger types `cron`, `interval` and `once` for the further fields, such as `catchup` or `jitter`."
+
+
+class Rule(BaseModel):
+    """When: exactly one of `cron`, `every` and `run_at`, with the further fields of that trigger type."""
+
+    model_config = ConfigDict(extra="allow")
+
+    cron: str | None = Field(default=None, max_length=500, description="Five fields, or @daily and the like.")
+    every: str | float | None = Field(default=None, description="A duration: 90s, 15m, 2h or 7d.")
+    run_at: str | None = Field(default=None, max_length=64, description="One time, ISO 8601.")
+    timezone: str | None = Field(default=None, max_length=100, description="IANA name.")
+
+
+class ScheduleBody(Rule):
+    """A schedule."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "example": {
+                "workflow": "nightly-report",
+                "name": "nightly",
+                "cron": "0 2 * * *",
+                "timezone": "America/New_York",
+                "input": {"full": True},
+            }
+        },
+    )
+
+    workflow: str | None = Field(default=None, max_length=256, description="Id or name; needed to create.")
+    name: str | None = Field(default=None, max_length=128, description="Name of the trigger; needed to create.")
+    input: Any = Field(default=None, description="Input of its runs.")
+
+
+class PreviewBody(Rule):
+    """What to preview."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "example": {
+                "cron": "30 2 * * *",
+                "timezone": "America/New_York",
+                "from": "2027-03-13T00:00:00Z",
+                "count": 3,
+            }
+        },
+    )
+
+    start: str | None = Field(default=None, alias="from", max_length=64, description="ISO 8601; now by default.")
+    count: int | None = Field(default=None, ge=1, le=1_000)
+
+
+class PauseBody(BaseModel):
+    """Why and how long."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"reason": "stocktaking", "until": "2027-03-15T06:00:00Z"}}
+    )
+
+    reason: str = Field(default="", max_length=500)
+    until: str | None = Field(default=None, max_length=64, description="ISO 8601; it goes on by itself then.")
+
+
+class ResumeBody(BaseModel):
+    """What becomes of the times that passed."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"missed": "none"}})
+
+    missed: Literal["none", "latest", "all"] = "none"
+
+
+class TriggerBody(BaseModel):
+    """A run beside the schedule."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"input": {"full": False}}})
+
+    input: Any = Field(default=None, description="Instead of the schedule's own input.")
+
+
+@router.post("", response_model=documents.Schedule, status_code=201, summary="Create a schedule", description=_FORM)
+async def create_schedule(body: ScheduleBody, context: Context, caller: Caller) -> Response:
+    """Add a time trigger to a workflow."""
+    return answer(await context.schedules.create(caller, body.model_dump(exclude_none=True)), 201)
+
+
+@router.get("", response_model=documents.SchedulePage, summary="List schedules")
+async def list_schedules(
+    context: Context,
+    caller: Caller,
+    workflow: Annotated[str | None, Query(max_length=256, description="Id or name.")] = None,
+    limit: cursors.Limit = cursors.LIMIT_DEFAULT,
+    cursor: cursors.Cursor = None,
+) -> Response:
+    """List the schedules of deployed workflows."""
+    return listing(await context.schedules.page(caller, workflow=workflow, limit=limit, cursor=place(cursor)))
+
+
+@router.post("/preview", response_model=documents.Preview, summary="Preview times")
+async def preview_schedule(body: PreviewBody, context: Context) -> Response:
+    """Return the next times of an expression, with a note at each clock change. Nothing is stored."""
+    return answer(context.schedules.preview(body.model_dump(by_alias=True, exclude_none=True)))
+
+
+@router.get("/{schedule_id}", response_model=documents.Schedule, summary="Show a schedule")
+async def show_schedule(schedule_id: Id, context: Context, caller: Caller) -> Response:
+    """Show one schedule. Its `ETag` is the revision for `If-Match`."""
+    shown = await context.schedules.show(caller, schedule_id)
+    response = answer(shown)
+    if "revision" in shown:
+        response.headers["etag"] = f'"{shown["revision"]}"'
+    return response
+
+
+@router.put("/{schedule_id}", response_model=documents.Schedule, summary="Change a schedule", description=_FORM)
+async def change_schedule(
+    schedule_id: Id, body: ScheduleBody, context: Context, caller: Caller, if_match: IfMatch = None
+) -> Response:
+    """Replace what a schedule says. It takes effect from now and never fires the past."""
+    fields = body.model_dump(exclude_none=True)
+    return answer(await context.schedules.update(caller, schedule_id, fields, _revision(if_match)))
+
+
+@router.delete("/{schedule_id}", status_code=204, summary="Delete a schedule")
+async def delete_schedule(schedule_id: Id, context: Context, caller: Caller) -> Response:
+    """Remove a schedule from its workflow; its runs and records stay."""
+    await context.schedules.delete(caller, schedule_id)
+    return Response(status_code=204)
+
+
+@router.post("/{schedule_id}/pause", response_model=documents.Schedule, summary="Pause a schedule")
+async def pause_schedule(schedule_id: Id, context: Context, caller: Caller, body: PauseBody | None = None) -> Response:
+    """Let a schedule rest, for good or until a time. Nothing accrues meanwhile."""
+    given = body or PauseBody()
+    until = moment(given.until, "until")
+    return answer(await context.schedules.pause(caller, schedule_id, reason=given.reason, until=until))
+
+
+@router.post("/{schedule_id}/resume", response_model=documents.Schedule, summary="Resume a schedule")
+async def resume_schedule(
+    schedule_id: Id, context: Context, caller: Caller, body: ResumeBody | None = None
+) -> Response:
+    """End a pause. By default nothing of the past is run, and the next time is not skipped."""
+    given = body or ResumeBody()
+    return answer(await context.schedules.resume(caller, schedule_id, missed=given.missed))
+
+
+@router.post("/{schedule_id}/trigger", response_model=documents.Triggered, status_code=202, summary="Run it now")
+async def trigger_schedule(
+    schedule_id: Id,
+    context: Context,
+    caller: Caller,
+    body: TriggerBody | None = None,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
+) -> Response:
+    """Start a run of a schedule beside its times."""
+    given = body.input if body is not None else None
+    return answer(await context.schedules.trigger(caller, schedule_id, given=given, key=idempotency_key), 202)
+
+
+class OccurrenceQuery(BaseModel):
+    """Which times. `to` is exclusive; `cursor` is `next` of the part before, a time."""
+
+    start: str | None = Field(default=None, alias="from", max_length=64, description="ISO 8601; a week ago by default.")
+    end: str | None = Field(default=None, alias="to", max_length=64, description="ISO 8601; in a week by default.")
+    limit: int = Field(default=100, ge=1, le=cursors.LIMIT_MAX)
+    cursor: Time = None
+
+
+@router.get("/{schedule_id}/occurrences", response_model=documents.OccurrenceList, summary="List its times")
+async def list_occurrences(
+    schedule_id: Id, context: Context, caller: Caller, query: Annotated[OccurrenceQuery, Query()]
+) -> Response:
+    """List what became of a schedule's times in a range, and those still to come."""
+    since, until = moment(query.cursor or query.start, "from"), moment(query.end, "to")
+    found = await context.schedules.occurrences(caller, schedule_id, since=since, until=until, limit=query.limit)
+    return answer(found)
+
+
+def _revision(if_match: str | None) -> int | None:
+    """Return the revision in an If-Match header; `*` matches every one."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:  # noqa: PLR2004 - digits of a 64-bit number
+        raise PreconditionFailed("If-Match does not hold a revision of this schedule.")
+    return int(text)
