@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from msgspec import structs
+
 from workflow_scheduler.core.errors import MethodNotAllowed, NotFound, SignatureInvalid
 from workflow_scheduler.core.match.keys import id_route, secret_route, split_secret_route, workflow_route
 from workflow_scheduler.core.ports.catalog import Catalog
@@ -102,14 +104,19 @@ class PushSource:
         return True
 
     async def _accept(self, module: Any, authentic: list[Compiled], request: PushRequest) -> list[Receipt]:
-        """Store what the request says once per tenant that listens."""
+        """Store what the request says once per tenant that listens; only triggers whose check it passed may hear it."""
         receipts: list[Receipt] = []
-        tenants: dict[str, Compiled] = {}
+        tenants: dict[str, list[Compiled]] = {}
         for compiled in authentic:
-            tenants.setdefault(compiled.trigger.tenant_id, compiled)
-        for tenant_id, compiled in tenants.items():
-            heard: list[Heard] = module.parse(compiled.config, request)
-            events = [self._inbox.event(one, tenant_id=tenant_id, provider=module.name) for one in heard]
+            tenants.setdefault(compiled.trigger.tenant_id, []).append(compiled)
+        for tenant_id, mine in tenants.items():
+            first = mine[0].trigger
+            extra: dict[str, Any] = {"target_trigger_id": first.id} if len(mine) == 1 else {}
+            heard: list[Heard] = module.parse(mine[0].config, request)
+            if len(mine) > 1:
+                route = (workflow_route(first.workflow_id),)
+                heard = [one if one.index_keys else structs.replace(one, index_keys=route) for one in heard]
+            events = [self._inbox.event(one, tenant_id=tenant_id, provider=module.name, **extra) for one in heard]
             receipts += await self._inbox.accept_all(events) if events else []
         return receipts
 
