@@ -83,6 +83,10 @@ class TriggerType(Protocol):
     was created), `timezone(config) -> str`.
     push: `verify(config, request, secret) -> None` (raises SignatureInvalid) with `secret_name(config) -> str | None`,
     `parse(config, request) -> list[Heard]`. Where one endpoint serves all triggers of the type, config is None.
+    Optional: `claim(config) -> (address, terms) | None`, a public address that no other tenant may take, and that
+    triggers of one tenant share only when their terms are equal.
+    Optional for all: `normalize(value) -> value` turns short forms of a trigger, shared keys included, into the long
+    form before validation; `check(config, now) -> list[FieldError]` and `warnings(config, now) -> list[str]`.
     """
 
     name: str

@@ -220,6 +220,12 @@ def secret_name(config: Config) -> str | None:
     return config.signature.secret if config.signature.scheme != "none" else None
 
 
+def claim(config: Config) -> tuple[str, Any] | None:
+    """Return the address this trigger takes, and what everybody who shares it must agree on."""
+    keys = index_keys(config)
+    return (keys[-1], config.signature.model_dump()) if keys else None
+
+
 def verify(config: Config, request: PushRequest, secret: str | None) -> None:
     """Check the request's signature over its raw bytes.
 

@@ -98,6 +98,9 @@ class _Check:
         before = len(self._errors)
         self._check_name()
         module = self._module(value)
+        normalize = getattr(module, "normalize", None)
+        if normalize is not None:
+            value = normalize(value)
         shared = self._shared({key: value[key] for key in SHARED_NAMES if key in value})
         if module is None:
             return None

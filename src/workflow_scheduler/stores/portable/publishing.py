@@ -24,11 +24,13 @@ _UPSERT_SCHEDULE = """INSERT INTO schedules (tenant_id, trigger_id, workflow_id,
   VALUES (:tenant, :trigger, :workflow, :kind, :anchor, :fire, :nominal, :paused, :by, :completed, :tzdata, :now)
   ON CONFLICT (tenant_id, trigger_id) DO UPDATE SET kind = excluded.kind, anchor = excluded.anchor,
     next_fire_at = excluded.next_fire_at, next_nominal = excluded.next_nominal, completed = excluded.completed,
-    tzdata = excluded.tzdata, revision = schedules.revision + 1, updated_at = excluded.updated_at"""
+    tzdata = excluded.tzdata, revision = schedules.revision + 1, updated_at = excluded.updated_at,
+    paused = CASE WHEN schedules.paused = 1 THEN 1 ELSE excluded.paused END,
+    paused_by = CASE WHEN schedules.paused = 1 THEN schedules.paused_by ELSE excluded.paused_by END"""
 _decode = msgspec.json.decode
 
 
-class _Stored(msgspec.Struct, frozen=True):
+class StoredTrigger(msgspec.Struct, frozen=True):
     """A trigger row as it was before the publication."""
 
     id: str
@@ -38,6 +40,10 @@ class _Stored(msgspec.Struct, frozen=True):
     mode: str
     status: str
     removed: bool
+
+    def same_as(self, trigger: PlannedTrigger) -> bool:
+        """Return whether type and configuration are those of `trigger`."""
+        return (self.type, self.config) == (trigger.type, trigger.config)
 
 
 class _Due(msgspec.Struct, frozen=True):
@@ -71,7 +77,7 @@ def publish(p: Publication) -> Work[None]:
     paused = bool(rows[0][0])
     yield from check_claims(p)
     yield from check_cycles(p)
-    stored = yield from _stored_triggers(who)
+    stored = yield from stored_triggers(who)
     due = yield from _stored_due(who)
     yield from _drop_keys(who)
     yield from _remove_gone(p, stored)
@@ -104,13 +110,14 @@ def _close_history(p: Publication) -> Work[None]:
         raise Conflict("another deployment of this workflow took over", fix="look at its history and deploy again")
 
 
-def _stored_triggers(who: dict[str, str]) -> Work[dict[str, _Stored]]:
+def stored_triggers(who: dict[str, str]) -> Work[dict[str, StoredTrigger]]:
+    """Return every trigger row of a workflow by its id, also those out of service."""
     rows = yield Sql(
         """SELECT id, trigger_subtype, trigger_config, shared, mode, deployment_status, removed_at FROM trigger_index
            WHERE tenant_id = :tenant AND workflow_id = :id""",
         who,
     )
-    return {row[0]: _Stored(row[0], row[1], row[2], row[3], row[4], row[5], row[6] is not None) for row in rows}
+    return {row[0]: StoredTrigger(row[0], row[1], row[2], row[3], row[4], row[5], row[6] is not None) for row in rows}
 
 
 def _stored_due(who: dict[str, str]) -> Work[dict[str, _Due]]:
@@ -130,7 +137,7 @@ def _drop_keys(who: dict[str, str]) -> Work[None]:
     )
 
 
-def _remove_gone(p: Publication, stored: dict[str, _Stored]) -> Work[None]:
+def _remove_gone(p: Publication, stored: dict[str, StoredTrigger]) -> Work[None]:
     """Take triggers that the new version no longer has out of service; their past decisions keep their names."""
     staying = {trigger.id for trigger in p.triggers}
     for trigger_id, row in stored.items():
@@ -149,7 +156,7 @@ def _remove_gone(p: Publication, stored: dict[str, _Stored]) -> Work[None]:
         )
 
 
-def _upsert(p: Publication, trigger: PlannedTrigger, before: _Stored | None) -> Sql:
+def _upsert(p: Publication, trigger: PlannedTrigger, before: StoredTrigger | None) -> Sql:
     return Sql(
         """INSERT INTO trigger_index (tenant_id, id, workflow_id, workflow_version, name, trigger_subtype,
              trigger_config, shared, index_key, deployment_status, mode, created_at, updated_at)
@@ -177,7 +184,7 @@ def _upsert(p: Publication, trigger: PlannedTrigger, before: _Stored | None) -> 
     )
 
 
-def _mode(trigger: PlannedTrigger, before: _Stored | None) -> str:
+def _mode(trigger: PlannedTrigger, before: StoredTrigger | None) -> str:
     """Return the mode to store: what a person set stays, until the file itself says something new."""
     wanted = "enabled" if trigger.enabled else "disabled"
     if before is None:
@@ -187,15 +194,16 @@ def _mode(trigger: PlannedTrigger, before: _Stored | None) -> str:
 
 
 def _schedule(
-    p: Publication, trigger: PlannedTrigger, before: _Stored | None, due: _Due | None, *, paused: bool
+    p: Publication, trigger: PlannedTrigger, before: StoredTrigger | None, due: _Due | None, *, paused: bool
 ) -> Work[None]:
     """Write the due row from now on; leave it alone where nothing changed, so that no fire is skipped or repeated."""
     assert trigger.next_due is not None
     anchor = p.now
-    if before is not None and due is not None and (before.type, before.config) == (trigger.type, trigger.config):
+    if before is not None and due is not None and before.same_as(trigger):
         if due.completed or before.status == "active":
             return
-        anchor = due.anchor
+        if before.status == "inactive":
+            anchor = due.anchor
     upcoming = trigger.next_due(p.now, anchor)
     yield Sql(
         _UPSERT_SCHEDULE,
@@ -279,38 +287,3 @@ def unpublish(tenant_id: str, workflow_id: str, deployment_id: str, actor: str |
         {**who, "deployment": deployment_id, "version": live, "actor": actor, "now": now},
     )
     return None if live is None else int(live)
-
-
-def sync_pending(
-    tenant_id: str, workflow_id: str, version: int, triggers: Sequence[PlannedTrigger], now: int
-) -> Work[None]:
-    """Show the triggers of a version that is not deployed yet as `pending`, without touching those that are live."""
-    for trigger in triggers:
-        yield Sql(
-            """INSERT INTO trigger_index (tenant_id, id, workflow_id, workflow_version, name, trigger_subtype,
-                 trigger_config, shared, index_key, deployment_status, mode, created_at, updated_at)
-               VALUES (:tenant, :id, :workflow, :version, :name, :type, :config, :shared, :key, 'pending', :mode,
-                 :now, :now)
-               ON CONFLICT (tenant_id, id) DO UPDATE SET workflow_version = excluded.workflow_version,
-                 trigger_subtype = excluded.trigger_subtype, trigger_config = excluded.trigger_config,
-                 shared = excluded.shared, index_key = excluded.index_key, updated_at = excluded.updated_at
-               WHERE trigger_index.deployment_status = 'pending'""",
-            {
-                "tenant": tenant_id,
-                "id": trigger.id,
-                "workflow": workflow_id,
-                "version": version,
-                "name": trigger.name,
-                "type": trigger.type,
-                "config": trigger.config,
-                "shared": trigger.shared,
-                "key": trigger.index_key,
-                "mode": "enabled" if trigger.enabled else "disabled",
-                "now": now,
-            },
-        )
-    yield Sql(
-        """DELETE FROM trigger_index WHERE tenant_id = :tenant AND workflow_id = :id
-             AND deployment_status = 'pending' AND workflow_version < :version""",
-        {"tenant": tenant_id, "id": workflow_id, "version": version},
-    )

@@ -10,7 +10,8 @@ import msgspec
 from workflow_scheduler.core.errors import Conflict, NotFound, PreconditionFailed
 from workflow_scheduler.core.model.deployment import DeploymentStatus, PlannedTrigger, VersionRecord, WorkflowRecord
 from workflow_scheduler.core.ports.store import Page, Sql, Store, Work
-from workflow_scheduler.stores.portable.publishing import BUMP_EPOCH, sync_pending
+from workflow_scheduler.stores.portable.pending import sync_pending
+from workflow_scheduler.stores.portable.publishing import BUMP_EPOCH
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine, read_row, read_rows
 
 COLUMNS = WorkflowRecord.__struct_fields__

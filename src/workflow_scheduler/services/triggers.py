@@ -1,0 +1,278 @@
+"""Triggers outside a file: list, add, change, remove, switch, dry run; and the catalogue of trigger types.
+
+Adding, changing and removing makes a new version of the workflow's definition, so that the definition stays the truth.
+Where the version before was live, the new one is deployed at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.errors import (
+    Conflict,
+    FieldError,
+    PreconditionFailed,
+    ValidationFailed,
+    did_you_mean,
+)
+from workflow_scheduler.core.model.deployment import WorkflowRecord
+from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.model.trigger import Mode
+from workflow_scheduler.core.ports.store import Page, Store
+from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.services.definition_shapes import trigger_shape
+from workflow_scheduler.services.definitions import Definitions, trigger_id
+from workflow_scheduler.services.deployments import Deployments
+from workflow_scheduler.services.trigger_catalogue import catalogue
+from workflow_scheduler.services.trigger_trials import Judges, Trials
+from workflow_scheduler.services.workflows import Workflows
+from workflow_scheduler.stores.portable.triggers import TriggerFilter, TriggerRepository
+from workflow_scheduler.stores.portable.workflows import WorkflowRepository
+
+_ATTEMPTS = 5
+_BESIDE = frozenset({"workflow", "name", "config", "mode"})
+_READ_ONLY = frozenset(
+    [
+        "id",
+        "workflow_id",
+        "workflow_version",
+        "mode_reason",
+        "deployment_status",
+        "index_key",
+        "next_fire_at",
+        "last_fired_at",
+        "completed",
+        "paused",
+        "last_decision",
+        "revision",
+        "error",
+        "created_at",
+        "updated_at",
+    ]
+)
+_Edit = Callable[[dict[str, Any]], None]
+
+
+class Triggers:
+    """What can be asked and done about triggers."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        definitions: Definitions,
+        workflows: Workflows,
+        deployments: Deployments,
+        matcher: Judges,
+    ) -> None:
+        """Read from `store`; changes go through `workflows` and `deployments`, dry runs through `matcher`."""
+        self._clock = clock
+        self._definitions = definitions
+        self._services = (workflows, deployments)
+        self._workflows = WorkflowRepository(store)
+        self._triggers = TriggerRepository(store)
+        self._trials = Trials(store, clock, definitions.trigger_types, matcher)
+
+    def types(self) -> list[dict[str, Any]]:
+        """Return the catalogue of trigger types: schema, form hints, examples and documentation."""
+        return catalogue(self._definitions.trigger_types)
+
+    async def page(
+        self,
+        principal: Principal,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        workflow: str | None = None,
+        type: str | None = None,  # noqa: A002 -- its name in the API
+        mode: str | None = None,
+    ) -> Page:
+        """Return triggers in the order of their ids; `next` is the id that the following page is after.
+
+        Raises:
+            NotFound: there is no such workflow.
+            ValidationFailed: a filter has a value that does not exist.
+
+        """
+        workflow_id = None
+        if workflow is not None:
+            workflow_id = (await self._workflows.get(principal.tenant_id, workflow)).id
+        if mode is not None:
+            _mode(mode)
+        wanted = TriggerFilter(workflow_id=workflow_id, type=type, mode=mode)
+        found = await self._triggers.page(principal.tenant_id, wanted, limit, after, self._clock.now())
+        last = await self._triggers.last_decisions(principal.tenant_id, [row.id for row in found.items])
+        return Page([trigger_shape(row, last.get(row.id)) for row in found.items], found.next)
+
+    async def get(self, principal: Principal, trigger: str) -> dict[str, Any]:
+        """Return one trigger.
+
+        Raises:
+            NotFound: there is no such trigger.
+
+        """
+        record = await self._triggers.get(principal.tenant_id, trigger)
+        last = await self._triggers.last_decisions(principal.tenant_id, [record.id])
+        return trigger_shape(record, last.get(record.id))
+
+    async def create(self, principal: Principal, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Add a trigger `{"workflow", "name", "type", "config", …shared keys}` to a workflow.
+
+        Raises:
+            NotFound: there is no such workflow.
+            ValidationFailed: the body or the configuration is wrong.
+            Conflict: the workflow has a trigger of that name, or the trigger cannot be deployed.
+
+        """
+        reference, kind = body.get("workflow"), body.get("type")
+        if not isinstance(reference, str) or not reference:
+            raise _field("workflow", "`workflow` is required: the id or name of the workflow that the trigger starts")
+        if not isinstance(kind, str):
+            raise _field("type", "`type` is required: the trigger type")
+        given = body.get("name")
+        value = _value(body, kind)
+        name = ""
+
+        def add(triggers: dict[str, Any]) -> None:
+            nonlocal name
+            name = given if isinstance(given, str) and given else _free_name(kind, triggers)
+            if name in triggers:
+                raise Conflict(f"the workflow has a trigger `{name}` already", fix="choose another name, or change it")
+            triggers[name] = value
+
+        record = await self._change(principal, reference, add)
+        made = trigger_id(principal.tenant_id, record.id, name)
+        mode = body.get("mode")
+        if mode is not None:
+            return await self.set_mode(principal, made, str(mode))
+        return await self.get(principal, made)
+
+    async def update(
+        self, principal: Principal, trigger: str, body: Mapping[str, Any], if_match: int | None = None
+    ) -> dict[str, Any]:
+        """Replace a trigger's configuration; id and name stay.
+
+        Raises:
+            NotFound: there is no such trigger.
+            ValidationFailed: the configuration is wrong.
+            PreconditionFailed: `if_match` is not the trigger's revision any more.
+            Conflict: the name is to change, or the trigger cannot be deployed.
+
+        """
+        record = await self._triggers.get(principal.tenant_id, trigger)
+        if if_match is not None and if_match != record.revision:
+            raise PreconditionFailed(
+                f"the trigger is at revision {record.revision}, not {if_match}", fix="read it again"
+            )
+        if body.get("name") not in {None, record.name}:
+            raise Conflict(
+                "a trigger keeps its name, which its id is made from", fix="add a new one and delete this one"
+            )
+        kind = body.get("type", record.type)
+        if not isinstance(kind, str):
+            raise _field("type", "`type` must be a text")
+        value = _value(body, kind)
+
+        def replace(triggers: dict[str, Any]) -> None:
+            triggers[record.name] = value
+
+        await self._change(principal, record.workflow_id, replace)
+        if body.get("mode") is not None:
+            return await self.set_mode(principal, record.id, str(body["mode"]))
+        return await self.get(principal, record.id)
+
+    async def delete(self, principal: Principal, trigger: str) -> None:
+        """Remove a trigger from its workflow.
+
+        Raises:
+            NotFound: there is no such trigger.
+
+        """
+        record = await self._triggers.get(principal.tenant_id, trigger)
+
+        def remove(triggers: dict[str, Any]) -> None:
+            triggers.pop(record.name, None)
+
+        await self._change(principal, record.workflow_id, remove)
+
+    async def set_mode(
+        self, principal: Principal, trigger: str, mode: str, reason: str | None = None
+    ) -> dict[str, Any]:
+        """Set a trigger to `enabled`, `disabled` or `suspended`; it stays so through redeployments.
+
+        Raises:
+            NotFound: there is no such trigger.
+            ValidationFailed: there is no such mode.
+
+        """
+        wanted = _mode(mode)
+        await self._triggers.set_mode(principal.tenant_id, trigger, wanted, reason, self._clock.now())
+        return await self.get(principal, trigger)
+
+    async def test(self, principal: Principal, trigger: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Judge an event for a trigger without writing anything.
+
+        The event is `{"event_id"}` of a stored one, `{"event": {…}}`, or, for push triggers, `{"request": {"method",
+        "path", "query", "headers", "body"}}`.
+
+        Raises:
+            NotFound: there is no such trigger or event.
+            ValidationFailed: the body gives no event.
+
+        """
+        record = await self._triggers.get(principal.tenant_id, trigger)
+        return await self._trials.run(principal, record, body)
+
+    async def _change(self, principal: Principal, reference: str, edit: _Edit) -> WorkflowRecord:
+        """Store the next version of a workflow with its triggers edited, and deploy it if the last one was live."""
+        workflows, deployments = self._services
+        for _ in range(_ATTEMPTS):
+            record = await self._workflows.get(principal.tenant_id, reference)
+            stored = await self._workflows.version(record.tenant_id, record.id, record.latest_version)
+            value = msgspec.json.decode(stored.definition)
+            value["triggers"] = dict(value.get("triggers") or {})
+            edit(value["triggers"])
+            checked = await self._definitions.read(value)
+            live = record.live_version is not None and record.live_version == record.latest_version
+            if live:
+                await deployments.verify(record.tenant_id, record.id, record.name, checked)
+            try:
+                await workflows.store_version(principal, record, checked, record.revision)
+            except PreconditionFailed:
+                continue
+            if live:
+                await deployments.deploy(principal, record.id)
+            return record
+        raise Conflict("the workflow is changed by others all the time", fix="try again")
+
+
+def _value(body: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return a trigger as it stands in a definition; the body has its configuration in `config` or beside it."""
+    config = body.get("config", {})
+    if not isinstance(config, Mapping):
+        raise _field("config", "`config` must be an object")
+    beside = {key: value for key, value in body.items() if key not in _BESIDE | _READ_ONLY}
+    return {"type": kind, **config, **beside}
+
+
+def _free_name(kind: str, taken: Mapping[str, Any]) -> str:
+    name, number = kind, 1
+    while name in taken:
+        number += 1
+        name = f"{kind}-{number}"
+    return name
+
+
+def _mode(text: str) -> Mode:
+    if text not in set(Mode):
+        near = did_you_mean(text, list(Mode))
+        message = f"`{text[:40]}` is not a mode; modes are enabled, disabled, suspended"
+        raise ValidationFailed(message, errors=[FieldError("mode", message, suggestion=near)])
+    return Mode(text)
+
+
+def _field(name: str, message: str) -> ValidationFailed:
+    return ValidationFailed(message, errors=[FieldError(name, message)])
