@@ -1,4 +1,4 @@
-# ruff: noqa: N818, T201, TID251 - this is what users write
+# ruff: noqa: T201, TID251 - this is what users write
 import asyncio
 import os
 import sys
