@@ -46,6 +46,10 @@ class Session(asyncpg.Connection):
             await self.execute("SELECT set_config('wfs.tenant', $1, false)", tenant)
             self.tenant = tenant
 
+    def forget(self) -> None:
+        """Take no tenant for granted: a rollback has taken back what the session was told."""
+        self.tenant = ""
+
     async def wrote(self, rows: int) -> None:
         """Count rows, and plan anew at 64, 256, 1,024 …: a plan made for an empty table scans what it later holds."""
         self.rows_written += rows

@@ -1,7 +1,7 @@
 """Portable SQL as PostgreSQL reads it: `:named` parameters become typed `$n`, macros become functions.
 
 A parameter's type is taken from its value (`$1::bigint`), since PostgreSQL would otherwise infer `int4` from
-`:now - 5` and refuse microseconds. None has no type of its own and is left to inference.
+`:now - 5` and refuse microseconds. None has no type of its own and is written as NULL.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 _TOKEN = re.compile(r"('(?:[^']|'')*')|(::\w+)|:([A-Za-z_]\w*)")
 _JSON = re.compile(r"\{json:([^{}]+)\}")
 _CASTS: dict[type, str] = {int: "::bigint", str: "::text", bytes: "::bytea", float: "::float8"}
+_NULL = "NULL"
 TEXTS_KEPT = 4_096
 
 
@@ -29,7 +30,11 @@ def _names(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=TEXTS_KEPT)
 def _written(text: str, casts: tuple[str, ...]) -> str:
-    places = {name: f"${index}{cast}" for index, (name, cast) in enumerate(zip(_names(text), casts, strict=True), 1)}
+    places: dict[str, str] = {}
+    number = 0
+    for name, cast in zip(_names(text), casts, strict=True):
+        number += cast != _NULL
+        places[name] = cast if cast == _NULL else f"${number}{cast}"
     return _TOKEN.sub(lambda found: places[found[3]] if found[3] else found[0], _plain(text))
 
 
@@ -52,8 +57,8 @@ def native(text: str, params: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
     """
     values = [_value(params[name]) for name in _names(text)]
-    casts = tuple(_CASTS.get(type(value), "") for value in values)
-    return _written(text, casts), values
+    casts = tuple(_NULL if value is None else _CASTS.get(type(value), "") for value in values)
+    return _written(text, casts), [value for value in values if value is not None]
 
 
 def tenant_of(params: Mapping[str, Any] | None) -> str:

@@ -132,7 +132,7 @@ class PostgresStore:
                     rows = await session.fetch(statement, *values)
                     step = _step(work, [tuple(row) for row in rows])
         except BaseException:
-            session.tenant = ""  # a rollback also takes back what the session saw
+            session.forget()
             raise
         return cast("T", step.value)
 
