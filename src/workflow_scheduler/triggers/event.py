@@ -22,7 +22,7 @@ name = "event"
 title = "Event"
 icon = "bolt"
 shape = "internal"
-since = "0.1.0"
+since = "0.1"
 extras = ""
 
 ANY = "*"

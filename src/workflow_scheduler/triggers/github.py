@@ -29,7 +29,7 @@ name = "github"
 title = "GitHub"
 icon = "brand-github"
 shape = "push"
-since = "0.1.0"
+since = "0.1"
 extras = ""
 
 DEFAULT_SECRET = "GITHUB_WEBHOOK_SECRET"  # noqa: S105 - the name of a secret
@@ -267,6 +267,11 @@ def verify(config: Config | None, request: PushRequest, secret: str | None) -> N
     key = signatures.secret_bytes(secret)
     expected = b"sha256=" + signatures.sign(key, request.body, "sha256")
     signatures.check(expected, request.headers.get(_SIGNATURE))
+
+
+def sign(config: Config | None, request: PushRequest, secret: str) -> dict[str, str]:  # noqa: ARG001 - as verify
+    """Return the header with which GitHub signs `request`."""
+    return {_SIGNATURE: "sha256=" + signatures.sign(secret.encode(), request.body, "sha256").decode()}
 
 
 def parse(config: Config | None, request: PushRequest) -> list[Heard]:  # noqa: ARG001 - one endpoint for all

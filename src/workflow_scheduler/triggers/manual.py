@@ -17,7 +17,7 @@ name = "manual"
 title = "By hand"
 icon = "hand-pointer"
 shape = "internal"
-since = "0.1.0"
+since = "0.1"
 extras = ""
 
 

@@ -8,18 +8,19 @@ a sender that tries again starts nothing twice; `event_key` names another header
 
 from __future__ import annotations
 
-import base64
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
 import msgspec
 import re2
-from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, field_validator
 
 from workflow_scheduler.core.errors import BadRequest, Rejected, SchedulerError
-from workflow_scheduler.core.inbound import signature as signatures
+from workflow_scheduler.core.inbound import scheme
 from workflow_scheduler.core.inbound.body import read_body
+from workflow_scheduler.core.inbound.scheme import Signature
+from workflow_scheduler.core.inbound.signature import fingerprint
 from workflow_scheduler.core.match.expression import compile_expression, evaluate
 from workflow_scheduler.core.match.verdict import Predicate, Verdict
 from workflow_scheduler.core.model.event import EventView
@@ -31,7 +32,7 @@ name = "webhook"
 title = "Webhook"
 icon = "webhook"
 shape = "push"
-since = "0.1.0"
+since = "0.1"
 extras = ""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
@@ -43,64 +44,8 @@ _KEY_CHARS_MAX = 200
 _QUERY_FIELDS_MAX = 1_000
 _SECOND_US = 1_000_000
 _PRIVATE = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "webhook-signature"})
-_DIGESTS: dict[str, signatures.Digest] = {
-    "hmac-sha256": "sha256", "hmac-sha1": "sha1", "hmac-sha512": "sha512", "standard-webhooks": "sha256",
-}  # fmt: skip
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
-
-
-class Signature(BaseConfig):
-    """How a request proves where it comes from."""
-
-    scheme: Literal["hmac-sha256", "hmac-sha1", "hmac-sha512", "standard-webhooks", "api-key", "basic", "none"] = Field(
-        title="Scheme",
-        description="`none` takes anything from anyone; it must be written, it is never the default.",
-        json_schema_extra={"ui": {"widget": "select"}},
-    )
-    secret: str | None = Field(
-        default=None,
-        min_length=1,
-        title="Secret",
-        description="The name of a stored secret. For `basic` its value is `user:password`.",
-        json_schema_extra={"secret": True, "ui": {"widget": "secret"}},
-    )
-    header: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z0-9-]+$",
-        title="Header",
-        description="Where the signature or key stands.",
-        json_schema_extra={"ui": {"placeholder": "X-Signature"}},
-    )
-    prefix: str = Field(default="", title="Prefix", description="What stands before it, for example `sha256=`.")
-    encoding: Literal["hex", "base64"] = Field(default="hex", title="Encoding", description="How the HMAC is written.")
-    timestamp_header: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z0-9-]+$",
-        title="Time stamp header",
-        description="Where the sender's time stands, in seconds since 1970. Old requests are refused then.",
-    )
-    tolerance: Duration = Field(default=300.0, title="Tolerance", description="How old a request may be: 300s, 5m.")
-    signed: str | None = Field(
-        default=None,
-        max_length=200,
-        title="What is signed",
-        description="`{body}`, or with a time stamp `{timestamp}.{body}`, or any text with `{id} {timestamp} {body}`.",
-    )
-
-    @model_validator(mode="after")
-    def _is_complete(self) -> Signature:
-        if self.scheme != "none" and self.secret is None:
-            message = f"the scheme `{self.scheme}` needs a `secret`"
-            raise ValueError(message)
-        if self.scheme.startswith("hmac-") and self.header is None:
-            message = f"the scheme `{self.scheme}` needs the `header` that holds the signature"
-            raise ValueError(message)
-        if self.signed is not None and "{body}" not in self.signed:
-            raise ValueError("`signed` must contain `{body}`, or the body would not be protected")
-        if self.signed is not None and "{timestamp}" in self.signed and self.timestamp_header is None:
-            raise ValueError("`signed` uses `{timestamp}`, so `timestamp_header` is needed")
-        return self
 
 
 class Dedup(BaseConfig):
@@ -142,7 +87,11 @@ class Config(BaseConfig):
         json_schema_extra={"ui": {"widget": "multi-select"}},
     )
     signature: Annotated[
-        Signature, BeforeValidator(lambda value: {"scheme": value} if isinstance(value, str) else value)
+        Signature,
+        BeforeValidator(
+            lambda value: {"scheme": value} if isinstance(value, str) else value,
+            json_schema_input_type=Literal["none"] | Signature,
+        ),
     ] = Field(title="Signature", description="How a request proves where it comes from; `none` must be written.")
     event_key: str | None = Field(
         default=None,
@@ -152,7 +101,11 @@ class Config(BaseConfig):
         json_schema_extra={"ui": {"placeholder": "body.id"}},
     )
     dedup: Annotated[
-        Dedup | None, BeforeValidator(lambda value: {"by": value} if isinstance(value, str) else value)
+        Dedup | None,
+        BeforeValidator(
+            lambda value: {"by": value} if isinstance(value, str) else value,
+            json_schema_input_type=Literal["body-hash"] | Dedup | None,
+        ),
     ] = Field(default=None, title="Take equal bodies once", description="`body-hash`: equal bodies within a window.")
 
     @field_validator("path")
@@ -233,58 +186,12 @@ def verify(config: Config, request: PushRequest, secret: str | None) -> None:
         SignatureInvalid: it is missing, wrong, or too old, or the secret is not set.
 
     """
-    rule = config.signature
-    if rule.scheme == "none":
-        return
-    key = signatures.secret_bytes(secret)
-    if rule.scheme == "api-key":
-        header = (rule.header or "x-api-key").lower()
-        signatures.check(rule.prefix.encode() + key, request.headers.get(header))
-    elif rule.scheme == "basic":
-        header = (rule.header or "authorization").lower()
-        signatures.check(b"Basic " + base64.b64encode(key), request.headers.get(header))
-    elif rule.scheme == "standard-webhooks":
-        _verify_standard(rule, request, key)
-    else:
-        _verify_hmac(rule, request, key)
+    scheme.verify(config.signature, request, secret)
 
 
-def _verify_hmac(rule: Signature, request: PushRequest, key: bytes) -> None:
-    assert rule.header is not None
-    if rule.timestamp_header is not None:
-        stamp = request.headers.get(rule.timestamp_header.lower())
-        signatures.check_time(stamp, request.received_at, rule.tolerance)
-    expected = signatures.sign(key, _signed(rule, request), _DIGESTS[rule.scheme], rule.encoding)
-    signatures.check(rule.prefix.encode() + expected, request.headers.get(rule.header.lower()))
-
-
-def _verify_standard(rule: Signature, request: PushRequest, key: bytes) -> None:
-    """Check a request that follows standardwebhooks.com: `webhook-id`, `-timestamp` and `-signature`."""
-    if key.startswith(b"whsec_"):
-        try:
-            key = base64.b64decode(key[6:], validate=True)
-        except ValueError:
-            key = key[6:]
-    signatures.check_time(request.headers.get("webhook-timestamp"), request.received_at, rule.tolerance)
-    expected = b"v1," + signatures.sign(key, _signed(rule, request), "sha256", "base64")
-    signatures.check_any(expected, request.headers.get("webhook-signature", "").split(" "))
-
-
-def _signed(rule: Signature, request: PushRequest) -> bytes:
-    standard = rule.scheme == "standard-webhooks"
-    stamp_header = "webhook-timestamp" if standard else (rule.timestamp_header or "").lower()
-    if rule.signed is None and not stamp_header:
-        return request.body
-    template = rule.signed or ("{id}.{timestamp}.{body}" if standard else "{timestamp}.{body}")
-    before, _, after = template.partition("{body}")
-    values = {"{id}": request.headers.get("webhook-id", ""), "{timestamp}": request.headers.get(stamp_header, "")}
-    return _filled(before, values) + request.body + _filled(after, values)
-
-
-def _filled(template: str, values: dict[str, str]) -> bytes:
-    for mark, value in values.items():
-        template = template.replace(mark, value)
-    return template.encode("utf-8", "replace")
+def sign(config: Config, request: PushRequest, secret: str) -> dict[str, str]:
+    """Return the headers with which a sender signs `request`."""
+    return scheme.sign(config.signature, request, secret)
 
 
 def replay_key(config: Config, request: PushRequest) -> str | None:
@@ -292,10 +199,7 @@ def replay_key(config: Config, request: PushRequest) -> str | None:
 
     None where the signed bytes hold no time stamp: there, equal requests may be meant.
     """
-    rule = config.signature
-    if rule.scheme == "standard-webhooks" or (rule.scheme.startswith("hmac-") and rule.timestamp_header is not None):
-        return signatures.fingerprint(_signed(rule, request))
-    return None
+    return scheme.replay_key(config.signature, request)
 
 
 def parse(config: Config, request: PushRequest) -> list[Heard]:
@@ -357,9 +261,9 @@ def _event_key(config: Config, request: PushRequest, data: bytes, query: dict[st
     key = key or request.headers.get("webhook-id")
     if not key and config.dedup is not None:
         window = request.received_at // int(config.dedup.window * _SECOND_US)
-        return f"{window}:{signatures.fingerprint(request.body)}"
+        return f"{window}:{fingerprint(request.body)}"
     if key and len(key) > _KEY_CHARS_MAX:
-        return signatures.fingerprint(key.encode("utf-8", "replace"))
+        return fingerprint(key.encode("utf-8", "replace"))
     return key or None
 
 

@@ -23,7 +23,7 @@ name = "workflow"
 title = "After another workflow"
 icon = "sitemap"
 shape = "internal"
-since = "0.1.0"
+since = "0.1"
 extras = ""
 
 CONDITIONS = ("on_success", "on_failure", "on_completion")

@@ -21,7 +21,9 @@ BODY = b'{"id": "evt_1", "n": 7}'
 
 def request(body: bytes = BODY, method: str = "POST", query: str = "", at: int = NOW, **headers: str) -> PushRequest:
     named = {key.replace("_", "-"): value for key, value in headers.items()}
-    return PushRequest(method, "/api/v1/public/webhook/orders", query, {"content-type": "application/json", **named}, body, at)
+    return PushRequest(
+        method, "/api/v1/public/webhook/orders", query, {"content-type": "application/json", **named}, body, at
+    )
 
 
 def config(signature: Any = "none", **extra: Any) -> webhook.Config:
@@ -66,9 +68,15 @@ def test_a_time_stamp_is_signed_and_bounded() -> None:
 
 def test_what_is_signed_can_be_described() -> None:
     rule = config(
-        {"scheme": "hmac-sha256", "header": "X-Sig", "secret": "k", "timestamp_header": "X-Time", "prefix": "v0=",
-         "signed": "v0:{timestamp}:{body}"}
-    )  # fmt: skip
+        {
+            "scheme": "hmac-sha256",
+            "header": "X-Sig",
+            "secret": "k",
+            "timestamp_header": "X-Time",
+            "prefix": "v0=",
+            "signed": "v0:{timestamp}:{body}",
+        }
+    )
     signed = "v0=" + hmac_hex(b"v0:1800000000:" + BODY)
     webhook.verify(rule, request(x_sig=signed, x_time="1800000000"), "s3cret")
 
@@ -110,7 +118,12 @@ def test_the_replay_key_needs_a_signed_time() -> None:
 def test_what_is_handed_on() -> None:
     rule = config({"scheme": "hmac-sha256", "header": "X-Sig", "secret": "k"}, path="/orders/")
     heard = webhook.parse(rule, request(query="a=1&a=2&b=", x_sig="s", authorization="x", cookie="y", x_kind="z"))[0]
-    assert (heard.source, heard.type, heard.index_keys, heard.data) == ("/webhooks/orders", "webhook", ("orders",), BODY)
+    assert (heard.source, heard.type, heard.index_keys, heard.data) == (
+        "/webhooks/orders",
+        "webhook",
+        ("orders",),
+        BODY,
+    )
     assert json.loads(heard.attributes) == {
         "method": "POST",
         "path": "/api/v1/public/webhook/orders",
@@ -130,11 +143,18 @@ def test_the_missions_names_and_paths() -> None:
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        ("X-Event-Id", "e1"), ("body.id", "evt_1"), ("$.id", "evt_1"), ("body.n", "7"), ("headers['x-event-id']", "e1"),
-        ("body.missing", None), ("body", None), ("X-None", None), ("body.id + '/' + string(body.n)", "evt_1/7"),
+        ("X-Event-Id", "e1"),
+        ("body.id", "evt_1"),
+        ("$.id", "evt_1"),
+        ("body.n", "7"),
+        ("headers['x-event-id']", "e1"),
+        ("body.missing", None),
+        ("body", None),
+        ("X-None", None),
+        ("body.id + '/' + string(body.n)", "evt_1/7"),
         ("query.q", "1"),
     ],
-)  # fmt: skip
+)
 def test_the_configured_key(key: str, expected: str | None) -> None:
     heard = webhook.parse(config(event_key=key), request(query="q=1", x_event_id="e1"))[0]
     assert heard.event_key == expected
@@ -159,14 +179,20 @@ def test_equal_bodies_are_one_delivery_within_a_window_when_asked() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        {}, {"signature": {"scheme": "hmac-sha256"}}, {"signature": {"scheme": "hmac-sha256", "secret": "k"}},
-        {"signature": "none", "path": "a b"}, {"signature": "none", "path": "../x"}, {"signature": "none", "methods": []},
-        {"signature": "none", "methods": ["FETCH"]}, {"signature": "none", "event_key": "body."},
+        {},
+        {"signature": {"scheme": "hmac-sha256"}},
+        {"signature": {"scheme": "hmac-sha256", "secret": "k"}},
+        {"signature": "none", "path": "a b"},
+        {"signature": "none", "path": "../x"},
+        {"signature": "none", "methods": []},
+        {"signature": "none", "methods": ["FETCH"]},
+        {"signature": "none", "event_key": "body."},
         {"signature": {"scheme": "hmac-sha256", "header": "X", "secret": "k", "signed": "{id}"}},
         {"signature": {"scheme": "hmac-sha256", "header": "X", "secret": "k", "signed": "{timestamp}{body}"}},
-        {"signature": {"scheme": "api-key"}}, {"signature": "none", "paht": "x"},
+        {"signature": {"scheme": "api-key"}},
+        {"signature": "none", "paht": "x"},
     ],
-)  # fmt: skip
+)
 def test_configurations_that_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         webhook.Config.model_validate(bad)

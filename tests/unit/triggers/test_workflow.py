@@ -15,7 +15,17 @@ from workflow_scheduler.triggers import workflow
 def end(name: Any, status: Any) -> EventView:
     data = json.dumps({"workflow_name": name, "status": status}).encode()
     return EventView(
-        Event(id="e", tenant_id="t", provider="workflow", source="s", type="x", event_key="k", time=0, received_at=0, data=data)
+        Event(
+            id="e",
+            tenant_id="t",
+            provider="workflow",
+            source="s",
+            type="x",
+            event_key="k",
+            time=0,
+            received_at=0,
+            data=data,
+        )
     )
 
 
@@ -62,8 +72,9 @@ def test_short_forms() -> None:
     assert config(after="a") == config(all=["a"])
     assert config(after=["a", "b"], condition="on_completion").members[1].condition == "on_completion"
     assert workflow.normalize({"workflow": "a", "condition": "event.data.x"}) == {
-        "any": ({"workflow": "a"},), "condition": "event.data.x",
-    }  # fmt: skip
+        "any": ({"workflow": "a"},),
+        "condition": "event.data.x",
+    }
 
 
 def test_the_stored_form_reads_back() -> None:
@@ -76,11 +87,20 @@ def test_the_stored_form_reads_back() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        {}, {"any": []}, {"any": ["a"], "all": ["b"]}, {"any": ["a"], "window": "1h"}, {"all": ["a", "a"]},
-        {"all": [{"workflow": "a", "required": False}]}, {"workflow": "a", "condition": "on_sucess"}, {"after": []},
-        {"any": ["a"], "workflow": "b"}, {"any": 7}, {"any": [7]}, {"workflow": "a b"},
+        {},
+        {"any": []},
+        {"any": ["a"], "all": ["b"]},
+        {"any": ["a"], "window": "1h"},
+        {"all": ["a", "a"]},
+        {"all": [{"workflow": "a", "required": False}]},
+        {"workflow": "a", "condition": "on_sucess"},
+        {"after": []},
+        {"any": ["a"], "workflow": "b"},
+        {"any": 7},
+        {"any": [7]},
+        {"workflow": "a b"},
     ],
-)  # fmt: skip
+)
 def test_configurations_that_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         workflow.Config.model_validate(bad)

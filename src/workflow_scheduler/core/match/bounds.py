@@ -30,7 +30,7 @@ _SCALARS = (bool, int, float, bytes)
 Trie: TypeAlias = dict[str, Any]
 
 
-class TooCostly(Exception):  # noqa: N818 - it is an answer, not a failure
+class TooCostly(Exception):
     """The data is too large for the expression; the text says what was exceeded."""
 
 

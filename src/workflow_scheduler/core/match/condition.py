@@ -118,7 +118,7 @@ def compile_condition(text: str, variables: tuple[str, ...] = EVENT_VARIABLES) -
 def event_variables(view: EventView, trigger: Trigger | None, now: int) -> dict[str, Any]:
     """Return what a trigger's condition sees: `event`, `headers`, `trigger` (name, config) and `now`.
 
-    `event.time` is ISO 8601 text, as in the JSON of an event (`timestamp(event.time)` makes it a time); `now` is a time.
+    `event.time` is ISO 8601 text, as in an event's JSON (`timestamp(event.time)` makes it a time); `now` is a time.
     """
     event = event_fields(view)
     variables = {"event": event, "headers": event["headers"], "now": to_datetime(now)}

@@ -30,7 +30,7 @@ _EXPECTING = re2.compile(r",? expecting \{.*")
 _TIMESTAMPS = frozenset({"now"})
 
 
-class Undefined(Exception):  # noqa: N818 - it is an answer, not a failure
+class Undefined(Exception):
     """The expression has no value for this data; the text says why."""
 
 

@@ -9,19 +9,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_scheduler.core.errors import BadRequest, SchedulerError, UnsupportedMedia
+from workflow_scheduler.core.errors import BadRequest, UnsupportedMedia
 from workflow_scheduler.core.inbound.body import parameters, read_body
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 HOSTILE = {
-    "NaN": b"NaN", "Infinity": b"[Infinity]", "-Infinity": b"-Infinity", "truncated": b'{"a":', "bad UTF-8": b'"\xff"',
-    "surrogate bytes": b'"\xed\xa0\x80"', "lone surrogate": b'"\\ud800"', "NUL": b'"a\x00b"', "trailing": b"{} x",
-    "single quotes": b"{'a': 1}", "5,000 digits": b"1" * 5_000, "30 digits": b'{"a": ' + b"1" * 30 + b"}",
-    "too large float": b"1e400", "10,000 deep": b"[" * 10_000 + b"]" * 10_000, "201 deep": b"[" * 201 + b"]" * 201,
-    "deep objects": b'{"a":' * 300 + b"1" + b"}" * 300, "space only": b"  ", "comment": b"/* */ {}", "UTF-16": '{"a":1}'.encode("utf-16"),
-    "leading zero": b"01", "trailing comma": b"[1,]",
-}  # fmt: skip
+    "NaN": b"NaN",
+    "Infinity": b"[Infinity]",
+    "-Infinity": b"-Infinity",
+    "truncated": b'{"a":',
+    "bad UTF-8": b'"\xff"',
+    "surrogate bytes": b'"\xed\xa0\x80"',
+    "lone surrogate": b'"\\ud800"',
+    "NUL": b'"a\x00b"',
+    "trailing": b"{} x",
+    "single quotes": b"{'a': 1}",
+    "5,000 digits": b"1" * 5_000,
+    "30 digits": b'{"a": ' + b"1" * 30 + b"}",
+    "too large float": b"1e400",
+    "10,000 deep": b"[" * 10_000 + b"]" * 10_000,
+    "201 deep": b"[" * 201 + b"]" * 201,
+    "deep objects": b'{"a":' * 300 + b"1" + b"}" * 300,
+    "space only": b"  ",
+    "comment": b"/* */ {}",
+    "UTF-16": '{"a":1}'.encode("utf-16"),
+    "leading zero": b"01",
+    "trailing comma": b"[1,]",
+}
 
 
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
@@ -32,9 +47,21 @@ def test_hostile_json_is_a_bad_request(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"{}", b"null", b'"x"', b"[1, 2.5, -3]", b"18446744073709551615", b"-9223372036854775808", b'"\\u0000"',
-     b"[" * 200 + b"]" * 200, b"1e-400", '{"ключ": "значение"}'.encode(), b'"12345678901234567890123"', b" {} "],
-)  # fmt: skip
+    [
+        b"{}",
+        b"null",
+        b'"x"',
+        b"[1, 2.5, -3]",
+        b"18446744073709551615",
+        b"-9223372036854775808",
+        b'"\\u0000"',
+        b"[" * 200 + b"]" * 200,
+        b"1e-400",
+        '{"ключ": "значение"}'.encode(),
+        b'"12345678901234567890123"',
+        b" {} ",
+    ],
+)
 def test_json_is_kept_byte_for_byte(body: bytes) -> None:
     assert read_body(body, JSON).data == body
 
@@ -53,7 +80,12 @@ def test_an_empty_body_is_null(kind: str) -> None:
 
 
 def test_forms_become_objects() -> None:
-    assert json.loads(read_body(b"a=1&b=2&b=3&c=%C3%A9&d=", FORM).data) == {"a": "1", "b": ["2", "3"], "c": "é", "d": ""}
+    assert json.loads(read_body(b"a=1&b=2&b=3&c=%C3%A9&d=", FORM).data) == {
+        "a": "1",
+        "b": ["2", "3"],
+        "c": "é",
+        "d": "",
+    }
 
 
 @pytest.mark.parametrize("body", [b"a=%ff", b"\xff=1", b"&".join(b"a=1" for _ in range(1_001))])
@@ -117,9 +149,11 @@ def test_parameters_of_a_header() -> None:
     assert parameters('a/b; Boundary="x\\"y" ; charset=utf-8; charset=x') == {"boundary": 'x"y', "charset": "utf-8"}
 
 
-@given(body=st.binary(max_size=300), kind=st.sampled_from([JSON, FORM, "multipart/form-data; boundary=a", "text/x", ""]))
+@given(
+    body=st.binary(max_size=300), kind=st.sampled_from([JSON, FORM, "multipart/form-data; boundary=a", "text/x", ""])
+)
 def test_any_bytes_give_json_or_a_clear_refusal(body: bytes, kind: str) -> None:
     try:
         json.loads(read_body(body, kind).data)
-    except SchedulerError as error:
-        assert 400 <= error.status < 500
+    except (BadRequest, UnsupportedMedia):
+        return

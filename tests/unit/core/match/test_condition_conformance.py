@@ -12,16 +12,38 @@ from hypothesis import strategies as st
 from workflow_scheduler.core.match.condition import compile_condition
 
 DATA: dict[str, Any] = {
-    "amount": 150, "price": 1.5, "zero": 0, "neg": -3, "name": "order.paid", "empty": "", "flag": True, "off": False,
-    "none": None, "tags": ["a", "b"], "numbers": [1, 2.0, 3], "mixed": ["a", 1, None], "big": 2**70, "wide": 2**63,
-    "exact": 2**53 + 1, "nan": float("nan"), "inf": float("inf"), "nested": {"deep": {"x": 1}}, "accent": "é", "emoji": "😀",
-    "1": "one", "a b": 7, "list": [], "object": {},
-}  # fmt: skip
+    "amount": 150,
+    "price": 1.5,
+    "zero": 0,
+    "neg": -3,
+    "name": "order.paid",
+    "empty": "",
+    "flag": True,
+    "off": False,
+    "none": None,
+    "tags": ["a", "b"],
+    "numbers": [1, 2.0, 3],
+    "mixed": ["a", 1, None],
+    "big": 2**70,
+    "wide": 2**63,
+    "exact": 2**53 + 1,
+    "nan": float("nan"),
+    "inf": float("inf"),
+    "nested": {"deep": {"x": 1}},
+    "accent": "é",
+    "emoji": "😀",
+    "1": "one",
+    "a b": 7,
+    "list": [],
+    "object": {},
+}
 TIME = dt.datetime(2027, 3, 14, 7, 30, tzinfo=dt.UTC)
 VARIABLES: dict[str, Any] = {
-    "event": {"type": "orders", "data": DATA, "time": "2027-03-14T07:30:00Z", "subject": None}, "headers": {"x-kind": "a"}, "now": TIME,
+    "event": {"type": "orders", "data": DATA, "time": "2027-03-14T07:30:00Z", "subject": None},
+    "headers": {"x-kind": "a"},
+    "now": TIME,
     "trigger": {"name": "t", "config": {"limit": 5}},
-}  # fmt: skip
+}
 
 CASES: list[tuple[str, bool | None]] = [
     ("event.data.amount > 100", True),
@@ -119,7 +141,7 @@ CASES: list[tuple[str, bool | None]] = [
     ("event.data.tags[9] == 'a'", None),
     ("true", True),
     ("false || false", False),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES)
@@ -133,9 +155,14 @@ def test_closures_and_runtime_agree(text: str, expected: bool | None) -> None:
 
 def test_the_common_shapes_have_a_closure() -> None:
     shapes = [
-        "event.data.a > 1", "1 < event.data.a", "event.data.a == 'x' && event.data.b != 2", "event.data.a in ['x', 'y']",
-        "has(event.data.a)", "event.data.a.startsWith('x')", "!event.data.a || 'x' in event.data.b",
-    ]  # fmt: skip
+        "event.data.a > 1",
+        "1 < event.data.a",
+        "event.data.a == 'x' && event.data.b != 2",
+        "event.data.a in ['x', 'y']",
+        "has(event.data.a)",
+        "event.data.a.startsWith('x')",
+        "!event.data.a || 'x' in event.data.b",
+    ]
     assert all(compile_condition(shape).test is not None for shape in shapes)
 
 
@@ -145,11 +172,23 @@ JSON = st.recursive(
     max_leaves=8,
 )
 TEXTS = (
-    "event.data > 1", "event.data.a <= 2.5", "event.data.a == 'x'", "event.data.a != null", "event.data.a == true",
-    "event.data.a in [1, 'x', null, true, 2.5]", "'x' in event.data", "'x' in event.data.a", "has(event.data.a)",
-    "has(event.data.a.b)", "event.data.a.startsWith('x')", "event.data.contains('')", "event.data.a && event.data.b",
-    "event.data || event.data.a > 1", "!event.data.b", "event.data.a == 1 ? true : false",
-)  # fmt: skip
+    "event.data > 1",
+    "event.data.a <= 2.5",
+    "event.data.a == 'x'",
+    "event.data.a != null",
+    "event.data.a == true",
+    "event.data.a in [1, 'x', null, true, 2.5]",
+    "'x' in event.data",
+    "'x' in event.data.a",
+    "has(event.data.a)",
+    "has(event.data.a.b)",
+    "event.data.a.startsWith('x')",
+    "event.data.contains('')",
+    "event.data.a && event.data.b",
+    "event.data || event.data.a > 1",
+    "!event.data.b",
+    "event.data.a == 1 ? true : false",
+)
 
 
 @settings(max_examples=300, deadline=None)
