@@ -16,14 +16,21 @@ COLUMNS = (
     "last_nominal", "paused", "paused_reason", "paused_until", "paused_by", "completed", "workflow_paused",
     "created_at", "updated_at",
 )  # fmt: skip
-_SELECT = """SELECT s.trigger_id, s.tenant_id, s.workflow_id, w.name, t.name, t.trigger_subtype, t.trigger_config,
-      t.shared, t.mode, t.deployment_status, s.kind, s.revision, s.anchor, s.next_fire_at, s.next_nominal,
+_SELECT = """SELECT t.id, t.tenant_id, t.workflow_id, w.name, t.name, t.trigger_subtype, t.trigger_config,
+      t.shared, t.mode, t.deployment_status, COALESCE(s.kind, t.trigger_subtype), t.revision,
+      COALESCE(s.anchor, t.created_at), s.next_fire_at, s.next_nominal,
       s.last_fired_at, s.last_nominal,
-      s.paused, s.paused_reason, s.paused_until, s.paused_by, s.completed, w.paused, t.created_at, s.updated_at
-    FROM schedules s
-    JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id
-    JOIN workflows w ON w.tenant_id = s.tenant_id AND w.id = s.workflow_id
-    WHERE s.tenant_id = :tenant"""
+      COALESCE(s.paused, 0), s.paused_reason, s.paused_until, s.paused_by, COALESCE(s.completed, 0),
+      w.paused, t.created_at, COALESCE(s.updated_at, t.updated_at)"""
+_WORKFLOW = "JOIN workflows w ON w.tenant_id = t.tenant_id AND w.id = t.workflow_id"
+_LIST = f"""{_SELECT} FROM schedules s
+    JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id {_WORKFLOW}
+    WHERE s.tenant_id = :tenant AND t.deployment_status = 'active'"""
+# A trigger that waits for its workflow's deployment has no due row yet.
+_ONE = f"""{_SELECT} FROM trigger_index t {_WORKFLOW}
+    LEFT JOIN schedules s ON s.tenant_id = t.tenant_id AND s.trigger_id = t.id
+    WHERE t.tenant_id = :tenant AND t.id = :id AND t.removed_at IS NULL
+      AND t.trigger_subtype IN ('cron', 'interval', 'once', 'rrule')"""
 
 
 class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -85,7 +92,7 @@ class ScheduleRepository:
             NotFound: the tenant has no such schedule.
 
         """
-        rows = await self._store.read(f"{_SELECT} AND s.trigger_id = :id", {"tenant": tenant_id, "id": schedule_id})
+        rows = await self._store.read(_ONE, {"tenant": tenant_id, "id": schedule_id})
         if not rows:
             raise NotFound(f"There is no schedule `{schedule_id}`.", fix="List them: GET /api/v1/schedules")
         return (await self._checked(tenant_id, rows, now))[0]
@@ -94,11 +101,11 @@ class ScheduleRepository:
         self, tenant_id: str, limit: int, cursor: str | None, now: int, workflow_id: str | None = None
     ) -> tuple[list[ScheduleRow | Malformed], str | None]:
         """Return the schedules of live triggers in order of their ids, and the cursor of the next page."""
-        where = "AND s.trigger_id > :after AND t.deployment_status = 'active'"
+        where = "AND s.trigger_id > :after"
         params: dict[str, Any] = {"tenant": tenant_id, "after": cursor or "", "limit": limit + 1}
         if workflow_id is not None:
             where, params["workflow"] = f"{where} AND t.workflow_id = :workflow", workflow_id
-        rows = await self._store.read(f"{_SELECT} {where} ORDER BY s.trigger_id LIMIT :limit", params)
+        rows = await self._store.read(f"{_LIST} {where} ORDER BY s.trigger_id LIMIT :limit", params)
         found = await self._checked(tenant_id, rows[:limit], now)
         return found, str(rows[limit - 1][0]) if len(rows) > limit else None
 
