@@ -16,10 +16,10 @@ SCHEMA_PATH = "/schemas/workflow/v1.json"
 _TEMPLATE = {"type": "string", "pattern": r"\$\{", "description": "An expression, filled in when the job runs."}
 
 
-def workflow_schema(trigger_types: Mapping[str, ModuleType], job_types: Mapping[str, ModuleType]) -> dict[str, Any]:
+def schema(trigger_types: Mapping[str, ModuleType], job_types: Mapping[str, ModuleType]) -> dict[str, Any]:
     """Return the schema of definition files, for editors and for `wfs schema`."""
-    schema = Definition.model_json_schema(by_alias=True)
-    definitions = schema.setdefault("$defs", {})
+    whole = Definition.model_json_schema(by_alias=True)
+    definitions = whole.setdefault("$defs", {})
     for name in sorted(trigger_types):
         definitions[f"trigger.{name}"] = _trigger(name, trigger_types[name], definitions)
     for name in sorted(job_types):
@@ -28,15 +28,15 @@ def workflow_schema(trigger_types: Mapping[str, ModuleType], job_types: Mapping[
         definitions[name] = _templated(definitions[name])
     definitions["trigger"] = _choice(sorted(trigger_types))
     definitions["Job"] = _job(definitions["Job"], sorted(job_types))
-    schema["properties"]["triggers"] |= {
+    whole["properties"]["triggers"] |= {
         "additionalProperties": {"$ref": "#/$defs/trigger"},
         "propertyNames": {"pattern": NAME_PATTERN},
     }
-    schema["properties"]["jobs"] |= {"propertyNames": {"pattern": JOB_PATTERN}}
+    whole["properties"]["jobs"] |= {"propertyNames": {"pattern": JOB_PATTERN}}
     return {
         "$schema": DIALECT,
         "$id": SCHEMA_PATH,
-        **schema,
+        **whole,
         "title": "Workflow definition",
         "description": "A workflow of workflow_scheduler, version 1 of the format.",
     }

@@ -1,0 +1,190 @@
+"""What workflows, deployments and triggers look like in answers; the OpenAPI document is made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class LastDecision(_Open):
+    """The newest decision about a trigger."""
+
+    event_id: str
+    outcome: str
+    reason: str
+    run_id: str | None
+    decided_at: str
+
+
+class Trigger(_Open):
+    """A trigger. `deployment_status` is active, inactive (undeployed) or pending (not deployed yet)."""
+
+    id: str
+    workflow_id: str
+    workflow: str
+    name: str
+    type: str
+    mode: str
+    config: Any
+    index_key: str | None
+    next_fire_at: str | None
+    last_decision: LastDecision | None
+    deployment_status: str
+    revision: int
+
+
+class TriggerPage(BaseModel):
+    """A page of triggers."""
+
+    items: list[Trigger]
+    next: str | None
+
+
+class Workflow(_Open):
+    """A workflow. `version` is the latest one, `live_version` the one that runs."""
+
+    id: str
+    name: str
+    version: int
+    live_version: int | None
+    deployment_status: str
+    paused: bool
+    definition: Any
+    triggers: list[Trigger]
+    revision: int
+
+
+class WorkflowPage(BaseModel):
+    """A page of workflows."""
+
+    items: list[Workflow]
+    next: str | None
+
+
+class Version(_Open):
+    """A version of a definition."""
+
+    version: int
+    live: bool
+    hash: str
+    format: str
+    created_at: str
+    created_by: str | None
+
+
+class VersionPage(BaseModel):
+    """A page of versions."""
+
+    items: list[Version]
+    next: str | None
+
+
+class Issue(_Open):
+    """A mistake and its place."""
+
+    field: str
+    message: str
+    line: int | None = None
+    column: int | None = None
+    suggestion: str | None = None
+
+
+class Validation(_Open):
+    """Whether a definition is right. `problems` would stop a deployment although it is."""
+
+    valid: bool
+    errors: list[Issue]
+
+
+class Change(_Open):
+    """One difference; `op` is added, removed or changed."""
+
+    path: list[str]
+    op: str
+
+
+class Diff(BaseModel):
+    """What one version changed against another."""
+
+    model_config = ConfigDict(extra="allow")
+
+    workflow: str
+    to: int
+    changes: list[Change]
+
+
+class Deployment(_Open):
+    """An entry of the deployment history; `step` is where it stands or failed."""
+
+    id: str
+    workflow_id: str
+    version: int | None
+    action: str
+    status: str
+    step: str | None
+    error: str | None
+    changes: Any
+    actor: str | None
+    started_at: str
+    ended_at: str | None
+
+
+class DeploymentPage(BaseModel):
+    """A page of the deployment history."""
+
+    items: list[Deployment]
+    next: str | None
+
+
+class Status(_Open):
+    """Where a workflow stands."""
+
+    workflow_id: str
+    workflow: str
+    deployment_status: str
+    version: int
+    live_version: int | None
+    latest_version: int
+    error: str | None
+    deployment: Deployment | None
+
+
+class Plan(_Open):
+    """What a deployment would change; `action` is create, update or none."""
+
+    workflow: str
+    action: str
+    triggers: dict[str, Any]
+    jobs: dict[str, Any]
+    settings: list[Change]
+    warnings: list[str]
+    problems: list[dict[str, Any]]
+
+
+class TriggerTypes(BaseModel):
+    """The catalogue of trigger types."""
+
+    items: list[dict[str, Any]]
+    next: str | None
+
+
+class Trial(_Open):
+    """A dry run."""
+
+    trigger_id: str
+    dry_run: bool
+    decisions: list[dict[str, Any]]
+
+
+class Started(_Open):
+    """A manual start."""
+
+    run_id: str | None
+    event_id: str
+    explain: str
+    duplicate: bool
