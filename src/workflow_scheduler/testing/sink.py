@@ -14,7 +14,7 @@ class RecordingSink:
 
     `jobs` and `runs` are the last durable states by run id (and job id), `history` every job record in order, `calls`
     the number of `record` calls. While `hold` is cleared nothing becomes durable. Writes of runs in `fenced` are
-    refused; runs in `broken` make the call raise.
+    refused; a record of a (run id, job id) in `broken` makes the call raise.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class RecordingSink:
         self.ends: dict[str, int] = {}
         self.calls = 0
         self.fenced: set[str] = set()
-        self.broken: set[str] = set()
+        self.broken: set[tuple[str, str]] = set()
         self.hold = asyncio.Event()
         self.hold.set()
 
@@ -38,7 +38,7 @@ class RecordingSink:
         await self.hold.wait()
         self.calls += 1
         touched = {change.run_id for change in changes} | {job.run_id for job in jobs}
-        self._break(touched)
+        self._break(jobs)
         self._keep(changes, jobs, logs)
         return frozenset(touched & self.fenced)
 
@@ -57,7 +57,7 @@ class RecordingSink:
         """Keep the end of a run; a second end is an error of the engine."""
         del dead
         await self.hold.wait()
-        self._break({run.id})
+        self._break(jobs)
         assert change.status in FINAL
         self.ends[run.id] = self.ends.get(run.id, 0) + 1
         self._keep((change,), jobs, logs)
@@ -66,8 +66,8 @@ class RecordingSink:
         """Return the durable job records of a run, as they would be read back after a crash."""
         return list(self.jobs.get(run_id, {}).values())
 
-    def _break(self, touched: set[str]) -> None:
-        if touched & self.broken:
+    def _break(self, jobs: Sequence[JobRecord]) -> None:
+        if any((job.run_id, job.job_id) in self.broken for job in jobs):
             message = "the store refuses this row"
             raise ValueError(message)
 

@@ -52,7 +52,7 @@ class Context:
         desk = self._execution.desk
         if threading.get_ident() == desk.thread:
             self._execution.log(self.job, self.attempt, line, stream)
-        elif desk.loop is not None:
+        elif desk.loop is not None and not desk.closed:
             desk.loop.call_soon_threadsafe(self._execution.log, self.job, self.attempt, line, stream)
 
     def now(self) -> int:

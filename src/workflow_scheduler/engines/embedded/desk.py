@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
+from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import RunSink
 from workflow_scheduler.core.ports.resources import Resources
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.engines.embedded.failure import body
 from workflow_scheduler.engines.embedded.timers import Timers
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Desk:
         self.emit: Emit = _no_emit
         self.secrets: Secrets | None = None
         self.resources: Resources | None = None
+        self.on_drop: Callable[[Run], None] = _nobody
         self.public_url = ""
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread = 0
@@ -106,16 +108,13 @@ class Desk:
         self.signals.emit("engine.checkpoint.before", runs=len(batch), jobs=len(jobs))
         try:
             fenced = await self.sink.record(changes=changes, jobs=jobs, logs=logs)
-        except Exception:
-            if len(batch) == 1:
-                _logger.exception("run %s cannot be recorded; it is left to be recovered", batch[0].run.id)
-                self.drop(batch[0])
-                return
+        except Exception:  # noqa: BLE001 - each run is recorded again for itself, and its error logged there
             fenced = await self._one_by_one(changes, jobs, logs, batch)
         self.signals.emit("engine.checkpoint.after", runs=len(batch), jobs=len(jobs))
         for execution in batch:
             if execution.run.id in fenced:
                 self.drop(execution)
+                self.on_drop(execution.run)
             elif not self.closed:
                 execution.landed()
 
@@ -126,7 +125,10 @@ class Desk:
         logs: Sequence[LogLine],
         batch: Sequence[Execution],
     ) -> frozenset[str]:
-        """Record each run for itself, so that one that the store refuses does not hold up its neighbours."""
+        """Record each run for itself, so that one that the store refuses does not hold up its neighbours.
+
+        A database that is away is waited for by the sink; what raises here is wrong with the rows.
+        """
         lost: set[str] = set()
         for execution in batch:
             run_id = execution.run.id
@@ -137,9 +139,29 @@ class Desk:
                     logs=[line for line in logs if line.run_id == run_id],
                 )
             except Exception:
-                _logger.exception("run %s cannot be recorded; it is left to be recovered", run_id)
-                lost.add(run_id)
+                _logger.exception("the results of run %s cannot be stored; the run fails", run_id)
+                execution.abandon()
+                await self._fail(execution.run)
+                self.forget(execution)
         return frozenset(lost)
+
+    async def _fail(self, run: Run) -> None:
+        """End a run of which the store refuses the results: without them, so that this at least is stored."""
+        error = body("not_stored", "the store refused the results of a job; the service's log says why")
+        change = RunChange(
+            tenant_id=run.tenant_id,
+            run_id=run.id,
+            fence=run.fence,
+            status=RunStatus.FAILED,
+            ended_at=self.clock.now(),
+            error=error,
+        )
+        try:
+            await self.sink.finish(change, run, (), ())
+        except Exception:
+            _logger.exception("the end of run %s cannot be stored; it stays open until this process ends", run.id)
+        else:
+            self.signals.emit("engine.run.finished", run_id=run.id, status=change.status)
 
     def finish(
         self, execution: Execution, change: RunChange, jobs: Sequence[JobRecord], logs: Sequence[LogLine]
@@ -155,7 +177,8 @@ class Desk:
         try:
             await self.sink.finish(change, run, jobs, logs)
         except Exception:
-            _logger.exception("the end of run %s cannot be recorded; it is left to be recovered", run.id)
+            _logger.exception("the end of run %s cannot be stored as it is; the run fails", run.id)
+            await self._fail(run)
         else:
             self.signals.emit("engine.run.finished", run_id=run.id, status=change.status)
         self.forget(execution)
@@ -182,6 +205,10 @@ class Desk:
         while self._tasks:
             await asyncio.wait(set(self._tasks))
         self.runs.clear()
+
+
+def _nobody(run: Run) -> None:
+    """Tell nobody that a run was dropped."""
 
 
 async def _no_emit(run: Run, job_id: str, event: Mapping[str, Any], key: str) -> str:

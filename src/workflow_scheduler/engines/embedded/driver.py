@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -51,15 +51,18 @@ class EmbeddedEngine:
         secrets: Secrets | None = None,
         emit: Emit | None = None,
         public_url: str | None = None,
+        on_drop: Callable[[Run], None] | None = None,
     ) -> None:
         """Give jobs what they may use: HTTP and threads, secrets, sending events, and the address of this service.
 
         `emit(run, job_id, event, key)` accepts an event that the run causes, once for `key`, and returns its id.
+        `on_drop` is told of each run that is let go without an end, because another instance owns it now.
         """
         desk = self._desk
         desk.resources = resources or desk.resources
         desk.secrets = secrets or desk.secrets
         desk.emit = emit or desk.emit
+        desk.on_drop = on_drop or desk.on_drop
         desk.public_url = desk.public_url if public_url is None else public_url.rstrip("/")
 
     def submit(self, tasks: Sequence[Task]) -> None:

@@ -156,10 +156,13 @@ async def test_a_time_that_is_past_does_not_park(bench):
 
 async def test_a_fenced_run_is_dropped_without_a_word(bench):
     task = bench.task({"a": NOOP, "b": {**NOOP, "needs": ["a"]}, "w": WAIT})
+    dropped = []
+    bench.engine.connect(on_drop=dropped.append)
     bench.sink.fenced.add(task.run.id)
     bench.engine.submit([task])
     await bench.clock.settle()
     assert bench.engine.active == 0
+    assert dropped == [task.run]
     assert bench.cancelled == ["w"]
     assert ("b", 1) not in bench.calls
     assert bench.sink.ends == {}
@@ -176,13 +179,26 @@ async def test_a_run_that_comes_again_under_a_newer_fence_replaces_the_old_one(b
     assert bench.sink.runs[task.run.id].fence == 2
 
 
-async def test_a_run_that_the_store_refuses_does_not_hold_up_its_neighbours(bench):
+async def test_a_run_of_which_the_store_refuses_a_result_fails_and_does_not_hold_up_its_neighbours(bench, caplog):
     tasks = [bench.task({"a": NOOP, "b": {**NOOP, "needs": ["a"]}}) for _ in range(5)]
-    bench.sink.broken.add(tasks[2].run.id)
+    bench.sink.broken.add((tasks[2].run.id, "a"))
     bench.engine.submit(tasks)
     await bench.clock.settle()
-    assert [bench.status(task) for task in tasks] == ["SUCCEEDED", "SUCCEEDED", None, "SUCCEEDED", "SUCCEEDED"]
+    assert [bench.status(task) for task in tasks] == ["SUCCEEDED", "SUCCEEDED", "FAILED", "SUCCEEDED", "SUCCEEDED"]
+    assert bench.error(tasks[2])["code"] == "not_stored"
+    assert bench.calls.count(("b", 1)) == 4
     assert bench.engine.active == 0
+    assert tasks[2].run.id in caplog.text
+
+
+async def test_an_end_that_the_store_refuses_becomes_a_plain_failure(bench, caplog):
+    task = bench.task({"a": NOOP})
+    bench.sink.broken.add((task.run.id, "a"))
+    bench.engine.submit([task])
+    await bench.clock.settle()
+    assert bench.error(task)["code"] == "not_stored"
+    assert bench.sink.ends == {task.run.id: 1}
+    assert task.run.id in caplog.text
 
 
 async def test_an_end_that_waits_for_a_checkpoint_under_way_comes_once(bench):
