@@ -99,6 +99,10 @@ class Observer(Protocol):
         """Take note of runs whose status changed."""
         ...
 
+    def duplicate(self, provider: str) -> None:
+        """Take note of an event that had been stored before."""
+        ...
+
 
 class Inbox:
     """Gathers entries and commits them in groups."""
@@ -285,6 +289,9 @@ class Inbox:
             gone = {event for trigger in result.lost_advances for event in batch.fired.get(trigger, ())}
             gone.update(event for event, run in batch.ends.items() if run in result.fenced)
             gone.update(duplicates)
+            for one in stored:
+                if one.event.id in duplicates:
+                    self._observer.duplicate(one.event.provider)
             stored = [one for one in stored if one.event.id not in gone]
         self._launch(stored, now)
         if batch.run_changes:

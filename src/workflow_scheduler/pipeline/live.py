@@ -14,7 +14,7 @@ TOPICS = ("events", "runs", "triggers", "schedules", "system")
 
 
 class LiveItem(msgspec.Struct, frozen=True, gc=False):
-    """One change. `id` grows by one; `at` is microseconds UTC."""
+    """One change. `id` grows by one; `at` is microseconds UTC; `data` is small and JSON-able."""
 
     id: int
     topic: str
