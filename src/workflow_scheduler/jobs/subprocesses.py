@@ -72,9 +72,11 @@ async def run_child(spec: ChildSpec, log: Callable[[str, str], None]) -> ChildEn
     if any("\0" in text for text in (*spec.argv, *spec.env, *spec.env.values(), spec.cwd or "")):
         raise Rejected(f"cannot start {spec.argv[0]}: the command or its environment holds a NUL character")
     stdout, stderr = Tail(spec.stdout_bytes_max), Tail(TAIL_BYTES)
-    async with contextlib.AsyncExitStack() as stack:
-        out = await _Pipe.open(stack, stdout, lambda line: log(line, "stdout"))
-        err = await _Pipe.open(stack, stderr, lambda line: log(line, "stderr"))
+    with contextlib.ExitStack() as stack:
+        out = _Pipe(stdout, lambda line: log(line, "stdout"))
+        stack.callback(out.close)
+        err = _Pipe(stderr, lambda line: log(line, "stderr"))
+        stack.callback(err.close)
         process = await _spawn(spec, out, err)
         try:
             code = await process.wait()
@@ -85,44 +87,52 @@ async def run_child(spec: ChildSpec, log: Callable[[str, str], None]) -> ChildEn
 
 
 class _Pipe:
-    """The reading end of a pipe, fed line by line; the process gets the writing end."""
+    """A pipe that is read on the loop as bytes come; the process gets the writing end.
 
-    def __init__(self, write_end: int, done: asyncio.Future[None]) -> None:
-        self.write_end = write_end
-        self.done = done
+    The descriptors are closed here and nowhere else: transports of different loops disagree about who closes a file.
+    """
 
-    @classmethod
-    async def open(cls, stack: contextlib.AsyncExitStack, tail: Tail, emit: Callable[[str], None]) -> _Pipe:
-        loop = asyncio.get_running_loop()
-        read_end, write_end = os.pipe()
-        pipe = cls(write_end, loop.create_future())
-        stack.callback(pipe.close_write_end)
-        transport, _ = await loop.connect_read_pipe(
-            lambda: _Reader(tail, LineSplitter(emit), pipe.done), os.fdopen(read_end, "rb", buffering=0)
-        )
-        stack.callback(transport.close)
-        return pipe
+    def __init__(self, tail: Tail, emit: Callable[[str], None]) -> None:
+        self._tail = tail
+        self._lines = LineSplitter(emit)
+        self._loop = asyncio.get_running_loop()
+        self._read_end, self._write_end = os.pipe()
+        self.done: asyncio.Future[None] = self._loop.create_future()
+        os.set_blocking(self._read_end, False)
+        self._loop.add_reader(self._read_end, self._read)
+
+    @property
+    def write_end(self) -> int:
+        return self._write_end
 
     def close_write_end(self) -> None:
-        if self.write_end >= 0:
-            os.close(self.write_end)
-            self.write_end = -1
+        if self._write_end >= 0:
+            os.close(self._write_end)
+            self._write_end = -1
 
+    def close(self) -> None:
+        """Stop reading and hand over the last incomplete line."""
+        self.close_write_end()
+        if self._read_end >= 0:
+            self._loop.remove_reader(self._read_end)
+            os.close(self._read_end)
+            self._read_end = -1
+            self._lines.close()
+        if not self.done.done():
+            self.done.set_result(None)
 
-class _Reader(asyncio.Protocol):
-    def __init__(self, tail: Tail, lines: LineSplitter, done: asyncio.Future[None]) -> None:
-        self._tail = tail
-        self._lines = lines
-        self._done = done
-
-    def data_received(self, data: bytes) -> None:
+    def _read(self) -> None:
+        try:
+            data = os.read(self._read_end, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return
         self._tail.feed(data)
         self._lines.feed(data)
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        self._lines.close()
-        if not self._done.done():
-            self._done.set_result(None)
 
 
 async def _spawn(spec: ChildSpec, out: _Pipe, err: _Pipe) -> asyncio.subprocess.Process:
