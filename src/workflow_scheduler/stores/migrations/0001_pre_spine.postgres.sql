@@ -268,8 +268,15 @@ BEGIN
     EXECUTE format(
       'ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO wfs_service',
       current_schema());
-    GRANT wfs_service TO CURRENT_USER;
   END IF;
 EXCEPTION WHEN insufficient_privilege THEN
   RAISE NOTICE 'the role wfs_service could not be given its rights: %', SQLERRM;
+END $$;
+DO $$
+BEGIN
+  IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'wfs_service') THEN
+    GRANT wfs_service TO CURRENT_USER;
+  END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE NOTICE 'the connecting user may not become wfs_service: %', SQLERRM;
 END $$;
