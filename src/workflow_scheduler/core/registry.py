@@ -86,7 +86,8 @@ class TriggerType(Protocol):
     Optional: `claim(config) -> (address, terms) | None`, a public address that no other tenant may take, and that
     triggers of one tenant share only when their terms are equal.
     Optional for all: `normalize(value) -> value` turns short forms of a trigger, shared keys included, into the long
-    form before validation; `check(config, now) -> list[FieldError]` and `warnings(config, now) -> list[str]`.
+    form before validation, and `short_fields` has the JSON Schema of each key that only short forms have;
+    `check(config, now) -> list[FieldError]` and `warnings(config, now) -> list[str]`.
     """
 
     name: str

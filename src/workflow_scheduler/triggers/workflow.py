@@ -27,6 +27,14 @@ since = "0.1"
 extras = ""
 
 CONDITIONS = ("on_success", "on_failure", "on_completion")
+short_fields: dict[str, Any] = {
+    "workflow": {"type": "string", "title": "Workflow", "description": "Short for `any` with one member."},
+    "after": {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": ["string", "object"]}}],
+        "title": "After",
+        "description": "Short for `all`.",
+    },
+}
 _MEMBERS_MAX = 100
 _WANTED = {
     "on_success": (RunStatus.SUCCEEDED.value,),

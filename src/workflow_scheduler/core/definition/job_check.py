@@ -61,9 +61,7 @@ def _check_job(
         return
     if command is None or kind != "run":
         errors += _config_issues(document, (*path, "with"), module.Config, config)
-    elif "command" in config:
-        errors.append(document.issue((*path, "with", "command"), "the command is given twice, by `run` and here"))
-    else:
+    elif "command" not in config:
         errors += _command_issues(document, path, module.Config, {"command": command, **config})
 
 
