@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from fastapi import Request
 
-from workflow_scheduler.core.errors import BadRequest, TooLarge, UnsupportedMedia
+from workflow_scheduler.core.errors import BadRequest, RequestTimeout, TooLarge, UnsupportedMedia
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -80,7 +80,7 @@ async def read(receive: Receive, limit: int, seconds: float) -> bytes:
 
     Raises:
         TooLarge: it is longer than `limit` bytes; reading stopped there.
-        BadRequest: it did not arrive within `seconds`.
+        RequestTimeout: it did not arrive within `seconds`.
         Disconnected: the client went away.
 
     """
@@ -96,7 +96,7 @@ async def read(receive: Receive, limit: int, seconds: float) -> bytes:
         async with asyncio.timeout(seconds):
             return await _rest(receive, chunk, limit)
     except TimeoutError:
-        raise BadRequest(
+        raise RequestTimeout(
             f"the body did not arrive within {seconds:g} s", fix="send the body without pauses"
         ) from None
 

@@ -185,7 +185,7 @@ def _heard(values: dict[str, str], data: bytes, attributes: dict[str, Any], cont
         attributes=_encode(attributes),
         subject=values.get("subject"),
         time=time,
-        index_keys=(values["type"],),
+        index_keys=(values["type"], "*"),  # "*": triggers that name the type by a pattern
         traceparent=trace if trace and valid_traceparent(trace) else None,
     )
 

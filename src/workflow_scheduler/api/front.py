@@ -14,7 +14,7 @@ from workflow_scheduler.api import body as bodies
 from workflow_scheduler.api import problems
 from workflow_scheduler.api.context import ApiContext
 from workflow_scheduler.api.idempotency import Idempotency
-from workflow_scheduler.core.errors import BadRequest, NotFound, SchedulerError
+from workflow_scheduler.core.errors import BadRequest, NotFound, RequestTimeout, SchedulerError
 from workflow_scheduler.core.model.principal import Principal
 
 Scope = MutableMapping[str, Any]
@@ -24,7 +24,6 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PRIVATE = ("/api/", "/v2/")
-DRAIN_BYTES_MAX = 256 << 20
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -56,9 +55,9 @@ class Front:
         except bodies.Disconnected:
             return
         except SchedulerError as error:
-            await refuse(error, receive, answer)
+            await refuse(error, answer)
         except Exception as error:  # noqa: BLE001 - the last stop: the client gets an answer whatever happened
-            await refuse(problems.unexpected(error), receive, answer)
+            await refuse(problems.unexpected(error), answer)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_target(scope)
@@ -143,33 +142,21 @@ def check_target(scope: Scope) -> None:
             raise BadRequest("the query holds a NUL character")
 
 
-async def refuse(error: SchedulerError, receive: Receive, send: Send) -> None:
-    """Answer with the problem; a client that is still sending a large body can read the answer before it ends.
+async def refuse(error: SchedulerError, send: Send) -> None:
+    """Answer with the problem, unless an answer has begun already.
 
-    Closing at once would make the kernel reset the connection, and the client would see that in place of the answer.
-    So the answer goes out whole, the rest of the body is thrown away as it comes (bounded), then it is closed.
+    The connection stays open: the server throws away what is left of a body that was refused, and a client that is
+    still sending gets to read the answer. Closing at once would reset the connection instead. Only a client that was
+    too slow is cut off.
     """
     if isinstance(send, _Answer) and send.started:
         return
     status, headers, content = problems.render(error)
     headers.append((b"content-length", str(len(content)).encode()))
-    unread = error.status in (400, 401, 403, 404, 405, 408, 413, 415)
-    if unread:
+    if isinstance(error, RequestTimeout):
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content, "more_body": unread})
-    if unread:
-        await _drain(receive)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _drain(receive: Receive) -> None:
-    thrown_away = 0
-    while thrown_away < DRAIN_BYTES_MAX:
-        message = await receive()
-        thrown_away += len(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body", False):
-            return
+    await send({"type": "http.response.body", "body": content})
 
 
 def _replay(content: bytes, receive: Receive) -> Receive:

@@ -93,9 +93,9 @@ class Ingress:
         except bodies.Disconnected:
             return
         except SchedulerError as error:
-            await refuse(error, receive, send)
+            await refuse(error, send)
         except Exception as error:  # noqa: BLE001 - the last stop: the sender gets an answer whatever happened
-            await refuse(problems.unexpected(error), receive, send)
+            await refuse(problems.unexpected(error), send)
 
     async def _delivery(self, provider: str, route: str, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]

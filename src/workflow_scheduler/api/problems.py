@@ -110,6 +110,10 @@ def render(error: SchedulerError) -> tuple[int, list[tuple[bytes, bytes]], bytes
 def unexpected(error: Exception) -> SchedulerError:
     """Log an error that nobody foresaw, and return one that says nothing about the inside."""
     _log.error("unexpected error", exc_info=error)
+    return _fault()
+
+
+def _fault() -> SchedulerError:
     return SchedulerError("the service met an error of its own; its log has the details", fix="report it, or try again")
 
 
@@ -156,19 +160,20 @@ def install(app: FastAPI) -> None:
     """Make `app` answer every error with a problem document."""
 
     async def expected(_request: Request, error: Exception) -> Response:
-        return response(error if isinstance(error, SchedulerError) else unexpected(error))
+        return response(error if isinstance(error, SchedulerError) else _fault())  # the front logs what goes through it
 
     async def invalid(_request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError | ValidationError):
             return response(from_validation(error))
-        return response(unexpected(error))
+        return response(_fault())
 
     async def http(_request: Request, error: Exception) -> Response:
-        return response(from_http(error) if isinstance(error, HTTPException) else unexpected(error))
+        return response(from_http(error) if isinstance(error, HTTPException) else _fault())
 
     app.add_exception_handler(SchedulerError, expected)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, expected)
 
 
 def kinds() -> dict[str, type[SchedulerError]]:

@@ -148,7 +148,10 @@ def _shared_key(secret: str) -> jwk.OctKey | None:
         raise ValidationFailed(
             f"JWT_SECRET is shorter than {SECRET_BYTES_MIN} bytes: its tokens could be forged", fix="use a longer one"
         )
-    return jwk.OctKey.import_key(secret)
+    try:
+        return jwk.OctKey.import_key(secret)
+    except (JoseError, ValueError) as error:
+        raise ValidationFailed(f"JWT_SECRET cannot be used: {error}", fix="a public key is JWT_PUBLIC_KEY") from None
 
 
 def _public_key(pem: str) -> jwk.RSAKey | None:

@@ -6,6 +6,7 @@
     ├── ValidationFailed          422 invalid            the input breaks a rule; errors name the fields
     │   └── DefinitionInvalid     422 definition_invalid the definition file breaks a rule; issues carry line and column
     ├── BadRequest                400 bad_request        the request cannot be read at all
+    │   └── RequestTimeout        408 request_timeout    the body did not arrive in time
     ├── Unauthenticated           401 unauthenticated    no or unknown credentials
     │   └── SignatureInvalid      401 signature_invalid  the signature does not fit the bytes
     ├── Forbidden                 403 forbidden          known caller, not allowed
@@ -88,6 +89,13 @@ class BadRequest(SchedulerError):
 
     code = "bad_request"
     status = 400
+
+
+class RequestTimeout(BadRequest):
+    """The body did not arrive in time."""
+
+    code = "request_timeout"
+    status = 408
 
 
 class Unauthenticated(SchedulerError):

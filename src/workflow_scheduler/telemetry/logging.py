@@ -33,7 +33,12 @@ def configure(level: str = "INFO", style: str = "text", stream: TextIO | None = 
     final: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if style == "json"
-        else [structlog.dev.ConsoleRenderer(colors=target.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=target.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,  # the rich one prints locals, and secrets with them
+            )
+        ]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final]
