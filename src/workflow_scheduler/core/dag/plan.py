@@ -96,6 +96,12 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     reason: SkipReason | None = None
 
 
+class _Reason(msgspec.Struct, frozen=True):
+    """The part of a skipped job's stored error that matters here."""
+
+    code: SkipReason
+
+
 _PENDING, _READY, _RUNNING, _WAITING, _PARKED, _DONE = range(6)
 _GOOD, _FAILED, _SKIPPED, _ALLOWED = range(4)
 SUCCEEDED: Final = Result(JobStatus.SUCCEEDED)
@@ -339,5 +345,8 @@ def _result_of(record: JobRecord) -> Result:
     """Return the result that a final record stands for; a skip's reason is the code of its error."""
     if record.status is not JobStatus.SKIPPED or record.error is None:
         return Result(record.status)
-    code = msgspec.json.decode(record.error).get("code")
-    return Result(record.status, reason=SkipReason(code) if code in set(SkipReason) else None)
+    try:
+        code = msgspec.json.decode(record.error, type=_Reason).code
+    except msgspec.MsgspecError:
+        code = None
+    return Result(record.status, reason=code)

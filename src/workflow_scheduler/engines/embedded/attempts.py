@@ -31,7 +31,7 @@ class Attempt:
 
 
 class Attempts:
-    """The attempts of one run that are under way, by job.
+    """The attempts of one run that are under way, by job; each holds a place of the desk's admission.
 
     `on_end(job, attempt, task)` is called once for each; `task` is None for one that did not stop when it was told to
     and is left behind.
@@ -74,6 +74,7 @@ class Attempts:
         tasks = []
         for attempt in self._open.values():
             _disarm(attempt)
+            self._desk.admission.leave()
             if attempt.task is not None:
                 attempt.task.cancel()
                 tasks.append(attempt.task)
@@ -83,6 +84,7 @@ class Attempts:
     def _give_up(self, job: int) -> None:
         attempt = self._open.pop(job, None)
         if attempt is not None:
+            self._desk.admission.leave()
             self._on_end(job, attempt, None)
 
     def _ended(self, job: int, task: asyncio.Task[Any]) -> None:
@@ -92,6 +94,7 @@ class Attempts:
                 task.exception()  # it is nobody's any more; asyncio is not to complain about it
             return
         del self._open[job]
+        self._desk.admission.leave()
         _disarm(attempt)
         self._on_end(job, attempt, task)
 

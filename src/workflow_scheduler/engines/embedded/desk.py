@@ -20,6 +20,7 @@ from workflow_scheduler.core.ports.resources import Resources
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.engines.embedded.admission import Admission
 from workflow_scheduler.engines.embedded.failure import body
 from workflow_scheduler.engines.embedded.timers import Timers
 
@@ -33,10 +34,12 @@ Emit: TypeAlias = Callable[[Run, str, Mapping[str, Any], str], Awaitable[str]]
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one job. Sizes in bytes, times in seconds.
 
+    `parallel_jobs_max` is how many jobs run at once in the process, over all runs; inline jobs do not count.
     `inline_jobs_max` is how many inline jobs one run may do before other runs get their turn; `cancel_grace_seconds`
     is how long a cancelled job may take to stop before the engine goes on without it.
     """
 
+    parallel_jobs_max: int = 256
     log_bytes_max: int = 1_000_000
     output_bytes_max: int = 8 << 20
     inline_jobs_max: int = 256
@@ -53,6 +56,7 @@ class Desk:
         self.limits = limits
         self.signals = signals
         self.timers = Timers(clock)
+        self.admission = Admission(limits.parallel_jobs_max, self._defer)
         self.emit: Emit = _no_emit
         self.secrets: Secrets | None = None
         self.resources: Resources | None = None
@@ -70,6 +74,10 @@ class Desk:
         """Remember the running loop and its thread."""
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
+
+    def _defer(self, call: Callable[[], None]) -> None:
+        if self.loop is not None and not self.closed:
+            self.loop.call_soon(call)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` beside everything else, and keep it alive."""
@@ -145,9 +153,17 @@ class Desk:
                 self.forget(execution)
         return frozenset(lost)
 
-    async def _fail(self, run: Run) -> None:
-        """End a run of which the store refuses the results: without them, so that this at least is stored."""
-        error = body("not_stored", "the store refused the results of a job; the service's log says why")
+    def refuse(self, execution: Execution) -> None:
+        """End a run that cannot be begun, because what is stored of it cannot be read."""
+        execution.abandon()
+        self.forget(execution)
+        self.spawn(self._fail(execution.run, "malformed", "what is stored of this run cannot be read"))
+
+    async def _fail(
+        self, run: Run, code: str = "not_stored", why: str = "the store refused the result of a job"
+    ) -> None:
+        """End a run without any results, so that this at least is stored."""
+        error = body(code, f"{why}; the service's log says more")
         change = RunChange(
             tenant_id=run.tenant_id,
             run_id=run.id,

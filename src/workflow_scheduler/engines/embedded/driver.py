@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -16,6 +17,8 @@ from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.engines.embedded.desk import Desk, Emit, Limits
 from workflow_scheduler.engines.embedded.execution import Execution
 from workflow_scheduler.engines.embedded.program import Program, prepare
+
+_logger = logging.getLogger(__name__)
 
 
 class EmbeddedEngine:
@@ -83,7 +86,11 @@ class EmbeddedEngine:
                 desk.drop(known)
             execution = Execution(task, self._program(task.graph), desk)
             desk.runs[task.run.id] = execution
-            execution.begin(task.done)
+            try:
+                execution.begin(task.done)
+            except Exception:
+                _logger.exception("run %s cannot be begun", task.run.id)
+                desk.refuse(execution)
 
     def recover(self, tasks: Sequence[Task]) -> None:
         """Take over runs of a process that is gone; jobs that have ended according to `done` are not run again."""

@@ -56,7 +56,7 @@ class Execution:
         "_journal",
         "_ledger",
         "_over",
-        "_progress",
+        "_progress", "_queued",
         "_scope",
         "_started_at",
         "_steps",
@@ -79,6 +79,7 @@ class Execution:
         self._scope = Scope(task, self._started_at, graph, self._ledger.records, desk.public_url)
         self._attempts: Attempts | None = None
         self._gated: list[Action] = []
+        self._queued: set[int] = set()
         self._timers: dict[int, Timer] = {}
         self._in_flight = False
         self._announced = False
@@ -94,6 +95,8 @@ class Execution:
         limit = self._graph.timeout_us
         if limit is not None:
             left = (self._started_at + limit - self.desk.clock.now()) / SECOND_US
+            if left <= 0:
+                first += self._progress.stop(RunStatus.FAILED, TIMEOUT)
             self._timers[_RUN_TIMER] = self.desk.timers.after(left, self._out_of_time)
         first += self._restore(done) if done else self._progress.start()
         self._perform(first)
@@ -141,7 +144,11 @@ class Execution:
                 if budget <= 0 or not self._ledger.durable(step.node.needs):
                     self._gated.append(action)
                     continue
-                budget -= step.inline
+                if step.inline:
+                    budget -= 1
+                elif not self.desk.admission.enter(partial(self._admitted, action)):
+                    self._queued.add(action.job)
+                    continue
                 queue.extend(self._start(step, action.job, action.attempt))
             elif isinstance(action, EndRun):
                 self._end(action)
@@ -210,6 +217,20 @@ class Execution:
 
     def _start(self, step: Step, job: int, number: int) -> list[Action]:
         """Begin an attempt; return what follows when it has ended already."""
+        actions = self._begin_job(step, job, number)
+        if not step.inline and (self._attempts is None or job not in self._attempts):
+            self.desk.admission.leave()
+        return actions
+
+    def _admitted(self, action: StartJob) -> bool:
+        """Start a job that had to wait for a place, unless it was cancelled meanwhile."""
+        if self._over or action.job not in self._queued:
+            return False
+        self._queued.discard(action.job)
+        self._perform(self._start(self._steps[action.job], action.job, action.attempt))
+        return True
+
+    def _begin_job(self, step: Step, job: int, number: int) -> list[Action]:
         now = self.desk.clock.now()
         prepared = fill_in(step, self._scope)
         if isinstance(prepared, SkipReason):
@@ -331,6 +352,7 @@ class Execution:
 
     def _cancel_job(self, action: CancelJob) -> list[Action]:
         job = action.job
+        self._queued.discard(job)
         if self._attempts is not None and job in self._attempts:
             self._attempts.stop(job, CANCEL)
             return []

@@ -12,7 +12,7 @@ from workflow_scheduler.core.dag.graph import Graph, Node
 from workflow_scheduler.core.dag.plan import SkipReason
 from workflow_scheduler.core.errors import Rejected, did_you_mean
 from workflow_scheduler.core.match.condition import Condition
-from workflow_scheduler.engines.embedded.failure import Failure, failure, from_config
+from workflow_scheduler.engines.embedded.failure import Failure, failure, from_config, from_exception
 from workflow_scheduler.engines.embedded.scope import Scope
 
 
@@ -54,6 +54,8 @@ def fill_in(step: Step, scope: Scope) -> Prepared | SkipReason | Failure:
         return from_config(error)
     except Rejected as error:
         return failure("expression_failed", error.detail)
+    except Exception as error:  # noqa: BLE001 - stored input or a plug-in's model can fail in any way
+        return from_exception(error, step.module)
     return config, env
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Callable
 
 from workflow_scheduler.core.time.clock import Clock
 
 _COMPACT_MIN = 1000
+_logger = logging.getLogger(__name__)
 
 
 class Timer:
@@ -93,6 +95,14 @@ class Timers:
             if callback is None:
                 self._dead -= 1
             else:
-                callback()
+                _call(callback)
         if self._heap:
             self._arm()
+
+
+def _call(callback: Callable[[], None]) -> None:
+    """Call, and keep what goes wrong there from the timers behind it."""
+    try:
+        callback()
+    except Exception:
+        _logger.exception("a timer failed")

@@ -154,3 +154,18 @@ async def bench():
     yield made
     await made.engine.close()
     await made.clock.settle()
+
+
+@pytest.fixture
+async def narrow():
+    """A function that makes engines with few places for jobs."""
+    made = []
+
+    def make(places):
+        made.append(Bench(Limits(parallel_jobs_max=places)))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        await bench.engine.close()
+        await bench.clock.settle()
