@@ -77,11 +77,13 @@ async def run_child(spec: ChildSpec, log: Callable[[str, str], None]) -> ChildEn
         stack.callback(out.close)
         err = _Pipe(stderr, lambda line: log(line, "stderr"))
         stack.callback(err.close)
-        process = await _spawn(spec, out, err)
+        spawning = asyncio.get_running_loop().create_task(_spawn(spec, out, err))
         try:
+            process = await asyncio.shield(spawning)
             code = await process.wait()
         finally:
-            await _end_group(process, spec.grace_seconds)
+            # A cancellation may come while the loop still hands the process over: it runs already, so wait for it.
+            await _end_group(await spawning, spec.grace_seconds)
         await _drain(out, err)
     return ChildEnd(code, stdout, stderr)
 

@@ -18,8 +18,11 @@ def alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"
 
 
 async def gone(pid: int) -> None:
@@ -132,6 +135,19 @@ async def test_cancel_ends_the_whole_group():
     assert len(pids) == 2
     for pid in pids:
         await gone(pid)
+
+
+async def test_cancel_at_any_moment_leaves_nothing_behind():
+    """A process may print before the loop has handed it over; several at a time make that happen."""
+
+    async def one():
+        task, pids = await started("sleep 60 & echo $!; echo ready; wait", grace=5)
+        task.cancel()
+        await asyncio.wait([task])
+        await gone(pids[0])
+
+    for _ in range(5):
+        await asyncio.gather(*(one() for _ in range(8)))
 
 
 async def test_cancel_lets_the_command_clean_up(tmp_path):
