@@ -7,8 +7,10 @@ variables, and its output is the variable `output` or, failing that, what its fu
 
 A thread cannot be stopped from outside: when such a job is cancelled or times out, its result is thrown away but the
 function runs on. A process is stopped with SIGTERM and, after `grace`, SIGKILL; `memory_mb_max` and `cpu_seconds_max`
-bound what it may use. The output must be a JSON value. An exception whose attribute `retryable` is False is not tried
-again.
+bound what it may use.
+
+The output must be a JSON value. What the code prints is the job's log; a function finds its job with
+`workflow_scheduler.jobs.current.current_job()`. An exception whose attribute `retryable` is False is not tried again.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.registry import Config as ClosedConfig
 from workflow_scheduler.jobs import functions
+from workflow_scheduler.jobs.current import inside_job
 from workflow_scheduler.jobs.interpreter import Limits, call_in_process, execute_in_process
 
 name = "python"
@@ -121,10 +124,11 @@ async def _call_here(config: Config, path: str, context: JobContext) -> Any:
             fix="Make it `async def`, or leave `isolation` out to run it in a thread.",
         )
     try:
-        if is_coroutine and config.isolation != "thread":
-            result = await function(*config.args, **config.kwargs)
-        else:
-            result = await context.resources.workers.call(partial(_blocking, function, config))
+        with inside_job(context):
+            if is_coroutine and config.isolation != "thread":
+                result = await function(*config.args, **config.kwargs)
+            else:
+                result = await context.resources.workers.call(partial(_blocking, function, config))
     except (Exception, SystemExit) as error:
         raise functions.failure(error) from error
     return functions.plain(result, path)
