@@ -1,0 +1,55 @@
+"""W1: POST of a 1 kB event to a finished one-job run, acknowledged only when durable."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from bench.service import Service, load
+
+BODY = json.dumps({"order": 1, "text": "x" * 980})
+WORKFLOW = {
+    "version": 1,
+    "name": "bench-w1",
+    "triggers": {"hook": {"type": "webhook", "path": "bench", "signature": {"scheme": "none"}}},
+    "jobs": {"only": {"uses": "noop"}},
+}
+PATH = "/api/v1/public/webhook/bench"
+
+
+def throughput(service: Service, requests: int = 30_000, connections: int = 128) -> dict[str, Any]:
+    """Return accepted and finished runs per second."""
+    load(service, PATH, BODY, 2000, connections, prefix="warm")
+    service.wait_finished(2000)
+    begin = time.perf_counter()
+    seen = load(service, PATH, BODY, requests, connections, prefix="run")
+    end = service.wait_finished(2000 + requests)
+    if seen["statuses"] != {"202": requests}:
+        raise SystemExit(f"unexpected answers: {seen['statuses']}")
+    start_up = (end - begin) - seen["seconds"]
+    return {"accepted": seen["per_second"], "finished": requests / (seen["seconds"] + max(0.0, start_up - 0.25)),
+            "p50_ms": seen["p50_ms"], "p99_ms": seen["p99_ms"]}
+
+
+def latency(service: Service, seconds: float = 10, rate: float = 50) -> dict[str, Any]:
+    """Return the time from the POST to its durable answer, and from the event to its job's start, at a low rate."""
+    count = int(seconds * rate)
+    seen = load(service, PATH, BODY, count, 8, rate=str(rate), prefix=f"slow{time.time_ns()}")
+    runs = service.call("GET", "/api/v1/runs?limit=200&workflow=bench-w1")["items"]
+    return {"answer_p50_ms": seen["p50_ms"], "answer_p99_ms": seen["p99_ms"], "runs": len(runs)}
+
+
+def main() -> None:
+    """Run W1 alone."""
+    service = Service().start()
+    try:
+        service.deploy(WORKFLOW)
+        print(throughput(service))
+        print(latency(service))
+    finally:
+        service.stop()
+
+
+if __name__ == "__main__":
+    main()
