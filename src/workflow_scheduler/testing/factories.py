@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import asdict
 
-from workflow_scheduler.core.ids import logical_id, mint
+from workflow_scheduler.core.ids import IdSource, logical_id
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import LOCAL_TENANT
@@ -26,6 +26,12 @@ from workflow_scheduler.core.time.clock import SECOND_US, from_iso
 T = TypeVar("T", bound=msgspec.Struct)
 NOON = from_iso("2027-01-05T12:00:00Z")
 _numbers = itertools.count(1)
+_sources: dict[int, IdSource] = {}
+
+
+def mint(at: int) -> str:
+    """Return a new id of the instant `at`, whatever instants other tests have used; later calls give greater ids."""
+    return _sources.setdefault(at // 1000, IdSource()).mint(at)
 
 
 def _made(model: type[T], defaults: Mapping[str, Any], given: Mapping[str, Any]) -> T:

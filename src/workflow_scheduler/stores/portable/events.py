@@ -84,12 +84,16 @@ class EventRepository:
         """Return the newest events first, and the cursor of the next page."""
         named = {"source": wanted.source, "type": wanted.type, "provider": wanted.provider}
         given = {column: value for column, value in named.items() if value is not None}
+        fixed = ["tenant_id = :tenant"]
+        if wanted.since is not None:
+            # Ids never go back, not even when the clock does: an id may name a later time than the row.
+            fixed.append("received_at >= :received")
         scan = Scan(
             table="events",
             columns=COLUMNS,
-            fixed=["tenant_id = :tenant"],
+            fixed=fixed,
             filters=[f"{column} = :{column}" for column in given],
-            params={"tenant": tenant_id, **given},
+            params={"tenant": tenant_id, "received": wanted.since, **given},
             ids=between(cursor, wanted.since, wanted.until),
         )
         rows, after = await page(self._store, scan, limit)

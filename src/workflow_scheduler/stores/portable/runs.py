@@ -131,6 +131,10 @@ class RunRepository:
             if value is not None:
                 filters.append(f"{column} = :{column}")
                 params[column] = value
+        if wanted.since is not None:
+            # Ids never go back, not even when the clock does: an id may name a later time than the row.
+            fixed.append("created_at >= :created")
+            params["created"] = wanted.since
         ids = between(cursor, wanted.since, wanted.until)
         return Scan(table="runs", columns=COLUMNS, fixed=fixed, filters=filters, params=params, ids=ids, hint=hint)
 
