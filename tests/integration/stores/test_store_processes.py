@@ -12,7 +12,7 @@ import apsw
 import asyncpg
 import pytest
 
-from workflow_scheduler.core.errors import Conflict, StoreUnavailable
+from workflow_scheduler.core.errors import BadRequest, Conflict, StoreUnavailable
 from workflow_scheduler.core.ports.store import Batch
 from workflow_scheduler.core.time.clock import SystemClock
 from workflow_scheduler.stores.postgres.store import PostgresStore
@@ -154,4 +154,15 @@ async def test_a_server_that_is_not_there(tmp_path):
     store = PostgresStore("postgresql://nobody@127.0.0.1:1/none", FakeClock())
     with pytest.raises(StoreUnavailable):
         await store.open()
+    await store.close()
+
+
+async def test_a_key_longer_than_an_index_takes_is_refused_clearly(postgres_url):
+    store = PostgresStore(postgres_url, FakeClock())
+    await store.open()
+    noise = "".join(chr(0x4E00 + number % 20_000) for number in range(0, 7_919 * 9_000, 7_919))
+    with pytest.raises(BadRequest):
+        await store.commit(Batch(accepted=[started(make_event(event_key=noise))]))
+    with pytest.raises(BadRequest):
+        await store.commit(Batch(accepted=[started(make_event(subject="NUL \x00"))]))
     await store.close()

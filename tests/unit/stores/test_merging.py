@@ -18,6 +18,7 @@ from workflow_scheduler.stores.portable.merge import (
     without_fenced_ends,
     without_lost,
 )
+from workflow_scheduler.stores.sqlite import statements
 from workflow_scheduler.stores.sqlite.connection import native
 from workflow_scheduler.stores.sqlite.statements import SIZES, flat, pieces
 from workflow_scheduler.testing.conformance.store_material import CLOCKED, TRIGGER, advance, ended, started
@@ -124,3 +125,16 @@ def test_the_decision_of_a_refused_run_names_the_earlier_one():
 def test_rows_are_counted_so_that_groups_stay_bounded():
     assert rows_of(Batch()) == 1
     assert rows_of(Batch(accepted=[started()] * 10, jobs=[make_job(started().runs[0])])) == 32
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        statements.insert_events, statements.insert_runs, statements.insert_decisions, statements.insert_occurrences,
+        statements.insert_logs, statements.insert_dead_letters, statements.upsert_jobs, statements.update_runs,
+        statements.advance_schedules,
+    ],
+)  # fmt: skip
+def test_the_largest_statement_is_small_enough_to_be_kept_prepared(statement):
+    kept_bytes_max = 16_384
+    assert len(statement(SIZES[0]).encode()) <= kept_bytes_max

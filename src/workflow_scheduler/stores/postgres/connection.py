@@ -137,7 +137,7 @@ def own_error(error: BaseException) -> BaseException:
         return error
     if isinstance(error, pg.IntegrityConstraintViolationError):
         return Conflict(f"the database refuses this: {error}")
-    if isinstance(error, pg.DataError | UnicodeEncodeError):
+    if isinstance(error, pg.DataError | pg.ProgramLimitExceededError | UnicodeEncodeError):
         return BadRequest(f"this cannot be stored: {error}")
     text = str(error) or type(error).__name__
     closed = isinstance(error, pg.InterfaceError) and ("connection" in text or "pool" in text)

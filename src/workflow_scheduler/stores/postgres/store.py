@@ -69,10 +69,14 @@ class PostgresStore:
 
         """
         await migrate(self._url, self._clock.now())
-        self._pool = await pool(self._url, self._connections)
-        self._writers = await pool(self._url, LANES, writers=True)
-        self._committer = Committer(self._writers, LANES, self._look_again)
-        await self._epochs.open()
+        try:
+            self._pool = await pool(self._url, self._connections)
+            self._writers = await pool(self._url, LANES, writers=True)
+            self._committer = Committer(self._writers, LANES, self._look_again)
+            await self._epochs.open()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Write what is queued and disconnect."""

@@ -1,7 +1,7 @@
 """The SQL of the batch path: one statement writes many rows, so that hundreds of rows cost one step.
 
 apsw lets go of the interpreter lock around each step. A writer that steps once per row would fight the event loop for
-it hundreds of times per commit; statements with 1, 2, 3, 4, 6, 8 … 256 rows of VALUES, kept prepared by the
+it hundreds of times per commit; statements with 1, 2, 3, 4, 6, 8 … 192 rows of VALUES, kept prepared by the
 connection, need one or two steps per table instead.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from workflow_scheduler.stores.portable import columns
 
-SIZES = (256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+SIZES = (192, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 _SIZE_OF = {count: next(size for size in SIZES if size <= count) for count in range(1, SIZES[0] + 1)}
 _NOT_FINAL = "('QUEUED', 'RUNNING', 'PAUSED')"
 _KEEP = " ON CONFLICT DO NOTHING"

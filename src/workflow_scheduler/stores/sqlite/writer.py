@@ -25,6 +25,8 @@ from workflow_scheduler.stores.sqlite.connection import native, own_error
 from workflow_scheduler.stores.sqlite.group import GroupWriter
 
 GROUP_ROWS_MAX = 1_500
+# Between two steps the writer waits for the interpreter lock; with Python's 5 ms a busy loop would hold up a commit of
+# ten statements for 50 ms.
 SWITCH_INTERVAL_SECONDS = 0.0005
 _DISK_ERRORS = (
     apsw.IOError, apsw.FullError, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.BusyError,
