@@ -19,7 +19,7 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.core.time.due import next_due
-from workflow_scheduler.core.time.late import Catchup
+from workflow_scheduler.core.time.late import Catchup, duration_text, microseconds
 from workflow_scheduler.services.explain_time import paused_now
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.replay import Accepts, Received
@@ -89,7 +89,7 @@ class Schedules:
             "workflow": row.workflow,
             "type": row.type,
             "cron": config.get("cron") or config.get("cron_expression"),
-            "every": config.get("every"),
+            "every": _duration(config.get("every")),
             "run_at": config.get("run_at") or config.get("at"),
             "timezone": self._timezone(row),
             "input": shared.get("input"),
@@ -347,6 +347,11 @@ class Schedules:
         """
         row = await self._row(principal, schedule_id)
         return await self._ledger.between(row, since, until, limit, self._clock.now())
+
+
+def _duration(seconds: object) -> object:
+    """Return a stored interval as people write it, such as `15m`."""
+    return duration_text(microseconds(seconds)) if isinstance(seconds, int | float) else seconds
 
 
 def _edit(body: Mapping[str, Any]) -> dict[str, Any]:
