@@ -43,7 +43,7 @@ CREATE TABLE trigger_index (
   deployment_status TEXT NOT NULL DEFAULT 'active'
     CHECK (deployment_status IN ('active', 'inactive', 'pending', 'failed')),
   mode TEXT NOT NULL DEFAULT 'enabled' CHECK (mode IN ('enabled', 'disabled', 'suspended')),
-  mode_reason TEXT, revision INTEGER NOT NULL DEFAULT 1, error TEXT,
+  mode_reason TEXT, revision INTEGER NOT NULL DEFAULT 1, error TEXT, removed_at INTEGER,
   created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
   PRIMARY KEY (tenant_id, id)
 ) STRICT, WITHOUT ROWID;
