@@ -1,4 +1,4 @@
-# ruff: noqa: ANN, D101, D102, D103, D107, SLF001 - a bench: its stand-ins need no contract
+# ruff: noqa: ANN001, ANN003, ANN201, ANN202, ANN204, D102
 """Requests per second of the raw ingress: uvicorn, uvloop and httptools with an inbox that stores nothing.
 
 Run `python bench/ingress.py [seconds]`. It prints the Python time per request without a server, then the rate over

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -74,8 +73,6 @@ def resources(context: ApiContext) -> FastAPI:
     app.state.context = context
     problems.install(app)
     for name in RESOURCES:
-        if importlib.util.find_spec(f"workflow_scheduler.api.{name}") is None:
-            continue
         app.include_router(importlib.import_module(f"workflow_scheduler.api.{name}").router)
     describe(app)
     return app

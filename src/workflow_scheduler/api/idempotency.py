@@ -22,6 +22,8 @@ from workflow_scheduler.stores.portable.idempotency import IdempotencyRepository
 
 KEY_CHARACTERS_MAX = 255
 ANSWER_BYTES_MAX = 1 << 20
+SHOWN_ONCE = {"/api/v1/keys": "key"}
+HARMLESS_AGAIN = frozenset({"/api/v1/secrets"})
 KEYED_SUFFIXES = ("/manual", "/execute", "/run", "/trigger")
 _REFUSED_FROM = 400
 _FAULT_FROM = 500
@@ -57,6 +59,9 @@ class Idempotency:
 
         """
         place = _place(tenant, key, request, body)
+        if request["path"] in HARMLESS_AGAIN:  # and not even a digest of a secret belongs beside its key
+            await call(send)
+            return
         keyed = request["path"].endswith(KEYED_SUFFIXES)
         name = (place.tenant_id, place.scope, place.key)
         if name in self._running and not keyed:
@@ -67,7 +72,7 @@ class Idempotency:
             if stored is not None and stored.finished:
                 await _send_stored(stored, send)
             elif stored is None or keyed:
-                await self._carry_out(place, call, send)
+                await self._carry_out(place, call, send, SHOWN_ONCE.get(request["path"]))
             else:
                 raise Conflict(
                     "a request with this Idempotency-Key was begun and its outcome is not known",
@@ -76,7 +81,9 @@ class Idempotency:
         finally:
             self._running.discard(name)
 
-    async def _carry_out(self, place: Place, call: Callable[[Send], Awaitable[None]], send: Send) -> None:
+    async def _carry_out(
+        self, place: Place, call: Callable[[Send], Awaitable[None]], send: Send, hidden: str | None
+    ) -> None:
         recording = _Recording()
         await call(recording)
         if recording.status >= _REFUSED_FROM:
@@ -84,7 +91,7 @@ class Idempotency:
                 await self._keys.release(place)
         elif recording.size <= ANSWER_BYTES_MAX:
             with suppress(StoreUnavailable):  # the work is done and durable; only its answer would not be remembered
-                await self._keys.complete(place, recording.status, recording.stored())
+                await self._keys.complete(place, recording.status, recording.stored(hidden))
         await recording.replay(send)
 
 
@@ -108,11 +115,13 @@ class _Recording:
         """Whether the answer says that nothing was done and asks to come again."""
         return any(name == b"retry-after" for name, _ in self._headers())
 
-    def stored(self) -> bytes:
-        """Return the answer as it is kept."""
+    def stored(self, hidden: str | None) -> bytes:
+        """Return the answer as it is kept; the field `hidden` is shown once and never stored."""
         kept = {b"content-type", b"location", b"etag"}
         headers = [[n.decode("latin-1"), v.decode("latin-1")] for n, v in self._headers() if n in kept]
         content = b"".join(message.get("body", b"") for message in self.messages[1:])
+        if hidden is not None:
+            content = msgspec.json.encode({**msgspec.json.decode(content), hidden: None})
         return msgspec.json.encode({"headers": headers, "body": content.decode("latin-1")})
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
