@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
 from workflow_scheduler.core.errors import BadRequest, did_you_mean
 from workflow_scheduler.core.inbound import signature as signatures
@@ -33,6 +33,7 @@ since = "0.1"
 extras = ""
 
 DEFAULT_SECRET = "GITHUB_WEBHOOK_SECRET"  # noqa: S105 - the name of a secret
+_ALWAYS_WITH_REF = frozenset({"push", "pull_request", "pull_request_review", "pull_request_review_comment"})
 _SUB_KEYS_MAX = 20
 _SIGNATURE = "x-hub-signature-256"
 _HIDDEN = frozenset({_SIGNATURE, "x-hub-signature", "authorization", "cookie", "proxy-authorization"})
@@ -43,8 +44,14 @@ def _as_list(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-Globs = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+def _compiled(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        compile_pattern(pattern)
+    return patterns
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+Patterns = Annotated[Texts, AfterValidator(_compiled)]
 
 
 def _globs(title: str, hyphened: str | None = None) -> Any:
@@ -62,12 +69,12 @@ def _globs(title: str, hyphened: str | None = None) -> Any:
 class Rule(BaseConfig):
     """The filters for one event; all that are given must fit."""
 
-    branches: Globs = _globs("Branches")
-    branches_ignore: Globs = _globs("Branches to leave out", "branches-ignore")
-    tags: Globs = _globs("Tags")
-    tags_ignore: Globs = _globs("Tags to leave out", "tags-ignore")
-    paths: Globs = _globs("Changed files")
-    paths_ignore: Globs = _globs("Changed files to leave out", "paths-ignore")
+    branches: Texts = _globs("Branches")
+    branches_ignore: Texts = _globs("Branches to leave out", "branches-ignore")
+    tags: Texts = _globs("Tags")
+    tags_ignore: Texts = _globs("Tags to leave out", "tags-ignore")
+    paths: Texts = _globs("Changed files")
+    paths_ignore: Texts = _globs("Changed files to leave out", "paths-ignore")
     actions: Texts = Field(
         default=(),
         validation_alias=AliasChoices("actions", "types"),
@@ -75,7 +82,7 @@ class Rule(BaseConfig):
         description="For example `opened`, `synchronize`, `published`.",
         json_schema_extra={"ui": {"widget": "tags"}},
     )
-    authors: Texts = Field(
+    authors: Patterns = Field(
         default=(),
         title="Authors",
         description="Regular expressions (RE2), searched in names, addresses and logins of commit authors and sender.",
@@ -89,13 +96,6 @@ class Rule(BaseConfig):
     @classmethod
     def _globs_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         compile_globs(patterns)
-        return patterns
-
-    @field_validator("authors")
-    @classmethod
-    def _patterns_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            compile_pattern(pattern)
         return patterns
 
     @model_validator(mode="after")
@@ -145,7 +145,7 @@ class Config(BaseConfig):
         description="A list of events, or each with its filters. None: every event but `ping`.",
         json_schema_extra={"ui": {"widget": "github-events"}},
     )
-    authors: Texts = Field(
+    authors: Patterns = Field(
         default=(),
         title="Authors",
         description="Regular expressions (RE2) for every event, see the same filter of one event.",
@@ -178,13 +178,6 @@ class Config(BaseConfig):
                 message = f"`{event}` is not the name of a GitHub event"
                 raise ValueError(message)
         return events
-
-    @field_validator("authors")
-    @classmethod
-    def _patterns_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            compile_pattern(pattern)
-        return patterns
 
 
 _REPOSITORY = {"id": 186853002, "full_name": "acme/billing", "owner": {"login": "acme"}}
@@ -243,6 +236,8 @@ def sub_keys(config: Config) -> tuple[str, ...]:
 
 
 def _rule_keys(event: str, rule: Rule) -> list[str]:
+    if event not in _ALWAYS_WITH_REF:
+        return [event]
     keys: list[str] = []
     for kind, patterns in (("heads", rule.branches), ("tags", rule.tags)):
         literals = compile_globs(patterns).literals
