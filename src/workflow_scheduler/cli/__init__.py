@@ -1,0 +1,1 @@
+"""The command line `workflow-scheduler` (short: `wfs`): one module for each noun."""

@@ -1,0 +1,125 @@
+"""`events ls|show|tail|send`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from workflow_scheduler.cli import options, output, times
+from workflow_scheduler.cli.files import value_of
+from workflow_scheduler.cli.run_view import tell_decision
+from workflow_scheduler.cli.session import session_of
+from workflow_scheduler.client.http import segment
+from workflow_scheduler.core.ids import mint
+from workflow_scheduler.core.time.clock import SystemClock
+
+app = typer.Typer(help="Events: whatever was heard.", no_args_is_help=True)
+_BASE = "/api/v1/events"
+_WAIT_SECONDS = 330.0
+_STRUCTURED = "application/cloudevents+json"
+
+
+@app.command("ls")
+def list_(  # noqa: PLR0913 -- the options of a command are its parameters
+    context: typer.Context,
+    limit: options.Limit = 50,
+    cursor: options.Cursor = None,
+    source: Annotated[str | None, typer.Option(help="Only events of this source.")] = None,
+    kind: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Only events heard by this trigger type.")] = None,
+    since: options.Since = None,
+    until: options.Until = None,
+) -> None:
+    """List events, the newest first."""
+    session = session_of(context)
+    query = {"source": source, "type": kind, "provider": provider,
+             "since": times.past(since), "until": times.past(until)}  # fmt: skip
+    page = session.collect(_BASE, limit, cursor, **query)
+    columns = {
+        "ID": "id",
+        "RECEIVED": lambda one: times.short(one.get("received_at")),
+        "PROVIDER": "provider",
+        "TYPE": "type",
+        "SOURCE": "source",
+        "SUBJECT": "subject",
+        "AGAIN": lambda one: one.get("duplicates") or "",
+    }
+    output.show(session, page, lambda value: output.table(value["items"], columns, "no events"))
+
+
+@app.command()
+def show(context: typer.Context, event: Annotated[str, typer.Argument(metavar="EVENT")]) -> None:
+    """Show an event with its data."""
+    session = session_of(context)
+    names = ("id", "source", "type", "subject", "provider", "time", "received_at", "event_key", "duplicates",
+             "replay_of", "attributes", "data")  # fmt: skip
+    output.show(session, session.client.get(f"{_BASE}/{segment(event)}"), lambda one: output.pairs(one, names))
+
+
+@app.command()
+def tail(
+    context: typer.Context,
+    kind: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="End after so many.")] = None,
+) -> None:
+    """Follow events as they come; one JSON object on a line for programs."""
+    session = session_of(context)
+    seen = 0
+    for item in session.client.stream("/api/v1/stream", topics="events"):
+        data = item["data"]
+        if kind is not None and data.get("type") != kind:
+            continue
+        if session.machine:
+            output.put({"at": item["at"], **data}, line=True)
+        else:
+            runs = f" -> {', '.join(data['runs'])}" if data.get("runs") else ""
+            output.write(f"{times.short(item['at'])}  {data['id']}  {data['type']}  {data['source']}{runs}")
+        seen += 1
+        if count is not None and seen >= count:
+            return
+
+
+@app.command()
+def send(  # noqa: PLR0913 -- the options of a command are its parameters
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(metavar="TYPE", help="The type of the event.")],
+    data: Annotated[list[str] | None, typer.Option("--data", "-d", metavar="K=V", help="A field of the data.")] = None,
+    file: Annotated[str | None, typer.Option("--file", "-f", help="The data from a JSON or YAML file.")] = None,
+    source: Annotated[str, typer.Option(help="Where it comes from.")] = "/cli",
+    subject: Annotated[str | None, typer.Option(help="What it is about.")] = None,
+    event_id: Annotated[str | None, typer.Option("--id", help="Its identity; the same id counts once.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the runs it starts.")] = False,
+) -> None:
+    """Send a CloudEvent; triggers of type `event` hear it."""
+    session = session_of(context)
+    value = value_of(file) if file is not None else {}
+    if data:
+        if not isinstance(value, dict):
+            raise typer.BadParameter("-d adds fields to an object, and the file holds another value")
+        value = {**value, **options.pairs(data)}
+    event = {
+        "specversion": "1.0",
+        "id": event_id or mint(SystemClock().now()),
+        "source": source,
+        "type": kind,
+        "datacontenttype": "application/json",
+        "data": value,
+    } | ({"subject": subject} if subject is not None else {})
+    answer = session.client.call(
+        "POST", _BASE, query={"wait": "run" if wait else "decision"}, body=event,
+        headers={"content-type": _STRUCTURED}, timeout=_WAIT_SECONDS,
+    )  # fmt: skip
+    output.show(session, answer, _sent)
+
+
+def _sent(answer: dict[str, Any]) -> None:
+    output.write(answer["event_id"])
+    if answer.get("duplicate"):
+        output.note("  an event with this id was accepted before; nothing new was started")
+    for one in answer.get("decisions", ()):
+        tell_decision(one)
+    for one in answer.get("runs", ()):
+        output.write(f"  run {one['run_id']} of {one['workflow']}: {one['status']}")
+    if not answer.get("decisions") and not answer.get("duplicate"):
+        output.note("  no trigger listens to this event")

@@ -1,0 +1,62 @@
+"""What runs, decisions and explanations look like for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workflow_scheduler.cli import output
+from workflow_scheduler.cli.times import short
+
+_MARKS = {True: "yes", False: "NO", None: "?"}
+
+
+def tell_run(run: dict[str, Any]) -> None:
+    """Write a run with its jobs."""
+    output.pairs(
+        run,
+        ("id", "workflow", "version", "status", "trigger_type", "event_id", "scheduled_for", "input", "output", "error",
+         "created_at", "ended_at", "duration_ms"),
+    )  # fmt: skip
+    columns = {
+        "JOB": "id",
+        "STATUS": "status",
+        "ATTEMPT": "attempt",
+        "STARTED": lambda one: short(one["started_at"]),
+        "OUTPUT": lambda one: output.brief(one["error"] if one["error"] is not None else one["output"], 80),
+    }
+    output.table(run.get("jobs", ()), columns)
+
+
+def tell_explanation(found: dict[str, Any]) -> None:
+    """Write an explanation of an event, a run or a trigger: the sentence, then each decision with its predicates."""
+    output.write(plain(found["summary"]))
+    decisions = found.get("decisions")
+    if decisions is None and found.get("decision"):
+        decisions = [found["decision"]]
+    for one in decisions or ():
+        tell_decision(one)
+    for one in found.get("times", ()) or ():
+        output.write(f"  {one.get('nominal_local')} {one.get('outcome')} {one.get('reason') or ''}".rstrip())
+    if found.get("upstream"):
+        output.write(f"  upstream run {found['upstream']['run_id']} of {found['upstream']['workflow']}")
+    if found.get("event") and "decisions" not in found:
+        output.write(f"  event {found['event']['id']}")
+
+
+def tell_decision(one: dict[str, Any]) -> None:
+    """Write one decision: its outcome, then expected against actual for each predicate."""
+    if "error" in one:
+        output.write(f"  {one['id']}: {one['error']['message']}")
+        return
+    name = f"{one.get('workflow') or one.get('workflow_id')}/{one.get('trigger') or one.get('trigger_id')}"
+    run = f" run {one['run_id']}" if one.get("run_id") else ""
+    output.write(f"  {name}: {one['outcome']} ({one['reason']}){run}")
+    for line in one.get("predicates") or ():
+        actual = f"expected {output.brief(line['expected'], 120)}, was {output.brief(line['actual'], 120)}"
+        hint = f" ({line['note']})" if line.get("note") else ""
+        output.write(f"    {_MARKS[line['verdict']]:<3} {line['name']}: {actual}{hint}")
+
+
+def plain(sentence: str) -> str:
+    """Return a sentence without the marks of emphasis."""
+    return sentence.replace("*", "")

@@ -1,0 +1,131 @@
+"""`schedule ls|show|create|pause|resume|preview|rm`: time triggers without a file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from workflow_scheduler.cli import options, output, times
+from workflow_scheduler.cli.session import session_of
+from workflow_scheduler.cli.trigger import found
+from workflow_scheduler.client.http import segment
+
+app = typer.Typer(help="Schedules: time triggers, also without a file.", no_args_is_help=True)
+Reference = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Id, or WORKFLOW/NAME.")]
+Cron = Annotated[str | None, typer.Option(help="Cron expression.")]
+Every = Annotated[str | None, typer.Option(help="A span: 90s, 15m, 2h.")]
+At = Annotated[str | None, typer.Option("--at", help="One time: ISO 8601, or 2h for in two hours.")]
+Zone = Annotated[str | None, typer.Option(help="IANA name of the time zone.")]
+_BASE = "/api/v1/schedules"
+
+
+@app.command("ls")
+def list_(
+    context: typer.Context,
+    limit: options.Limit = 50,
+    cursor: options.Cursor = None,
+    workflow: options.Workflow = None,
+) -> None:
+    """List the schedules of deployed workflows."""
+    session = session_of(context)
+    page = session.collect(_BASE, limit, cursor, workflow=workflow)
+    columns = {
+        "SCHEDULE": lambda one: f"{one['workflow']}/{one['name']}",
+        "WHEN": lambda one: one["cron"] or one["every"] or one["run_at"],
+        "ZONE": "timezone",
+        "NEXT": lambda one: "completed" if one["completed"] else times.short(one["next_fire_at"]),
+        "PAUSED": lambda one: "paused" if one["paused"] else "",
+        "ID": "id",
+    }
+    output.show(session, page, lambda value: output.table(value["items"], columns, "no schedules"))
+
+
+@app.command()
+def show(context: typer.Context, schedule: Reference) -> None:
+    """Show a schedule."""
+    session = session_of(context)
+    one = session.client.get(f"{_BASE}/{segment(found(session, schedule)['id'])}")
+    names = ("id", "workflow", "name", "type", "cron", "every", "run_at", "timezone", "input", "paused",
+             "paused_reason", "paused_until", "completed", "next_fire_at", "last_fired_at")  # fmt: skip
+    output.show(session, one, lambda value: output.pairs(value, names))
+
+
+@app.command()
+def create(  # noqa: PLR0913 -- the options of a command are its parameters
+    context: typer.Context,
+    workflow: Annotated[str, typer.Argument(help="Name or id of the workflow.")],
+    name: Annotated[str, typer.Argument(help="Name of the new trigger.")],
+    cron: Cron = None,
+    every: Every = None,
+    at: At = None,
+    timezone: Zone = None,
+    data: Annotated[list[str] | None, typer.Option("--data", "-d", metavar="K=V", help="A field of the input.")] = None,
+) -> None:
+    """Add a schedule to a workflow; exactly one of --cron, --every and --at."""
+    session = session_of(context)
+    body = {"workflow": workflow, "name": name, **_rule(cron, every, at, timezone)}
+    if data:
+        body["input"] = options.pairs(data)
+    made = session.client.post(_BASE, body)
+    output.show(session, made, lambda one: output.write(f"{one['id']} next {times.short(one['next_fire_at'])}"))
+
+
+def _rule(cron: str | None, every: str | None, at: str | None, timezone: str | None) -> dict[str, Any]:
+    rules = {"cron": cron, "every": every, "run_at": times.future(at)}
+    given = {name: value for name, value in rules.items() if value is not None}
+    if len(given) != 1:
+        raise typer.BadParameter("give exactly one of --cron, --every and --at")
+    return given | ({"timezone": timezone} if timezone else {})
+
+
+@app.command()
+def pause(
+    context: typer.Context,
+    schedule: Reference,
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    until: Annotated[str | None, typer.Option(help="Go on by itself then.")] = None,
+) -> None:
+    """Pause a schedule; nothing accrues meanwhile."""
+    session = session_of(context)
+    path = f"{_BASE}/{segment(found(session, schedule)['id'])}/pause"
+    done = session.client.post(path, {"reason": reason, "until": times.future(until)})
+    output.show(session, done, lambda one: output.write(f"{one['workflow']}/{one['name']}: paused"))
+
+
+@app.command()
+def resume(
+    context: typer.Context,
+    schedule: Reference,
+    missed: Annotated[Literal["none", "latest", "all"], typer.Option(help="What becomes of times that passed.")] = "none",
+) -> None:
+    """Resume a schedule."""
+    session = session_of(context)
+    done = session.client.post(f"{_BASE}/{segment(found(session, schedule)['id'])}/resume", {"missed": missed})
+    output.show(
+        session, done, lambda one: output.write(f"{one['workflow']}/{one['name']}: next {times.short(one['next_fire_at'])}")
+    )
+
+
+@app.command()
+def preview(
+    context: typer.Context,
+    cron: Cron = None,
+    every: Every = None,
+    at: At = None,
+    timezone: Zone = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=1000, help="How many times.")] = 10,
+) -> None:
+    """Show the next times of a rule, as the service computes them."""
+    session = session_of(context)
+    fires = session.client.post(f"{_BASE}/preview", {**_rule(cron, every, at, timezone), "count": count})
+    columns = {"LOCAL": "local", "UTC": "utc", "NOTE": lambda one: one["note"] or ""}
+    output.show(session, fires, lambda value: output.table(value["fires"], columns, "it never fires"))
+
+
+@app.command()
+def rm(context: typer.Context, schedule: Reference) -> None:
+    """Remove a schedule from its workflow; its runs and records stay."""
+    session = session_of(context)
+    session.client.delete(f"{_BASE}/{segment(found(session, schedule)['id'])}")
+    output.show(session, {"deleted": schedule}, lambda _: output.note(f"deleted {schedule}"))

@@ -1,0 +1,189 @@
+"""`trigger ls|show|enable|disable|suspend|fire|test|types`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from workflow_scheduler.cli import options, output
+from workflow_scheduler.cli.exits import Exit
+from workflow_scheduler.cli.files import value_of
+from workflow_scheduler.cli.run_view import tell_decision
+from workflow_scheduler.cli.session import Session, session_of
+from workflow_scheduler.cli.times import short
+from workflow_scheduler.client.http import segment
+from workflow_scheduler.core.errors import Conflict, NotFound
+
+app = typer.Typer(help="Triggers: what starts workflows.", no_args_is_help=True)
+Reference = Annotated[str, typer.Argument(metavar="TRIGGER", help="Id, or WORKFLOW/NAME.")]
+Reason = Annotated[str | None, typer.Option(help="Why; kept with the trigger.")]
+_BASE = "/api/v1/triggers"
+_TIMERS = frozenset({"cron", "interval", "once"})
+
+
+@app.command("ls")
+def list_(
+    context: typer.Context,
+    limit: options.Limit = 50,
+    cursor: options.Cursor = None,
+    workflow: options.Workflow = None,
+    kind: Annotated[str | None, typer.Option("--type", help="Only triggers of this type.")] = None,
+    mode: Annotated[str | None, typer.Option(help="enabled, disabled or suspended.")] = None,
+) -> None:
+    """List triggers."""
+    session = session_of(context)
+    page = session.collect(_BASE, limit, cursor, workflow=workflow, type=kind, mode=mode)
+    columns = {
+        "TRIGGER": lambda one: f"{one['workflow']}/{one['name']}",
+        "TYPE": "type",
+        "MODE": "mode",
+        "STATUS": "deployment_status",
+        "NEXT": lambda one: short(one["next_fire_at"]),
+        "LAST": lambda one: one["last_decision"]["outcome"] if one["last_decision"] else "-",
+        "ID": "id",
+    }
+    output.show(session, page, lambda value: output.table(value["items"], columns, "no triggers"))
+
+
+@app.command()
+def show(context: typer.Context, trigger: Reference) -> None:
+    """Show a trigger with its configuration and its last decision."""
+    session = session_of(context)
+    names = ("id", "workflow", "name", "type", "mode", "mode_reason", "deployment_status", "config", "condition",
+             "on_unknown", "index_key", "next_fire_at", "last_fired_at", "last_decision", "error")  # fmt: skip
+    output.show(session, found(session, trigger), lambda one: output.pairs(one, names))
+
+
+def found(session: Session, reference: str) -> dict[str, Any]:
+    """Return the trigger of an id, of `WORKFLOW/NAME`, or of a workflow that has a single trigger.
+
+    Raises:
+        NotFound: there is none; Conflict: the workflow has several triggers.
+
+    """
+    workflow, sign, name = reference.partition("/")
+    try:
+        one: dict[str, Any] = session.client.get(f"{_BASE}/{segment(reference)}")
+    except NotFound:
+        items = [row for row in session.every(_BASE, workflow=workflow) if not sign or row["name"] == name]
+    else:
+        return one
+    if not items:
+        raise NotFound(f"there is no trigger `{reference}`", fix="workflow-scheduler trigger ls")
+    if len(items) > 1:
+        names = ", ".join(f"{row['workflow']}/{row['name']}" for row in items[:10])
+        raise Conflict(f"`{reference}` has several triggers", fix=f"name one of them: {names}")
+    only: dict[str, Any] = items[0]
+    return only
+
+
+def _switch(context: typer.Context, reference: str, mode: str, reason: str | None) -> None:
+    session = session_of(context)
+    one = found(session, reference)
+    changed = session.client.post(f"{_BASE}/{segment(one['id'])}/mode", {"mode": mode, "reason": reason})
+    output.show(session, changed, lambda row: output.write(f"{row['workflow']}/{row['name']}: {row['mode']}"))
+
+
+@app.command()
+def enable(context: typer.Context, trigger: Reference, reason: Reason = None) -> None:
+    """Let a trigger start runs."""
+    _switch(context, trigger, "enabled", reason)
+
+
+@app.command()
+def disable(context: typer.Context, trigger: Reference, reason: Reason = None) -> None:
+    """Let a trigger start nothing; what it would have heard is recorded as skipped."""
+    _switch(context, trigger, "disabled", reason)
+
+
+@app.command()
+def suspend(context: typer.Context, trigger: Reference, reason: Reason = None) -> None:
+    """Let a trigger keep what it hears without running it."""
+    _switch(context, trigger, "suspended", reason)
+
+
+@app.command()
+def fire(
+    context: typer.Context,
+    trigger: Reference,
+    data: Annotated[list[str] | None, typer.Option("--data", "-d", metavar="K=V", help="A field of the input.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Confirm, where the trigger asks for it.")] = False,
+) -> None:
+    """Start a run through a schedule or a manual trigger now. Other triggers fire on events: send one instead."""
+    session = session_of(context)
+    one = found(session, trigger)
+    given = options.pairs(data) if data else None
+    if one["type"] in _TIMERS:
+        body = {} if given is None else {"input": given}
+        started = session.client.post(f"/api/v1/schedules/{segment(one['id'])}/trigger", body)
+    elif one["type"] == "manual":
+        path = f"{_BASE}/workflows/{segment(one['workflow_id'])}/manual"
+        started = session.client.post(path, {"trigger": one["name"], "confirm": yes, "input": given})
+    else:
+        raise Conflict(
+            f"`{trigger}` is of type {one['type']}: it fires on an event",
+            fix="send one with `workflow-scheduler events send`, or judge one with `workflow-scheduler trigger test`",
+        )
+    output.show(session, started, lambda row: output.write(row["run_id"] or "no run was started"))
+    if started["run_id"] is None:
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command()
+def test(
+    context: typer.Context,
+    trigger: Reference,
+    event: Annotated[str | None, typer.Option(help="Id of a stored event.")] = None,
+    file: Annotated[str | None, typer.Option("--file", "-f", help="A made-up event, as JSON or YAML.")] = None,
+    request: Annotated[str | None, typer.Option(help="An HTTP request (method, headers, body) as a file.")] = None,
+) -> None:
+    """Tell what would become of an event for a trigger. Nothing is stored; exit code 1 when it would start nothing."""
+    session = session_of(context)
+    given = [("event_id", event), ("event", file and value_of(file)), ("request", request and value_of(request))]
+    body = {name: value for name, value in given if value is not None}
+    if len(body) != 1:
+        raise typer.BadParameter("give exactly one of --event, --file and --request")
+    one = found(session, trigger)
+    trial = session.client.post(f"{_BASE}/{segment(one['id'])}/test", body)
+    output.show(session, trial, lambda value: [tell_decision(line) for line in value["decisions"]])
+    if not any(line["outcome"] == "run_started" for line in trial["decisions"]):
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command()
+def types(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Show this type with its fields.")] = None,
+) -> None:
+    """List the trigger types, or show the fields of one. Needs no service."""
+    from workflow_scheduler.app import trigger_types
+    from workflow_scheduler.services.trigger_catalogue import catalogue
+
+    session = session_of(context)
+    items = catalogue(trigger_types())
+    if name is None:
+        columns = {"NAME": "name", "SHAPE": "shape", "WHAT": "summary"}
+        page = {"items": items, "next": None}
+        output.show(session, page, lambda value: output.table(value["items"], columns))
+        return
+    for one in items:
+        if one["name"] == name:
+            output.show(session, one, _show_type)
+            return
+    known = ", ".join(one["name"] for one in items)
+    raise NotFound(f"there is no trigger type `{name}`", fix=f"the types are {known}")
+
+
+def _show_type(one: dict[str, Any]) -> None:
+    output.write(one["documentation"])
+    output.write()
+    fields = [{"name": name, **part} for name, part in one["schema"].get("properties", {}).items()]
+    required = one["schema"].get("required", ())
+    columns = {
+        "FIELD": "name",
+        "NEEDED": lambda part: "yes" if part["name"] in required else "",
+        "DEFAULT": lambda part: "" if part.get("default") is None else part["default"],
+        "WHAT": lambda part: part.get("description", ""),
+    }
+    output.table(fields, columns)
