@@ -182,6 +182,15 @@ async def test_a_pause_with_an_end_can_be_ended_sooner(house):
     assert await runs_of(house) == [NOON + HOUR_US]
 
 
+async def test_a_change_during_a_pause_with_an_end_does_not_end_it(house):
+    await house.deploy("report", hourly=HOURLY)
+    schedule_id = await house.trigger_id("hourly")
+    await house.schedules.pause(LOCAL, schedule_id, until=NOON + 5 * HOUR_US // 2)
+    changed = await house.schedules.update(LOCAL, schedule_id, {"cron": "30 * * * *"})
+    assert changed["paused"] is True
+    assert changed["next_fire_at"] == "2027-01-05T14:30:00Z"
+
+
 async def test_a_one_time_schedule_is_late_not_lost_when_paused_over_its_time(house):
     await house.deploy("report", once={"type": "once", "run_at": "2027-01-05T13:00:00Z"})
     schedule_id = await house.trigger_id("once")

@@ -53,6 +53,7 @@ class _Due(msgspec.Struct, frozen=True):
     next_nominal: int | None
     anchor: int
     completed: bool
+    paused_until: int | None
 
 
 def publish(p: Publication) -> Work[None]:
@@ -122,11 +123,11 @@ def stored_triggers(who: dict[str, str]) -> Work[dict[str, StoredTrigger]]:
 
 def _stored_due(who: dict[str, str]) -> Work[dict[str, _Due]]:
     rows = yield Sql(
-        """SELECT trigger_id, next_fire_at, next_nominal, anchor, completed FROM schedules
+        """SELECT trigger_id, next_fire_at, next_nominal, anchor, completed, paused_until FROM schedules
            WHERE tenant_id = :tenant AND workflow_id = :id""",
         who,
     )
-    return {row[0]: _Due(row[1], row[2], row[3], bool(row[4])) for row in rows}
+    return {row[0]: _Due(row[1], row[2], row[3], bool(row[4]), row[5]) for row in rows}
 
 
 def _drop_keys(who: dict[str, str]) -> Work[None]:
@@ -204,7 +205,9 @@ def _schedule(
             return
         if before.status == "inactive":
             anchor = due.anchor
-    upcoming = trigger.next_due(p.now, anchor)
+    # A pause with an end has no one to end it: the due row stands at the first fire from that end on.
+    rest = due.paused_until - 1 if due is not None and due.paused_until is not None else p.now
+    upcoming = trigger.next_due(max(p.now, rest), anchor)
     yield Sql(
         _UPSERT_SCHEDULE,
         {
