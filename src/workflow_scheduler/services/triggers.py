@@ -167,7 +167,7 @@ class Triggers:
             raise PreconditionFailed(
                 f"the trigger is at revision {record.revision}, not {if_match}", fix="read it again"
             )
-        if body.get("name") not in {None, record.name}:
+        if body.get("name", record.name) not in (None, record.name):
             raise Conflict(
                 "a trigger keeps its name, which its id is made from", fix="add a new one and delete this one"
             )

@@ -163,7 +163,9 @@ async def test_triggers_outside_a_file(client, shop, base):
 
 async def test_a_dry_run(client, shop):
     trigger = next(t["id"] for t in shop["triggers"] if t["name"] == "orders")
-    yes = await client.post(f"/api/v1/triggers/{trigger}/test", json={"event": {"method": "POST", "data": {"amount": 500}}})
+    yes = await client.post(
+        f"/api/v1/triggers/{trigger}/test", json={"event": {"method": "POST", "data": {"amount": 500}}}
+    )
     assert yes.json()["outcome"] == "run_started"
     no = await client.post(f"/api/v1/triggers/{trigger}/test", json={"request": {"body": {"amount": 5}}})
     assert (no.json()["outcome"], no.json()["reason"]) == ("filtered", "condition_false")
@@ -171,9 +173,7 @@ async def test_a_dry_run(client, shop):
 
 async def test_a_manual_start_happens_once_per_key(client, shop):
     path = "/api/v1/triggers/workflows/shop/manual"
-    starts = [
-        await client.post(path, json={"input": {"x": 1}}, headers={"idempotency-key": "k1"}) for _ in range(3)
-    ]
+    starts = [await client.post(path, json={"input": {"x": 1}}, headers={"idempotency-key": "k1"}) for _ in range(3)]
     assert {reply.status for reply in starts} == {202}
     assert len({reply.json()["run_id"] for reply in starts}) == 1
     started = starts[0].json()
@@ -239,7 +239,9 @@ async def test_foreign_and_random_ids_answer_alike(application, client, shop):
 
 
 async def test_concurrent_deployments_leave_one_version_live(client, shop):
-    bodies = [{"workflow_spec": {"name": "shop", "triggers": {}, "jobs": {f"j{i}": {"uses": "noop"}}}} for i in range(5)]
+    bodies = [
+        {"workflow_spec": {"name": "shop", "triggers": {}, "jobs": {f"j{i}": {"uses": "noop"}}}} for i in range(5)
+    ]
     replies = await asyncio.gather(*(client.post(f"{DEPLOYMENT}/shop/deploy", json=body) for body in bodies))
     assert {reply.status for reply in replies} <= {200, 409}
     status = (await client.get(f"{DEPLOYMENT}/shop/status")).json()

@@ -43,14 +43,25 @@ class Plane(SimpleNamespace):
     async def epoch(self):
         return (await self.store.read("SELECT epoch FROM index_epoch"))[0][0]
 
+    async def everything(self):
+        return [
+            await self.store.read("SELECT * FROM workflows ORDER BY 1, 2"),
+            await self.store.read("SELECT * FROM workflow_versions ORDER BY 1, 2, 3"),
+            await self.store.read("SELECT * FROM trigger_index ORDER BY 1, 2"),
+            await self.store.read("SELECT * FROM deployments ORDER BY 1, 2"),
+        ]
+
+    async def count(self, table):
+        return (await self.store.read(f"SELECT COUNT(*) FROM {table}"))[0][0]  # noqa: S608 -- a constant
+
     async def keys(self):
         rows = await self.store.read("SELECT trigger_subtype, index_key FROM trigger_keys ORDER BY 1, 2")
         return [row for row in rows if not row[1].startswith(("id:", "wf:", "secret:"))]
 
     async def due(self):
         rows = await self.store.read(
-            "SELECT t.name, s.next_fire_at, s.next_nominal, s.revision, s.completed, s.paused, s.anchor FROM schedules s"
-            " JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id"
+            "SELECT t.name, s.next_fire_at, s.next_nominal, s.revision, s.completed, s.paused, s.anchor"
+            " FROM schedules s JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id"
         )
         return {
             row[0]: SimpleNamespace(

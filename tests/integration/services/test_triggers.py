@@ -19,7 +19,8 @@ def definition(name="shop", **triggers):
 async def test_a_trigger_added_to_a_live_workflow_is_live_and_in_the_definition(plane):
     await plane.deploy(definition())
     made = await plane.triggers.create(
-        LOCAL, {"workflow": "shop", "name": "nightly", "type": "cron", "config": {"cron": "0 2 * * *"}, "input": {"a": 1}}
+        LOCAL,
+        {"workflow": "shop", "name": "nightly", "type": "cron", "config": {"cron": "0 2 * * *"}, "input": {"a": 1}},
     )
     assert (made["name"], made["deployment_status"], made["input"]) == ("nightly", "active", {"a": 1})
     assert made["next_fire_at"] == "2027-01-06T02:00:00Z"

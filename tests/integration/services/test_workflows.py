@@ -20,7 +20,12 @@ jobs: {a: {uses: noop}}
 
 
 def definition(name="report", expression="0 * * * *", **more):
-    return {"name": name, "triggers": {"t": {"type": "cron", "cron": expression}}, "jobs": {"a": {"uses": "noop"}}, **more}
+    return {
+        "name": name,
+        "triggers": {"t": {"type": "cron", "cron": expression}},
+        "jobs": {"a": {"uses": "noop"}},
+        **more,
+    }
 
 
 async def test_a_new_workflow_is_shown_as_it_was_written(plane):
@@ -93,7 +98,7 @@ async def test_a_deployed_workflow_is_deleted_only_by_force(plane):
     with pytest.raises(NotFound):
         await plane.workflows.get(LOCAL, "report")
     for table in ("workflows", "workflow_versions", "trigger_index", "trigger_keys", "schedules", "deployments"):
-        assert await plane.store.read(f"SELECT COUNT(*) FROM {table}") == [(0,)]
+        assert await plane.count(table) == 0
 
 
 async def test_lists_come_by_name_in_pages_and_filtered(plane):

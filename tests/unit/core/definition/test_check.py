@@ -21,7 +21,8 @@ triggers:
            signature: {scheme: hmac-sha256, header: X-Signature, secret: orders_hmac}}
   pushes: {type: github, repository: acme/billing, secret: gh_secret,
            events: {push: {branches: [main, "release/*"], paths: ["src/**"]}}}
-  upstream: {type: workflow, window: 6h, all: [{workflow: sales-etl}, {workflow: customer-etl, condition: on_completion}]}
+  upstream: {type: workflow, window: 6h,
+             all: [{workflow: sales-etl}, {workflow: customer-etl, condition: on_completion}]}
   after: {type: workflow, workflow: sales-etl, condition: on_failure, enabled: false}
   failed: {type: event, event: workflow_failed, filter: {workflow_name: "critical_*"}}
 jobs:
@@ -54,9 +55,7 @@ def test_a_whole_file_passes():
     found = checked(WHOLE)
     assert list(found.triggers) == ["nightly", "orders", "pushes", "upstream", "after", "failed"]
     assert [node.id for node in found.graph.nodes] == ["extract", "publish", "alert"]
-    assert found.warnings == (
-        "nightly: 02:00 does not exist in America/New_York on 2027-03-14; runs 03:00",
-    )
+    assert found.warnings == ("nightly: 02:00 does not exist in America/New_York on 2027-03-14; runs 03:00",)
 
 
 def test_shared_keys_are_split_off():
@@ -105,8 +104,8 @@ def test_the_missions_names_are_understood():
         (trigger("{type: manual, enabled: 5}"), "triggers.t.enabled", 4, 30, "must be true or false"),
         (trigger('{type: manual, condition: "event.data. >"}'), "triggers.t.condition", 4, 32, ""),
         (trigger("{type: webhook, path: a}"), "triggers.t.signature", 4, 6, "`signature` is required"),
-        (trigger("{type: webhook, path: a, signature: {scheme: hmac-sha256, header: X}}"), "triggers.t.signature", 4, 42,
-         "needs a `secret`"),
+        (trigger("{type: webhook, path: a, signature: {scheme: hmac-sha256, header: X}}"),
+         "triggers.t.signature", 4, 42, "needs a `secret`"),
         (trigger("{type: webhook, path: a, signature: {scheme: hmac-sha265}}"), "triggers.t.signature.scheme", 4, 51,
          "did you mean `hmac-sha256`?"),
         (trigger("{type: github, repository: a/b, secret: s, events: {push: {branchs: [main]}}}"),
@@ -154,8 +153,8 @@ def test_an_expression_stands_for_a_value_of_any_kind():
 
 def test_code_jobs_need_the_allowance():
     found = mistakes(job("{run: echo}"), allow_code=False)
-    assert found == [("jobs.a.run", 4, 12, "jobs of type `run` run code, which is not allowed here; allow it with"
-                      " WFS_ALLOW_CODE=true")]  # fmt: skip
+    message = "jobs of type `run` run code, which is not allowed here; allow it with WFS_ALLOW_CODE=true"
+    assert found == [("jobs.a.run", 4, 12, message)]
     assert checked(job("{uses: noop}"), allow_code=False)
 
 

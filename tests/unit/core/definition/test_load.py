@@ -20,9 +20,9 @@ jobs:
 """
 
 
-def mistakes(text, format=None):
+def mistakes(text, kind=None):
     with pytest.raises(DefinitionInvalid) as caught:
-        parse(text, format)
+        parse(text, kind)
     return [(e.field, e.line, e.column, e.message, e.suggestion) for e in caught.value.errors]
 
 
@@ -90,8 +90,7 @@ def test_mistakes_in_the_second_document_have_their_lines_in_the_file():
          "must be a text, not `5`"),
         ("name: *x", "", 1, 7, "the alias `*x` names no anchor above it"),
         ("name: &a [*a]", "", 1, 11, "the alias `*a` names no anchor above it"),
-        ("name: !!python/object:os.system {}", "", 1, 7, "the tag `tag:yaml.org,2002:python/object:os.system` is not"
-         " supported"),
+        ("name: !!python/x {}", "", 1, 7, "the tag `tag:yaml.org,2002:python/x` is not supported"),
         ("name: x\nmax_depth: 99999999999999999999", "", 2, 12, "the number is too large; write it in quotes"),
         ("name: x\ntimeout: .inf", "", 2, 10, "`.inf` is not a number that JSON can hold"),
         ("name: x\n\tjobs: {}", "", 2, 1, "a tab cannot be used for indentation; use spaces"),
@@ -194,18 +193,22 @@ def test_a_value_without_text_is_bounded_as_well():
 
 @given(st.text(max_size=200))
 def test_any_text_gives_a_definition_or_a_clear_refusal(text):
+    refusal = None
     try:
         parse(text)
     except SchedulerError as error:
-        assert error.status in {413, 422}
-        assert error.errors
+        refusal = error
+    assert refusal is None or (refusal.status == 422 and refusal.errors)
+
+
+KEYS = st.text('ab.[]"\n é', max_size=4)
 
 
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False, allow_infinity=False)
         | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8),
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text('ab.[]"\n é', max_size=4), inner, max_size=4),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
         max_leaves=20,
     )
 )  # fmt: skip
