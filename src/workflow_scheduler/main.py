@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from workflow_scheduler.api.protocol import GatheringProtocol
 from workflow_scheduler.app import Application
 from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.settings import Settings
@@ -47,7 +48,7 @@ async def _serve(settings: Settings, ready: Callable[[str], None] | None) -> int
     config = uvicorn.Config(
         application.asgi(),
         loop="none",
-        http="httptools",
+        http=GatheringProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
