@@ -75,10 +75,13 @@ class Load:
         self.done = asyncio.Event()
         self.waiting: list[Connection] = []
         self.number = 0
+        self.sent: list[tuple[str, float]] = []
 
     def request(self) -> bytes:
         """Return the next request; each has an id of its own."""
         self.number += 1
+        if self.options.rate:
+            self.sent.append((f"{self.options.prefix}-{self.number}", time.time()))
         return b"%sWebhook-Id: %s-%d\r\n\r\n%s" % (self.head, self.options.prefix.encode(), self.number, self.body)
 
     def idle(self, connection: Connection) -> None:
@@ -133,6 +136,7 @@ class Load:
             "statuses": self.statuses,
             "p50_ms": ordered[len(ordered) // 2] * 1000,
             "p99_ms": ordered[int(len(ordered) * 0.99)] * 1000,
+            "sent": self.sent,
         }
 
 

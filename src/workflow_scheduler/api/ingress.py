@@ -22,7 +22,7 @@ from workflow_scheduler.api.outcome import Wish, describe, wish
 from workflow_scheduler.core.errors import MethodNotAllowed, NotFound, SchedulerError
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.registry import PushRequest
-from workflow_scheduler.pipeline.inbox import Receipt
+from workflow_scheduler.pipeline.entries import Receipt
 
 WEBHOOKS = "/webhooks/"
 PUBLIC = "/api/v1/public/webhook/"

@@ -12,7 +12,7 @@ from workflow_scheduler.api.context import ApiContext
 from workflow_scheduler.core.errors import BadRequest
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.principal import Principal
-from workflow_scheduler.pipeline.inbox import Receipt
+from workflow_scheduler.pipeline.entries import Receipt
 
 WAIT_SECONDS = 30.0
 WAIT_SECONDS_MAX = 300.0

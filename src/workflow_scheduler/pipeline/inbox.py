@@ -8,100 +8,36 @@ lone event waits for nothing. After the commit the runs go straight to the launc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
-
-import msgspec
+from collections.abc import Sequence
+from typing import Any
 
 from workflow_scheduler.core.errors import StoreUnavailable, Unavailable
 from workflow_scheduler.core.ids import mint
-from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import Principal
-from workflow_scheduler.core.model.run import JobRecord, LogLine, RunChange
-from workflow_scheduler.core.model.trigger import Occurrence
-from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult, DeadLetter, ScheduleAdvance, Store
+from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult, Store
 from workflow_scheduler.core.reasons import Outcome
 from workflow_scheduler.core.registry import Heard
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
+from workflow_scheduler.pipeline.entries import (
+    Entry,
+    Launches,
+    Observer,
+    Receipt,
+    Stale,
+    fail,
+    gather,
+    receipt,
+    without_runs,
+)
 from workflow_scheduler.pipeline.intents import decide
 from workflow_scheduler.pipeline.joins import Joined, Joins
 
 BATCH_ENTRIES_MAX = 1000
 WAITING_ENTRIES_MAX = 50_000
 STALE_RETRIES_MAX = 20
-
-
-class Receipt(msgspec.Struct, frozen=True, gc=False):
-    """The answer to an accepted event, given after the durable commit.
-
-    For a duplicate, `event_id` is the id of the event that was stored first, and there are no decisions.
-    """
-
-    event_id: str
-    duplicate: bool
-    decisions: list[Decision]
-    run_ids: list[str]
-
-
-class Stale(Exception):  # noqa: N818 -- it is an answer, not a failure
-    """The live triggers changed while a prepared entry was on its way; nothing of it was written."""
-
-
-class Entry:
-    """Something to be written in one transaction.
-
-    `events` are decided by the flush. `prepared` was decided by the caller (timer, manual start): when the index has
-    moved since, the caller gets `Stale` and prepares again. `ends` is event id -> id of the run whose end the event
-    is. The rest is written as it is.
-    """
-
-    __slots__ = (
-        "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "joined", "logs", "occurrences",
-        "prepared", "prepared_epoch",
-    )  # fmt: skip
-
-    def __init__(self, future: asyncio.Future[Any] | None, events: Sequence[Event] = ()) -> None:
-        """Begin an entry; `future` receives the list of receipts, or the set of fenced run ids for pure records."""
-        self.future = future
-        self.events = events
-        self.prepared: Sequence[Accepted] = ()
-        self.prepared_epoch: int | None = None
-        self.changes: Sequence[RunChange] = ()
-        self.jobs: Sequence[JobRecord] = ()
-        self.logs: Sequence[LogLine] = ()
-        self.advances: Sequence[ScheduleAdvance] = ()
-        self.fired: dict[str, tuple[str, ...]] | None = None
-        self.occurrences: Sequence[Occurrence] = ()
-        self.dead: Sequence[DeadLetter] = ()
-        self.ends: Mapping[str, str] = {}
-        self.joined: list[Joined] = []
-
-
-class Launches(Protocol):
-    """Takes the runs whose intents have just been committed."""
-
-    def launch(self, accepted: Sequence[Accepted]) -> None:
-        """Start every run of the accepted events."""
-        ...
-
-
-class Observer(Protocol):
-    """Counts what the inbox does (metrics and the live feed)."""
-
-    def accepted(self, accepted: Sequence[Accepted], now: int) -> None:
-        """Take note of events that were stored."""
-        ...
-
-    def changed(self, changes: Sequence[RunChange]) -> None:
-        """Take note of runs whose status changed."""
-        ...
-
-    def duplicate(self, provider: str) -> None:
-        """Take note of an event that had been stored before."""
-        ...
 
 
 class Inbox:
@@ -216,10 +152,12 @@ class Inbox:
                 if not entries:
                     return
                 await self._cache.refresh()
-            raise StoreUnavailable("The set of live triggers keeps changing.", retry_after_seconds=1)
+            moving = StoreUnavailable("The set of live triggers keeps changing.", retry_after_seconds=1)
+            for entry in entries:
+                fail(entry, moving)
         except BaseException as error:
             for entry in entries:
-                _fail(entry, error)
+                fail(entry, error)
             if not isinstance(error, Exception):
                 raise
 
@@ -229,7 +167,7 @@ class Inbox:
         now = self._clock.now()
         for entry in entries:
             if entry.prepared_epoch is not None and entry.prepared_epoch != epoch:
-                _fail(entry, Stale())
+                fail(entry, Stale())
         entries = [entry for entry in entries if entry.future is None or not entry.future.done()]
         batch = Batch(epoch=None)
         together: list[tuple[Entry, list[Accepted]]] = []
@@ -241,7 +179,7 @@ class Inbox:
                     stale.append(entry)
                 continue
             together.append((entry, accepted))
-            _gather(batch, entry, accepted)
+            gather(batch, entry, accepted)
         if not together:
             return stale
         if batch.accepted:
@@ -264,7 +202,7 @@ class Inbox:
             self._observer.changed([change for change in entry.changes if change.run_id not in result.fenced])
         if entry.future is not None and not entry.future.done():
             final = {one.event.id: one for one in result.accepted}
-            entry.future.set_result([_receipt(final.get(one.event.id, one), result.duplicates) for one in accepted])
+            entry.future.set_result([receipt(final.get(one.event.id, one), result.duplicates) for one in accepted])
         return True
 
     async def _decide(self, entry: Entry, now: int) -> list[Accepted]:
@@ -293,6 +231,8 @@ class Inbox:
                 if one.event.id in duplicates:
                     self._observer.duplicate(one.event.provider)
             stored = [one for one in stored if one.event.id not in gone]
+        if result.refused_runs:
+            stored = [without_runs(one, result.refused_runs) for one in stored]
         self._launch(stored, now)
         if batch.run_changes:
             self._observer.changed(batch.run_changes)
@@ -301,7 +241,8 @@ class Inbox:
             if future is None or future.done():
                 continue
             if accepted:
-                future.set_result([_receipt(one, duplicates) for one in accepted])
+                final = [without_runs(one, result.refused_runs) for one in accepted] if result.refused_runs else accepted
+                future.set_result([receipt(one, duplicates) for one in final])
             else:
                 future.set_result(result.fenced)
 
@@ -318,36 +259,3 @@ def _matched(accepted: Accepted, compiled: Compiled) -> bool:
         decision.trigger_id == compiled.trigger.id and decision.outcome is Outcome.RUN_STARTED
         for decision in accepted.decisions
     )
-
-
-def _gather(batch: Batch, entry: Entry, accepted: list[Accepted]) -> None:
-    batch.accepted += accepted
-    if entry.changes:
-        batch.run_changes += entry.changes
-    if entry.jobs:
-        batch.jobs += entry.jobs
-    if entry.logs:
-        batch.logs += entry.logs
-    if entry.advances:
-        batch.advances += entry.advances
-        batch.occurrences += entry.occurrences
-        batch.fired.update(entry.fired or {})
-    if entry.dead:
-        batch.dead += entry.dead
-    if entry.ends:
-        batch.ends.update(entry.ends)
-
-
-def _receipt(accepted: Accepted, duplicates: Any) -> Receipt:
-    event_id = accepted.event.id
-    if event_id in duplicates:
-        return Receipt(duplicates[event_id], duplicate=True, decisions=[], run_ids=[])
-    return Receipt(event_id, duplicate=False, decisions=accepted.decisions, run_ids=[run.id for run in accepted.runs])
-
-
-def _fail(entry: Entry, error: BaseException) -> None:
-    if entry.future is not None and not entry.future.done():
-        if isinstance(error, Exception):
-            entry.future.set_exception(error)
-        else:
-            entry.future.cancel()

@@ -15,7 +15,8 @@ from workflow_scheduler.core.model.run import FINAL, JobRecord, LogLine, Run, Ru
 from workflow_scheduler.core.ports.store import DeadLetter, Store
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.pipeline.candidates import CandidateCache
-from workflow_scheduler.pipeline.inbox import Entry, Inbox
+from workflow_scheduler.pipeline.entries import Entry
+from workflow_scheduler.pipeline.inbox import Inbox
 
 _encode = msgspec.json.encode
 _END_TYPES = {

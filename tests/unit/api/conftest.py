@@ -15,7 +15,7 @@ from workflow_scheduler.api.ingress import Ingress
 from workflow_scheduler.api.security import Authenticator, Caller
 from workflow_scheduler.core.errors import MethodNotAllowed, NotFound, SignatureInvalid
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.pipeline.inbox import Receipt
+from workflow_scheduler.pipeline.entries import Receipt
 from workflow_scheduler.services.keys import KeyOwner, digest
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.telemetry.metrics import Metrics

@@ -9,7 +9,7 @@ import pytest
 
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.reasons import Outcome, Reason
-from workflow_scheduler.pipeline.inbox import Receipt
+from workflow_scheduler.pipeline.entries import Receipt
 
 ID = "0196b7a0-0000-7000-8000-000000000001"
 OTHER = "0196b7a0-0000-7000-8000-000000000002"

@@ -28,6 +28,11 @@ class DueRow(msgspec.Struct, frozen=True, gc=False):
     trigger: Trigger
 
 
+DueKey = tuple[int, str, str]
+"""The place of a due row in the order of time: next_fire_at, tenant, trigger."""
+FIRST_DUE: DueKey = (-1, "", "")
+
+
 class Catalog(Protocol):
     """Indexed look-ups; the cost of each grows with what it returns, never with what is stored.
 
@@ -68,8 +73,8 @@ class Catalog(Protocol):
         """Return the definition of one version."""
         ...
 
-    async def due(self, now: int, limit: int) -> list[DueRow]:
-        """Return schedules whose time has come, the oldest first."""
+    async def due(self, now: int, limit: int, after: DueKey = FIRST_DUE) -> list[DueRow]:
+        """Return up to `limit` schedules whose time has come, the oldest first, later in that order than `after`."""
         ...
 
     async def next_due(self) -> int | None:

@@ -48,8 +48,15 @@ class Engine(Protocol):
     the end is reported to the RunSink, or found by `describe`.
     """
 
-    name: str
-    capabilities: Capabilities
+    @property
+    def name(self) -> str:
+        """The name in definitions."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
 
     async def start(self, task: Task) -> StartResult:
         """Hand over one run; starting the same run id twice must not run it twice."""

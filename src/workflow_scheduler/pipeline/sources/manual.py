@@ -17,7 +17,8 @@ from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.ports.vault import Vault
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
-from workflow_scheduler.pipeline.inbox import Entry, Inbox, Receipt, Stale
+from workflow_scheduler.pipeline.entries import Entry, Receipt, Stale
+from workflow_scheduler.pipeline.inbox import Inbox
 from workflow_scheduler.pipeline.intents import decide
 
 _encode = msgspec.json.encode

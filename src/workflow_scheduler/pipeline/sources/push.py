@@ -14,7 +14,8 @@ from workflow_scheduler.core.ports.catalog import Catalog
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.registry import Heard, PushRequest
 from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
-from workflow_scheduler.pipeline.inbox import Inbox, Receipt
+from workflow_scheduler.pipeline.entries import Receipt
+from workflow_scheduler.pipeline.inbox import Inbox
 
 ROUTES_MAX = 20_000
 _NO_ROUTE = "Nothing listens at this address."

@@ -7,13 +7,14 @@ transaction, guarded by the values that were read; any number of instances may r
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Any
 
 from workflow_scheduler.core.errors import StoreUnavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.trigger import Occurrence, Schedule
-from workflow_scheduler.core.ports.catalog import Catalog, DueRow
+from workflow_scheduler.core.ports.catalog import FIRST_DUE, Catalog, DueRow
 from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance, Store
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import SECOND_US, Clock, to_iso
@@ -22,11 +23,13 @@ from workflow_scheduler.core.time.fire import Fire
 from workflow_scheduler.core.time.payload import CLOCK_TYPE, clock_payload, occurrence_id
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
-from workflow_scheduler.pipeline.inbox import Entry, Inbox, Stale
+from workflow_scheduler.pipeline.entries import Entry, Stale
+from workflow_scheduler.pipeline.inbox import Inbox
 from workflow_scheduler.pipeline.intents import decide
 from workflow_scheduler.stores.portable import claims
 
 DUE_ROWS = 500
+PREPARED_MAX = 2
 POLL_SECONDS_MAX = 1.0
 SOURCE = "/schedules/"
 
@@ -59,8 +62,8 @@ class Timer:
         """Fire what is due, then wait for the next time; for ever."""
         while True:
             try:
-                fired = await self.tick()
-                wait = 0.0 if fired == DUE_ROWS else await self._until_next()
+                again = await self.tick()
+                wait = 0.0 if again else await self._until_next()
             except StoreUnavailable:
                 wait = POLL_SECONDS_MAX
             if wait > 0:
@@ -81,32 +84,49 @@ class Timer:
         for task in (sleeping, waking):
             task.cancel()
 
-    async def tick(self) -> int:
-        """Settle what is due now, and return how many rows were due."""
+    async def tick(self) -> bool:
+        """Settle all that is due now; return True when something may have become due meanwhile.
+
+        The next rows are read and prepared while the last ones are on their way to disk.
+        """
         now = self._clock.now()
-        epoch = self._cache.epoch
-        rows = await self._catalog.due(now, DUE_ROWS)
         self.last_tick = now
-        if not rows:
-            self.lag_us = 0
+        self.lag_us = 0
+        on_their_way: deque[Entry] = deque()
+        place, fired = FIRST_DUE, False
+        while True:
+            epoch = self._cache.epoch  # taken before the rows are read: what moves in between makes them stale
+            rows = await self._catalog.due(now, DUE_ROWS, place)
+            if rows:
+                last = rows[-1].schedule
+                place = (last.next_fire_at or 0, last.tenant_id, last.trigger_id)
+                self.lag_us = max(self.lag_us, now - (rows[0].schedule.next_fire_at or now))
+                on_their_way.append(self._submit(rows, epoch))
+                fired = True
+            if on_their_way and (not rows or len(on_their_way) > PREPARED_MAX):
+                await self._written(on_their_way.popleft())
+            if not rows and not on_their_way:
+                break
+        if self._broken or self._catalog.malformed:
             await self._park_broken()
-            return 0
-        self.lag_us = now - (rows[0].schedule.next_fire_at or now)
+        return fired
+
+    def _submit(self, rows: list[DueRow], epoch: int) -> Entry:
         entry = Entry(asyncio.get_running_loop().create_future())
-        self._prepare(rows, entry, now)
         entry.prepared_epoch = epoch
+        self._prepare(rows, entry, self._clock.now())
         self._signals.emit("timer.fire.before")
         self._inbox.submit(entry)
+        return entry
+
+    async def _written(self, entry: Entry) -> None:
+        """Wait for a batch of fires; when the index has moved, the rows are still due and are prepared again."""
         assert entry.future is not None
         try:
             await entry.future
         except Stale:
             await self._cache.refresh()
-            return DUE_ROWS
         self._signals.emit("timer.fire.after")
-        if self._broken or self._catalog.malformed:
-            await self._park_broken()
-        return len(rows)
 
     def _prepare(self, rows: list[DueRow], entry: Entry, now: int) -> None:
         prepared: list[Accepted] = []

@@ -8,7 +8,7 @@ import msgspec
 
 from workflow_scheduler.core.model.trigger import Mode, Schedule, Trigger
 from workflow_scheduler.core.model.workflow import Definition
-from workflow_scheduler.core.ports.catalog import DueRow, WorkflowRef
+from workflow_scheduler.core.ports.catalog import FIRST_DUE, DueKey, DueRow, WorkflowRef
 from workflow_scheduler.core.ports.store import Row, Store
 
 _TRIGGER = (
@@ -37,7 +37,9 @@ _SCHEDULE = (
 _DUE = (
     f"SELECT {_SCHEDULE}, {_TRIGGER} FROM schedules s "
     f"JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id {_JOIN} "
-    "WHERE s.next_fire_at <= :now AND s.paused = 0 ORDER BY s.next_fire_at LIMIT :limit"
+    "WHERE s.next_fire_at <= :now AND s.paused = 0 "
+    "AND (s.next_fire_at, s.tenant_id, s.trigger_id) > (:fire_at, :tenant, :trigger) "
+    "ORDER BY s.next_fire_at, s.tenant_id, s.trigger_id LIMIT :limit"
 )
 # A loose index scan: one probe for each distinct key, however many triggers share it.
 _DISTINCT_KEYS = (
@@ -171,9 +173,11 @@ class StoreCatalog:
         )
         return Definition.model_validate_json(rows[0][0]) if rows else None
 
-    async def due(self, now: int, limit: int) -> list[DueRow]:
-        """Return schedules whose time has come, the oldest first."""
-        rows = await self._store.read(_DUE, {"now": now, "limit": limit})
+    async def due(self, now: int, limit: int, after: DueKey = FIRST_DUE) -> list[DueRow]:
+        """Return up to `limit` schedules whose time has come, the oldest first, later in that order than `after`."""
+        fire_at, tenant_id, trigger_id = after
+        params = {"now": now, "limit": limit, "fire_at": fire_at, "tenant": tenant_id, "trigger": trigger_id}
+        rows = await self._store.read(_DUE, params)
         found = []
         for row in rows:
             try:

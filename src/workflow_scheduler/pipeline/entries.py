@@ -1,0 +1,138 @@
+"""What is handed to the inbox, and what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from workflow_scheduler.core.model.decision import Decision
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.model.run import JobRecord, LogLine, RunChange
+from workflow_scheduler.core.model.trigger import Occurrence
+from workflow_scheduler.core.ports.store import Accepted, Batch, DeadLetter, ScheduleAdvance
+from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.pipeline.joins import Joined
+
+
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """The answer to an accepted event, given after the durable commit.
+
+    For a duplicate, `event_id` is the id of the event that was stored first, and there are no decisions.
+    """
+
+    event_id: str
+    duplicate: bool
+    decisions: list[Decision]
+    run_ids: list[str]
+
+
+class Stale(Exception):
+    """The live triggers changed while a prepared entry was on its way; nothing of it was written."""
+
+
+class Entry:
+    """Something to be written in one transaction.
+
+    `events` are decided by the flush. `prepared` was decided by the caller (timer, manual start): when the index has
+    moved since, the caller gets `Stale` and prepares again. `ends` is event id -> id of the run whose end the event
+    is. The rest is written as it is.
+    """
+
+    __slots__ = (
+        "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "joined", "logs", "occurrences",
+        "prepared", "prepared_epoch",
+    )  # fmt: skip
+
+    def __init__(self, future: asyncio.Future[Any] | None, events: Sequence[Event] = ()) -> None:
+        """Begin an entry; `future` receives the list of receipts, or the set of fenced run ids for pure records."""
+        self.future = future
+        self.events = events
+        self.prepared: Sequence[Accepted] = ()
+        self.prepared_epoch: int | None = None
+        self.changes: Sequence[RunChange] = ()
+        self.jobs: Sequence[JobRecord] = ()
+        self.logs: Sequence[LogLine] = ()
+        self.advances: Sequence[ScheduleAdvance] = ()
+        self.fired: dict[str, tuple[str, ...]] | None = None
+        self.occurrences: Sequence[Occurrence] = ()
+        self.dead: Sequence[DeadLetter] = ()
+        self.ends: Mapping[str, str] = {}
+        self.joined: list[Joined] = []
+
+
+class Launches(Protocol):
+    """Takes the runs whose intents have just been committed."""
+
+    def launch(self, accepted: Sequence[Accepted]) -> None:
+        """Start every run of the accepted events."""
+        ...
+
+
+class Observer(Protocol):
+    """Counts what the inbox does (metrics and the live feed)."""
+
+    def accepted(self, accepted: Sequence[Accepted], now: int) -> None:
+        """Take note of events that were stored."""
+        ...
+
+    def changed(self, changes: Sequence[RunChange]) -> None:
+        """Take note of runs whose status changed."""
+        ...
+
+    def duplicate(self, provider: str) -> None:
+        """Take note of an event that had been stored before."""
+        ...
+
+
+def without_runs(accepted: Accepted, refused: Mapping[str, str]) -> Accepted:
+    """Leave out runs that an earlier run of the same trigger and key stands in the way of, as the store did."""
+    if not any(run.id in refused for run in accepted.runs):
+        return accepted
+    decisions = [
+        msgspec.structs.replace(
+            one, outcome=Outcome.DUPLICATE, reason=Reason.ALREADY_SEEN, run_id=refused[one.run_id]
+        )
+        if one.run_id is not None and one.run_id in refused
+        else one
+        for one in accepted.decisions
+    ]
+    return Accepted(accepted.event, decisions, [run for run in accepted.runs if run.id not in refused])
+
+
+def gather(batch: Batch, entry: Entry, accepted: list[Accepted]) -> None:
+    """Add an entry, with what was decided about its events, to the batch that will be written."""
+    batch.accepted += accepted
+    if entry.changes:
+        batch.run_changes += entry.changes
+    if entry.jobs:
+        batch.jobs += entry.jobs
+    if entry.logs:
+        batch.logs += entry.logs
+    if entry.advances:
+        batch.advances += entry.advances
+        batch.occurrences += entry.occurrences
+        batch.fired.update(entry.fired or {})
+    if entry.dead:
+        batch.dead += entry.dead
+    if entry.ends:
+        batch.ends.update(entry.ends)
+
+
+def receipt(accepted: Accepted, duplicates: Mapping[str, str]) -> Receipt:
+    """Return the answer to one accepted event."""
+    event_id = accepted.event.id
+    if event_id in duplicates:
+        return Receipt(duplicates[event_id], duplicate=True, decisions=[], run_ids=[])
+    return Receipt(event_id, duplicate=False, decisions=accepted.decisions, run_ids=[run.id for run in accepted.runs])
+
+
+def fail(entry: Entry, error: BaseException) -> None:
+    """Tell whoever waits for an entry that nothing of it was written."""
+    if entry.future is not None and not entry.future.done():
+        if isinstance(error, Exception):
+            entry.future.set_exception(error)
+        else:
+            entry.future.cancel()
