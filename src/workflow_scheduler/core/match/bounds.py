@@ -19,7 +19,8 @@ from workflow_scheduler.core.time.clock import from_datetime, to_iso
 TEXT_CHARS_MAX = 4_000
 STEPS_MAX = 10_000
 GROWTH_MAX = 10_000
-WORK_CHARS_MAX = 16_000_000
+READ_CHARS_MAX = 16_000_000
+BUILT_CHARS_MAX = 2_000_000
 VALUES_MAX = 20_000
 CHARS_MAX = 1_000_000
 DEPTH_MAX = 200
@@ -77,7 +78,7 @@ def select(variables: Mapping[str, Any], trie: Trie, *, growth: int, loops: bool
             value = variables[name]
             chosen[name] = value if isinstance(value, dt.datetime) else meter.choose(value, below)
     work = meter.longest * min(meter.values, STEPS_MAX) if loops else meter.chars
-    if work * growth > WORK_CHARS_MAX:
+    if work * growth > (READ_CHARS_MAX if growth == 1 else BUILT_CHARS_MAX):
         raise TooCostly("the data is too large for this expression")
     return chosen
 

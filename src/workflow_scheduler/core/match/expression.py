@@ -151,13 +151,13 @@ def _compile(text: str, variables: tuple[str, ...]) -> Any:
     try:
         return _environment(variables).compile(text)
     except RuntimeError as error:
-        raise _first_problem(str(error), variables) from None
+        raise _first_problem(str(error), text, variables) from None
 
 
-def _first_problem(message: str, variables: tuple[str, ...]) -> ValidationFailed:
+def _first_problem(message: str, text: str, variables: tuple[str, ...]) -> ValidationFailed:
     found = _POSITION.search(message)
     if found is None:
-        deep = "recursion limit" in message
+        deep = "recursion" in message
         return _invalid("the expression is nested too deep" if deep else "the expression cannot be read", 1, 1)
     line, column, problem = int(found[1]), int(found[2]), str(found[3])
     problem = _EXPECTING.sub("", problem).replace("<EOF>", "end").removesuffix(" [INVALID_ARGUMENT]")
@@ -167,6 +167,8 @@ def _first_problem(message: str, variables: tuple[str, ...]) -> ValidationFailed
         name = str(undeclared[1])
         root = name.split(".", maxsplit=1)[0]
         suggestion = did_you_mean(root, variables)
+        begin = text.split("\n")[line - 1].rfind(root, 0, column) if line <= text.count("\n") + 1 else -1
+        column = begin + 1 if begin >= 0 else column
         hint = f", did you mean `{suggestion}`?" if suggestion else f"; known are {', '.join(variables)}"
         problem = f"unknown name `{name}`{hint}"
     return _invalid(problem, line, column, suggestion)
