@@ -74,6 +74,7 @@ from workflow_scheduler.stores.sqlite.store import SqliteStore
 from workflow_scheduler.stores.vault import open_vault
 from workflow_scheduler.telemetry.failpoints import signals_from
 from workflow_scheduler.telemetry.metrics import Metrics
+from workflow_scheduler.telemetry.tracing import connect
 
 log = structlog.get_logger("workflow_scheduler")
 HEALTH_SECONDS = 5.0
@@ -215,6 +216,7 @@ class Application:
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),
             secrets=self.secrets, keys=keys, trigger_types=self.types, job_types=self.jobs,
+            tracer=connect(settings.otel_endpoint, "workflow_scheduler", settings.environment),
         )  # fmt: skip
 
     def asgi(self) -> application.Asgi:
@@ -265,7 +267,7 @@ class Application:
         """Run a loop; a loop that ends by a fault takes the process down, so that a supervisor restarts it whole."""
         try:
             await loop
-        except Exception as error:  # noqa: BLE001 -- nothing else will ever see it
+        except Exception as error:
             log.critical("loop.failed", loop=name, error=repr(error), exc_info=True)
             os.kill(os.getpid(), 15)
 

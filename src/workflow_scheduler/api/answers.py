@@ -6,14 +6,16 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from workflow_scheduler.api import cursors
 from workflow_scheduler.core.errors import FieldError, ValidationFailed
+from workflow_scheduler.core.model.run import RunStatus
 from workflow_scheduler.core.ports.store import Page
 from workflow_scheduler.core.time.clock import from_iso
 
 Moment = Annotated[str | None, Query(max_length=64, description="ISO 8601 time; without an offset it is UTC.")]
+Status = Annotated[RunStatus | None, BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)]
 Text = Annotated[str | None, Field(max_length=1_000)]
 Time = Annotated[str | None, Field(max_length=64, description="ISO 8601 time; without an offset it is UTC.")]
 _LAST = 253_402_300_800_000_000

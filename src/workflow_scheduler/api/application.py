@@ -14,6 +14,7 @@ from workflow_scheduler.api.context import ApiContext
 from workflow_scheduler.api.front import Front
 from workflow_scheduler.api.ingress import Ingress
 from workflow_scheduler.api.openapi import describe
+from workflow_scheduler.api.traced import Traced
 
 RESOURCES = (
     "workflows",
@@ -54,7 +55,8 @@ Asgi = Callable[[Scope, Callable[[], Awaitable[Scope]], Callable[[Scope], Awaita
 
 def create(context: ApiContext) -> Asgi:
     """Return the ASGI application over `context`. It starts and stops nothing: that is the composition root's."""
-    return Ingress(Front(resources(context), context), context)
+    app = Ingress(Front(resources(context), context), context)
+    return Traced(app, context.tracer) if context.tracer.enabled else app
 
 
 def resources(context: ApiContext) -> FastAPI:

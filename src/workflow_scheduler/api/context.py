@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -13,6 +13,7 @@ from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.telemetry.metrics import Metrics
+from workflow_scheduler.telemetry.tracing import Tracer
 
 if TYPE_CHECKING:
     from workflow_scheduler.api.security import Authenticator
@@ -67,6 +68,7 @@ class ApiContext:
     keys: Keys
     trigger_types: Mapping[str, ModuleType]
     job_types: Mapping[str, ModuleType]
+    tracer: Tracer = field(default_factory=Tracer)
 
 
 def get_context(request: Request) -> ApiContext:

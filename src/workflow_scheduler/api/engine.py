@@ -12,11 +12,10 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from workflow_scheduler.api import cursors, documents
-from workflow_scheduler.api.answers import Listing, Text, answer
+from workflow_scheduler.api.answers import Listing, Status, Text, answer
 from workflow_scheduler.api.context import Context
 from workflow_scheduler.api.security import Caller
 from workflow_scheduler.core.errors import Conflict, ValidationFailed
-from workflow_scheduler.core.model.run import RunStatus
 
 router = APIRouter(prefix="/v2", tags=["engine"])
 Id = Annotated[str, Path(max_length=256)]
@@ -73,7 +72,7 @@ async def execute_workflow(
 class ExecutionQuery(Listing):
     """Which executions to list."""
 
-    status: RunStatus | None = None
+    status: Status = None
     run_id: Text = None
     idempotency_key: str | None = Field(default=None, max_length=255, description="The key that started it.")
 

@@ -8,10 +8,9 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from workflow_scheduler.api import cursors, documents
-from workflow_scheduler.api.answers import Listing, Text, Time, answer, listing, moment
+from workflow_scheduler.api.answers import Listing, Status, Text, Time, answer, listing, moment
 from workflow_scheduler.api.context import Context
 from workflow_scheduler.api.security import Caller
-from workflow_scheduler.core.model.run import RunStatus
 from workflow_scheduler.stores.portable.runs import RunFilter
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
@@ -22,7 +21,7 @@ class RunQuery(Listing):
     """Which runs to list. `until` is exclusive."""
 
     workflow: str | None = Field(default=None, max_length=256, description="Id or name.")
-    status: RunStatus | None = None
+    status: Status = None
     trigger_type: Text = None
     trigger: str | None = Field(default=None, max_length=256, description="Id of the trigger.")
     event: str | None = Field(default=None, max_length=256, description="Id of the event.")
@@ -35,7 +34,7 @@ async def list_runs(context: Context, caller: Caller, query: Annotated[RunQuery,
     """List runs, the newest first. A page may be short while `next` is set: follow it to the end."""
     wanted = RunFilter(
         status=query.status,
-        trigger_type=query.trigger_type,
+        trigger_type=query.trigger_type.lower() if query.trigger_type else None,
         trigger_id=query.trigger,
         event_id=query.event,
         since=moment(query.since, "since"),

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from workflow_scheduler.core.errors import ValidationFailed
+
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?\Z", re.ASCII)
 _LENGTH_V0 = 55
 _NO_TRACE = "0" * 32
@@ -59,17 +61,22 @@ def child(traceparent: str | None) -> TraceContext:
 
 
 class Tracer:
-    """Opens spans; without an OTLP endpoint it costs nothing."""
+    """Opens spans; without an OTLP endpoint it is not enabled and costs nothing."""
 
     def __init__(self, tracer: Any = None) -> None:
         """Use an OpenTelemetry tracer, or none."""
         self._tracer = tracer
 
+    @property
+    def enabled(self) -> bool:
+        """Whether spans go anywhere."""
+        return self._tracer is not None
+
     @contextmanager
-    def span(self, name: str, traceparent: str | None = None, **attributes: str | float) -> Iterator[None]:
-        """Cover a piece of work with a span below `traceparent`."""
+    def span(self, name: str, traceparent: str | None = None, **attributes: str | float) -> Iterator[str | None]:
+        """Cover a piece of work with a span below `traceparent`; yields the `traceparent` for what it causes."""
         if self._tracer is None:
-            yield
+            yield traceparent
             return
         from opentelemetry import trace
 
@@ -81,15 +88,16 @@ class Tracer:
                 int(context.trace_id, 16), int(context.span_id, 16), is_remote=True, trace_flags=flags
             )
             above = trace.set_span_in_context(trace.NonRecordingSpan(place))
-        with self._tracer.start_as_current_span(name, context=above, attributes=attributes):
-            yield
+        with self._tracer.start_as_current_span(name, context=above, attributes=attributes) as span:
+            made = span.get_span_context()
+            yield TraceContext(f"{made.trace_id:032x}", f"{made.span_id:016x}", made.trace_flags.sampled).header()
 
 
 def connect(endpoint: str, service: str, environment: str) -> Tracer:
     """Return a tracer that sends to an OTLP endpoint; an empty endpoint gives one that does nothing.
 
     Raises:
-        RuntimeError: an endpoint is set and the SDK is not installed.
+        ValidationFailed: an endpoint is set and the SDK is not installed.
 
     """
     if not endpoint:
@@ -100,8 +108,10 @@ def connect(endpoint: str, service: str, environment: str) -> Tracer:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
-        message = "OTEL_EXPORTER_OTLP_ENDPOINT is set; install the SDK: pip install 'workflow-scheduler[otel]'"
-        raise RuntimeError(message) from None
+        raise ValidationFailed(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set and the OpenTelemetry SDK is not installed",
+            fix="pip install 'workflow-scheduler[otel]'",
+        ) from None
     provider = TracerProvider(
         resource=Resource.create({"service.name": service, "deployment.environment.name": environment})
     )
