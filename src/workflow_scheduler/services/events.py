@@ -92,4 +92,4 @@ class Events:
 
 
 def _trigger_id(row: DecisionRow | Malformed) -> str:
-    return row.trigger_id if isinstance(row, DecisionRow) else row.id
+    return row.trigger_id if isinstance(row, DecisionRow) else row.id.partition("/")[2]

@@ -105,7 +105,7 @@ class Explain:
             shown = malformed_shape(event)
             return {"event": shown, "decisions": [], "duplicates": 0, "runs": [], "summary": shown["error"]["message"]}
         rows = await self._decisions.of_event(tenant, event_id, now, limit=SHOWN_DECISIONS + 1)
-        decisions, broken = shaped(rows[:SHOWN_DECISIONS], "decisions", lambda row: row.trigger_id, decision_line)
+        decisions, broken = shaped(rows[:SHOWN_DECISIONS], "decisions", _decision_id, decision_line)
         shown_events, broken_events = shaped([event], "events", lambda one: one.id, event_shape)
         await quarantine(self._store, tenant, [*broken, *broken_events], now)
         shown = shown_events[0]
@@ -219,7 +219,7 @@ class Explain:
         received = event.received_at if event else run.created_at
         upstream = await self._upstream(tenant_id, run)
         brief, broken = shaped([event] if event else [], "events", lambda one: one.id, event_brief)
-        shown, more = shaped([decision] if decision else [], "decisions", lambda row: row.trigger_id, decision_line)
+        shown, more = shaped([decision] if decision else [], "decisions", _decision_id, decision_line)
         await quarantine(self._store, tenant_id, [*broken, *more], now)
         facts = {
             "trigger": trigger,
@@ -283,7 +283,7 @@ class Explain:
         rows, _ = await self._decisions.of_trigger(
             tenant, found[0].id, between(None, None, instant_at + HOUR_US), 20, now
         )
-        items, broken = shaped(rows, "decisions", lambda row: f"{row.event_id}/{row.trigger_id}", decision_line)
+        items, broken = shaped(rows, "decisions", _decision_id, decision_line)
         await quarantine(self._store, tenant, broken, now)
         return {
             "trigger": trigger_shape(found[0]),
@@ -291,6 +291,10 @@ class Explain:
             "summary": _around(found[0].name, items),
             "decisions": items,
         }
+
+
+def _decision_id(row: DecisionRow) -> str:
+    return f"{row.event_id}/{row.trigger_id}"
 
 
 def _around(name: str, items: list[dict[str, Any]]) -> str:

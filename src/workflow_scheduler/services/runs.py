@@ -62,6 +62,10 @@ def execution_shape(run: Run) -> dict[str, Any]:
     }
 
 
+def _run_id(job: JobRow | Malformed) -> str:
+    return job.run_id if isinstance(job, JobRow) else job.id.partition("/")[0]
+
+
 class Runs:
     """What can be asked and done about runs."""
 
@@ -100,6 +104,11 @@ class Runs:
         items, broken = shaped(runs, "runs", lambda run: run.id, run_shape)
         await quarantine(self._store, tenant, broken, now)
         await self._add_jobs(tenant, items)
+        triggers = sorted({item["trigger_id"] for item in items if "status" in item})
+        names = await self._decisions.triggers(tenant, triggers)
+        for item in items:
+            named = names.get(item.get("trigger_id", ""))
+            item["trigger"] = named.name if named else None
         return Page(items, after)
 
     async def _add_jobs(self, tenant_id: str, items: list[dict[str, Any]]) -> None:
@@ -108,11 +117,10 @@ class Runs:
         jobs = await self._runs.jobs(tenant_id, ids, PAGE_JOBS + 1)
         cut: str | None = None
         if len(jobs) > PAGE_JOBS:
-            last = jobs[-1]
-            cut = last.run_id if isinstance(last, JobRow) else None
+            cut = _run_id(jobs[-1])
         by_run: dict[str, list[JobRow | Malformed]] = {}
         for job in jobs:
-            by_run.setdefault(job.run_id if isinstance(job, JobRow) else "", []).append(job)
+            by_run.setdefault(_run_id(job), []).append(job)
         for item in items:
             if "status" not in item:
                 continue
@@ -122,7 +130,7 @@ class Runs:
                 item["jobs"] = self._job_shapes(by_run.get(item["id"], []))
 
     def _job_shapes(self, jobs: list[JobRow | Malformed]) -> list[dict[str, Any]]:
-        items, _ = shaped(jobs, "jobs", lambda job: job.job_id, job_shape)
+        items, _ = shaped(jobs, "jobs", lambda job: f"{job.run_id}/{job.job_id}", job_shape)
         return sorted(items, key=lambda job: (job.get("started_at") is None, job.get("started_at") or "", job["id"]))
 
     async def show(self, principal: Principal, run_id: str) -> dict[str, Any]:

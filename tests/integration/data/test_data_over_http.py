@@ -4,8 +4,10 @@ import pytest
 
 from workflow_scheduler.app import Application
 from workflow_scheduler.core.model.principal import LOCAL
+from workflow_scheduler.core.ports.store import Sql
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.testing.asgi import AsgiClient
+from workflow_scheduler.testing.factories import Rows, make_dead_letter
 
 FLOW = {
     "version": 1,
@@ -213,6 +215,30 @@ async def test_dead_letters_are_listed_and_counted(client):
     assert (await client.post("/api/v1/dead-letters/nothing/redrive", json={"payload": 1})).status == 404
     assert (await client.post("/api/v1/dead-letters/nothing/discard")).status == 404
     assert (await client.get("/api/v1/dead-letters?status=lost")).status == 422
+
+
+async def test_a_dead_run_is_redriven_with_another_payload_and_cannot_double(client, service):
+    started = (await client.post("/v2/workflows/orders/execute", json={"input": {"n": 1}})).json()
+    run_id = started["execution_id"]
+    await only(client, f"/api/v1/runs/{run_id}/wait?timeout=10")
+    run = await service.context.runs.find(LOCAL, run_id)
+    letter = make_dead_letter(run_id=run_id, event_id=run.event_id, workflow_id=run.workflow_id, payload=run.input)
+    await Rows(service.store).dead_letter(letter)
+    await service.store.transact(_failed(run_id))
+    (listed,) = (await only(client, f"/api/v1/dead-letters?run_id={run_id}"))["items"]
+    assert listed["payload"] == {"n": 1}
+    done = await client.post(f"/api/v1/dead-letters/{letter.id}/redrive", json={"payload": {"n": 2}})
+    assert done.status == 202, done.text
+    assert (done.json()["revived_id"], done.json()["status"]) == (run_id, "redriven")
+    again = await only(client, f"/api/v1/runs/{run_id}/wait?timeout=10")
+    assert (again["status"], again["input"]) == ("SUCCEEDED", {"n": 2})
+    assert (await client.post(f"/api/v1/dead-letters/{letter.id}/redrive")).status == 409
+    assert len((await only(client, "/api/v1/runs"))["items"]) == 1
+
+
+def _failed(run_id):
+    yield Sql("UPDATE runs SET status = 'FAILED' WHERE id = :id", {"id": run_id})
+    yield Sql("DELETE FROM jobs WHERE run_id = :id", {"id": run_id})
 
 
 async def test_a_trigger_is_explained_at_a_time(client):

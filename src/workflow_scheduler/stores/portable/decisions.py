@@ -67,7 +67,7 @@ class DecisionRepository:
         self._store = store
 
     async def _rows(self, tenant_id: str, rows: list[Row], now: int) -> list[DecisionRow | Malformed]:
-        found = read_rows(DecisionRow, COLUMNS, rows, "decisions")
+        found = read_rows(DecisionRow, COLUMNS, rows, "decisions", key=(1, 0))
         await quarantine(self._store, tenant_id, found, now)
         return found
 
@@ -126,7 +126,7 @@ class DecisionRepository:
             f"""SELECT t.id, t.name, t.trigger_subtype, t.workflow_id, w.name, t.deployment_status, t.mode,
                   t.created_at, t.updated_at
                 FROM trigger_index t JOIN workflows w ON w.tenant_id = t.tenant_id AND w.id = t.workflow_id
-                WHERE t.tenant_id = :tenant AND {where} ORDER BY t.name LIMIT 100""",
+                WHERE t.tenant_id = :tenant AND {where} ORDER BY t.name LIMIT 500""",
             params,
         )
         found = read_rows(TriggerName, TriggerName.__struct_fields__, rows, "trigger_index")

@@ -32,7 +32,7 @@ class OccurrenceRepository:
                 AND nominal >= :since AND nominal < :until ORDER BY nominal LIMIT :limit""",
             {"tenant": tenant_id, "trigger": trigger_id, "since": since, "until": until, "limit": limit},
         )
-        found = read_rows(Occurrence, COLUMNS, rows, "occurrences")
+        found = read_rows(Occurrence, COLUMNS, rows, "occurrences", key=(2, 0))
         await quarantine(self._store, tenant_id, found, now)
         return found
 
@@ -48,7 +48,7 @@ class OccurrenceRepository:
                 AND nominal <= :until ORDER BY nominal DESC LIMIT 1""",
             {"tenant": tenant_id, "trigger": trigger_id, "until": until},
         )
-        found = read_rows(Occurrence, COLUMNS, rows, "occurrences")
+        found = read_rows(Occurrence, COLUMNS, rows, "occurrences", key=(2, 0))
         await quarantine(self._store, tenant_id, found, now)
         return found[0] if found and isinstance(found[0], Occurrence) else None
 

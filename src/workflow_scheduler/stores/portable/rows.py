@@ -30,14 +30,19 @@ def read_row(model: type[T], columns: Sequence[str], row: Row) -> T:
     return msgspec.convert(dict(zip(columns, row, strict=True)), model, strict=False, builtin_types=(bytes,))
 
 
-def read_rows(model: type[T], columns: Sequence[str], rows: Iterable[Row], kind: str) -> list[T | Malformed]:
-    """Return every row as `model`, or as Malformed where that is impossible. The first column is the row's id."""
+def read_rows(
+    model: type[T], columns: Sequence[str], rows: Iterable[Row], kind: str, key: Sequence[int] = (0,)
+) -> list[T | Malformed]:
+    """Return every row as `model`, or as Malformed where that is impossible.
+
+    `key` numbers the columns that make the row's id; several are joined by a slash.
+    """
     found: list[T | Malformed] = []
     for row in rows:
         try:
             found.append(read_row(model, columns, row))
         except (msgspec.ValidationError, ValueError) as error:
-            found.append(Malformed(kind, str(row[0]), str(error)))
+            found.append(Malformed(kind, "/".join(str(row[place]) for place in key), str(error)))
     return found
 
 

@@ -169,7 +169,7 @@ class RunRepository:
                 ORDER BY run_id DESC {bound}""",
             {"tenant": tenant_id, **params, **({} if limit is None else {"limit": limit})},
         )
-        return read_rows(JobRow, JOB_COLUMNS, rows, "jobs")
+        return read_rows(JobRow, JOB_COLUMNS, rows, "jobs", key=(2, 0))
 
     async def logs(
         self, tenant_id: str, run_id: str, *, after: int, limit: int, job_id: str | None = None
