@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workflow_scheduler.core.errors import FieldError, NotFound, Rejected, ValidationFailed
-from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.model.principal import LOCAL_TENANT, Principal
 from workflow_scheduler.core.ports.secrets import SecretRow, SecretRows
 from workflow_scheduler.core.ports.store import Page
 from workflow_scheduler.core.ports.vault import Vault
@@ -25,8 +25,13 @@ class SecretStore:
     Opened values are kept in memory for a few seconds: a webhook's signature is checked on every request.
     """
 
-    def __init__(self, rows: SecretRows, vault: Vault, clock: Clock) -> None:
-        """Keep sealed values in `rows`; seal and open them with `vault`."""
+    def __init__(self, rows: SecretRows, vault: Vault, clock: Clock, local: Mapping[str, str] | None = None) -> None:
+        """Keep sealed values in `rows`; seal and open them with `vault`.
+
+        `local` are secrets of the environment. Only the local tenant may use them: among several tenants a secret of
+        the whole service would let each of them hear the others' deliveries.
+        """
+        self._local = {name: value for name, value in (local or {}).items() if value}
         self._rows = rows
         self._vault = vault
         self._clock = clock
@@ -41,6 +46,8 @@ class SecretStore:
             return known[0]
         sealed = await self._rows.sealed(tenant_id, name)
         value = None if sealed is None else self._open(tenant_id, name, sealed)
+        if sealed is None and tenant_id == LOCAL_TENANT:
+            value = self._local.get(name)
         if len(self._opened) >= CACHE_ENTRIES_MAX:
             self._opened.clear()
         self._opened[key] = (value, now + CACHE_SECONDS)
@@ -61,9 +68,7 @@ class SecretStore:
         """
         _check(name, value)
         sealed = self._vault.seal(value.encode(), _context(principal.tenant_id, name))
-        row = await self._rows.put(
-            principal.tenant_id, name, sealed, now=self._clock.now(), actor=principal.user_id
-        )
+        row = await self._rows.put(principal.tenant_id, name, sealed, now=self._clock.now(), actor=principal.user_id)
         self._opened.pop((principal.tenant_id, name), None)
         return shape(row)
 

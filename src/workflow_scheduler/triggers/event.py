@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator
 
 from workflow_scheduler.core.match.fast import MISSING, fetch
+from workflow_scheduler.core.match.fields import as_tuple
 from workflow_scheduler.core.match.name import compile_name, is_pattern
 from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
 from workflow_scheduler.core.model.event import EventView
@@ -29,10 +30,6 @@ ANY = "*"
 _FILTERS_MAX = 50
 
 
-def _as_list(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
 def _flat(value: object, prefix: str = "") -> object:
     """Turn nested mappings of a filter into dotted paths."""
     if not isinstance(value, dict):
@@ -48,7 +45,7 @@ def _flat(value: object, prefix: str = "") -> object:
 
 Names = Annotated[
     tuple[Annotated[str, Field(min_length=1, max_length=200)], ...],
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+    BeforeValidator(as_tuple, json_schema_input_type=str | list[str]),
 ]
 
 

@@ -12,14 +12,15 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, field_validator, model_validator
+import re2
+from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
 from workflow_scheduler.core.errors import BadRequest, did_you_mean
 from workflow_scheduler.core.inbound import signature as signatures
 from workflow_scheduler.core.inbound.github import EVENTS, Facts, event_sub_keys, facts_of, payload_of, subject_of
 from workflow_scheduler.core.match.changes import authors_line, files_line, names_line
+from workflow_scheduler.core.match.fields import Patterns, Texts
 from workflow_scheduler.core.match.glob import compile_globs
-from workflow_scheduler.core.match.pattern import compile_pattern
 from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.registry import Config as BaseConfig
@@ -34,24 +35,11 @@ extras = ""
 
 DEFAULT_SECRET = "GITHUB_WEBHOOK_SECRET"  # noqa: S105 - the name of a secret
 _ALWAYS_WITH_REF = frozenset({"push", "pull_request", "pull_request_review", "pull_request_review_comment"})
+_REPOSITORY_NAME = re2.compile(r"[A-Za-z0-9_.-]+/(?:[A-Za-z0-9_.-]+|\*)")
 _SUB_KEYS_MAX = 20
 _SIGNATURE = "x-hub-signature-256"
 _HIDDEN = frozenset({_SIGNATURE, "x-hub-signature", "authorization", "cookie", "proxy-authorization"})
 _encode = msgspec.json.encode
-
-
-def _as_list(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-def _compiled(patterns: tuple[str, ...]) -> tuple[str, ...]:
-    for pattern in patterns:
-        compile_pattern(pattern)
-    return patterns
-
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
-Patterns = Annotated[Texts, AfterValidator(_compiled)]
 
 
 def _globs(title: str, hyphened: str | None = None) -> Any:
@@ -122,7 +110,7 @@ class Config(BaseConfig):
     """Which deliveries of which repository start the workflow."""
 
     repository: str = Field(
-        pattern=r"^[A-Za-z0-9_.-]{1,100}/([A-Za-z0-9_.-]{1,100}|\*)$",
+        max_length=201,
         title="Repository",
         description="`owner/name`, or `owner/*` for every repository of the owner.",
         json_schema_extra={"ui": {"placeholder": "acme/billing"}},
@@ -165,6 +153,14 @@ class Config(BaseConfig):
         title="When GitHub cuts off the file list",
         description="`fire`: the workflow runs; `unknown`: `on_unknown` decides.",
     )
+
+    @field_validator("repository")
+    @classmethod
+    def _is_a_repository(cls, repository: str) -> str:
+        if _REPOSITORY_NAME.fullmatch(repository) is None:
+            message = f"`{repository}` is not a repository; write `owner/name`, or `owner/*` for all of an owner"
+            raise ValueError(message)
+        return repository
 
     @field_validator("events")
     @classmethod

@@ -26,7 +26,6 @@ shape = "internal"
 since = "0.1"
 extras = ""
 
-CONDITIONS = ("on_success", "on_failure", "on_completion")
 short_fields: dict[str, Any] = {
     "workflow": {"type": "string", "title": "Workflow", "description": "Short for `any` with one member."},
     "after": {
@@ -125,14 +124,15 @@ class Config(BaseConfig):
 def normalize(value: dict[str, Any]) -> dict[str, Any]:
     """Return the long form of a configuration; what is no short form stays as it is.
 
-    `condition` is a key that every trigger has (CEL); one of the three words here belongs to the short form.
+    `condition` is a key that every trigger has (CEL); a word that begins with `on_` belongs to the short form.
     """
     short, long = ("workflow", "any") if "workflow" in value else ("after", "all")
     if short not in value or long in value:
         return value
     rest = {key: part for key, part in value.items() if key != short}
     shared: dict[str, Any] = {}
-    if rest.get("condition") in CONDITIONS:
+    condition = rest.get("condition")
+    if isinstance(condition, str) and condition.startswith("on_") and condition.isidentifier():
         shared["condition"] = rest.pop("condition")
     members = _members(value[short])
     if isinstance(members, tuple):

@@ -176,7 +176,8 @@ def _first_problem(message: str, text: str, variables: tuple[str, ...]) -> Valid
 
 def _invalid(problem: str, line: int, column: int, suggestion: str | None = None) -> ValidationFailed:
     where = FieldError("expression", problem, line=line, column=column, suggestion=suggestion)
-    return ValidationFailed(f"The expression is not valid (line {line}, column {column}): {problem}.", errors=[where])
+    text = problem if problem.endswith("?") else f"{problem}."
+    return ValidationFailed(f"The expression is not valid (line {line}, column {column}): {text}", errors=[where])
 
 
 def _is_unicode(text: str) -> bool:
