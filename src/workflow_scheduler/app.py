@@ -133,7 +133,8 @@ class Application:
 
     def _wire_pipeline(self) -> None:
         store, clock, owner = self.store, self.clock, self.owner
-        self.secrets = SecretStore(SecretRepository(store), self.vault, clock)
+        shared = {"GITHUB_WEBHOOK_SECRET": self.settings.github_webhook_secret.get_secret_value()}
+        self.secrets = SecretStore(SecretRepository(store), self.vault, clock, shared)
         self.catalog = StoreCatalog(store)
         self.cache = CandidateCache(self.catalog, store, self.types)
         self.matcher = Matcher(self.cache)
