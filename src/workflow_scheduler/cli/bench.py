@@ -55,11 +55,11 @@ def _next_fire() -> Callable[[], object]:
 
 
 def _condition() -> Callable[[], object]:
-    from workflow_scheduler.core.match.expression import compile_expression, evaluate
+    from workflow_scheduler.core.match.expression import compile_expression
 
     compiled = compile_expression("event.data.amount > 100", ("event",))
     given = {"event": {"data": {"amount": 150}}}
-    return lambda: evaluate(compiled, given)
+    return lambda: compiled.value(given)
 
 
 def _identifier() -> Callable[[], object]:

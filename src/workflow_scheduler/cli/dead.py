@@ -71,7 +71,7 @@ def replay(
         raise typer.BadParameter("--dry-run and --reason go with --all, and --file with a single ID")
     body = {"payload": value_of(file)} if file is not None else {}
     items = [session.client.post(f"{_BASE}/{segment(one)}/redrive", body) for one in ids or []]
-    output.show(session, {"items": items, "next": None}, lambda value: [_tell(one) for one in value["items"]])
+    output.show(session, {"items": items, "next": None}, output.each(_tell))
 
 
 @app.command()
@@ -79,7 +79,7 @@ def discard(context: typer.Context, ids: Ids) -> None:
     """Settle dead letters without doing them; they stay listed as discarded."""
     session = session_of(context)
     items = [session.client.post(f"{_BASE}/{segment(one)}/discard") for one in ids]
-    output.show(session, {"items": items, "next": None}, lambda value: [_tell(one) for one in value["items"]])
+    output.show(session, {"items": items, "next": None}, output.each(_tell))
 
 
 def _tell(one: dict[str, Any]) -> None:
@@ -87,6 +87,7 @@ def _tell(one: dict[str, Any]) -> None:
 
 
 def _tell_many(done: dict[str, Any]) -> None:
-    output.write(f"{done['count']} dead letters " + ("would go back to work" if done["dry_run"] else "went back to work"))
+    verb = "would go" if done["dry_run"] else "went"
+    output.write(f"{done['count']} dead letters {verb} back to work")
     if done["more"]:
         output.note("there are more; call it again")

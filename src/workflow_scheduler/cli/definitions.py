@@ -26,7 +26,7 @@ def validate(context: typer.Context, files: Files) -> None:
     session = session_of(context)
     found = [one for name in definition_files(files) for one in _checked(name)]
     valid = all(one["valid"] for one in found)
-    output.show(session, {"valid": valid, "items": found, "next": None}, lambda _: [_tell(one) for one in found])
+    output.show(session, {"valid": valid, "items": found, "next": None}, output.each(_tell))
     raise typer.Exit(Exit.OK if valid else Exit.FAILED)
 
 
@@ -86,7 +86,7 @@ def plan(context: typer.Context, files: Files) -> None:
     session = session_of(context)
     plans = [planned(session, name, reading) for name in definition_files(files) for reading in read_file(name)]
     value = plans[0] if len(plans) == 1 else {"items": plans, "next": None}
-    output.show(session, value, lambda _: [tell_plan(one) for one in plans])
+    output.show(session, value, lambda _: output.each(tell_plan)(plans))
     if any(one["problems"] for one in plans):
         raise typer.Exit(Exit.FAILED)
 
@@ -137,7 +137,7 @@ def tell_plan(plan: dict[str, Any]) -> None:
         for how, sign in _SIGNS.items():
             for one in plan[kind].get(how, ()):
                 _tell_part(sign, kind.removesuffix("s"), one)
-    for one in plan["settings"]:
+    for one in plan["settings"] if plan["action"] == "update" else ():
         output.write(f"  ~ {change(one)}")
     for sentence in plan["warnings"]:
         output.note(f"  warning: {sentence}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from workflow_scheduler.cli.files import definition_files
 from workflow_scheduler.cli.session import Session, session_of
 from workflow_scheduler.cli.times import short
 from workflow_scheduler.client.http import segment
-from workflow_scheduler.core.errors import DefinitionInvalid, FieldError, SchedulerError
+from workflow_scheduler.core.errors import DefinitionInvalid, FieldError, SchedulerError, ValidationFailed
 
 if TYPE_CHECKING:
     from workflow_scheduler.core.definition.load import Reading
@@ -27,14 +28,29 @@ def deploy(context: typer.Context, files: Files) -> None:
     """Create or change the workflows in files and make them live; prints their next fires and addresses."""
     session = session_of(context)
     done: list[dict[str, Any]] = []
-    for name in definition_files(files):
-        found = read_file(name)
-        for reading in found:
-            done.append(_deployed(session, name, reading, alone=len(found) == 1))
-            if not session.machine:
-                tell(session, done[-1])
+    try:
+        for name in definition_files(files):
+            for status in deployed(session, name):
+                done.append(status)
+                if not session.machine:
+                    tell(session, status)
+    except ValidationFailed as error:
+        output.complain(session, error)
+        raise typer.Exit(Exit.FAILED) from None
     if session.machine:
         output.show(session, done[0] if len(done) == 1 else {"items": done, "next": None}, output.put)
+
+
+def deployed(session: Session, file: str) -> Iterator[dict[str, Any]]:
+    """Deploy the workflows of one file, one after the other; yield their status with triggers and addresses.
+
+    Raises:
+        SchedulerError: the service refused one; BadParameter: the file cannot be read.
+
+    """
+    found = read_file(file)
+    for reading in found:
+        yield _deployed(session, file, reading, alone=len(found) == 1)
 
 
 def _deployed(session: Session, file: str, reading: Reading, *, alone: bool) -> dict[str, Any]:
@@ -44,7 +60,8 @@ def _deployed(session: Session, file: str, reading: Reading, *, alone: bool) -> 
         problem = FieldError("name", "a definition needs a name", line=1, column=1)
         raise DefinitionInvalid(f"{file} has a mistake", errors=[problem], fix=f"workflow-scheduler validate {file}")
     try:
-        status = session.client.post(f"{_BASE}/{segment(name)}/deploy", {"workflow_spec": spec_of(reading, alone=alone)})
+        body = {"workflow_spec": spec_of(reading, alone=alone)}
+        status = session.client.post(f"{_BASE}/{segment(name)}/deploy", body)
     except SchedulerError as error:
         raise raised(error, file, reading) from None
     workflow = session.client.get(f"/api/v1/workflows/{segment(status['workflow_id'])}")
@@ -86,7 +103,7 @@ def tell(session: Session, status: dict[str, Any]) -> None:
         output.write(f"  {one['name']} ({one['type']}){_when(one)}")
         if "curl" in one:
             output.write(f"    {one['curl']}")
-    if not any(one["type"] in {"webhook", "github", "cron"} for one in status["triggers"]):
+    if all(one["type"] == "manual" for one in status["triggers"]):
         output.note(f"  start it with: workflow-scheduler run {status['workflow']} --wait{_address(session)}")
 
 
@@ -96,6 +113,10 @@ def _when(trigger: dict[str, Any]) -> str:
     if trigger.get("next_fire_at"):
         return f" next {short(trigger['next_fire_at'])}"
     return f" {trigger['url']}" if "url" in trigger else ""
+
+
+def _rolled(one: dict[str, Any]) -> None:
+    output.write(f"{one['workflow']}: {one['deployment_status']} version {one['version']}")
 
 
 def _address(session: Session) -> str:
@@ -124,8 +145,6 @@ def rollback(
         raise typer.BadParameter(f"`{version}` is no version; write {name}@3")
     body = {"version": int(version)} if version else {}
     status = session.client.post(f"{_BASE}/{segment(name)}/rollback", body)
-    output.show(
-        session, status, lambda one: output.write(f"{one['workflow']}: {one['deployment_status']} version {one['version']}")
-    )
+    output.show(session, status, _rolled)
     if status["deployment_status"] != "DEPLOYED":
         raise typer.Exit(Exit.FAILED)

@@ -21,7 +21,7 @@ _STRUCTURED = "application/cloudevents+json"
 
 
 @app.command("ls")
-def list_(  # noqa: PLR0913 -- the options of a command are its parameters
+def list_(
     context: typer.Context,
     limit: options.Limit = 50,
     cursor: options.Cursor = None,
@@ -81,7 +81,7 @@ def tail(
 
 
 @app.command()
-def send(  # noqa: PLR0913 -- the options of a command are its parameters
+def send(
     context: typer.Context,
     kind: Annotated[str, typer.Argument(metavar="TYPE", help="The type of the event.")],
     data: Annotated[list[str] | None, typer.Option("--data", "-d", metavar="K=V", help="A field of the data.")] = None,

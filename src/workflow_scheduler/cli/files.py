@@ -91,6 +91,4 @@ def located(reading: Reading, errors: tuple[FieldError, ...]) -> list[FieldError
     """Return mistakes that a service found in a document, each with its line and column in the file."""
     from workflow_scheduler.core.definition.check import located as place
 
-    return [
-        place(reading.document, FieldError(one.field, one.message, suggestion=one.suggestion)) for one in errors
-    ]
+    return [place(reading.document, FieldError(one.field, one.message, suggestion=one.suggestion)) for one in errors]

@@ -15,7 +15,7 @@ Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name or id o
 _YEARS_SHOWN = "8766h"
 
 
-def next_(  # noqa: PLR0913 -- the options of a command are its parameters
+def next_(
     context: typer.Context,
     name: Name = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=1000, help="How many times.")] = 10,
@@ -69,9 +69,7 @@ def _tell_fires(found: dict[str, Any]) -> None:
 def _scheduled(session: Session, name: str | None, count: int, start: str | None) -> dict[str, Any]:
     schedules = [one for one in session.every("/api/v1/schedules", workflow=name) if "error" not in one]
     if name is not None and not schedules:
-        raise NotFound(
-            f"`{name}` has no schedule that is deployed", fix=f"workflow-scheduler workflow show {name}"
-        )
+        raise NotFound(f"`{name}` has no schedule that is deployed", fix=f"workflow-scheduler workflow show {name}")
     rows: list[dict[str, Any]] = []
     for one in schedules:
         rows += _planned(session, one, count, start)

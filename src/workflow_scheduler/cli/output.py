@@ -51,6 +51,16 @@ def show(session: Session, value: Any, render: Callable[[Any], None]) -> None:
         render(value)
 
 
+def each(render: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return a rendering of a list (or of its page) that renders every item."""
+
+    def all_of(value: Any) -> None:
+        for item in value["items"] if isinstance(value, dict) else value:
+            render(item)
+
+    return all_of
+
+
 def console() -> Console:
     """Return the console for people: colour on a terminal only, and no wrapping in files and pipes."""
     from rich.console import Console
@@ -60,7 +70,7 @@ def console() -> Console:
     return Console(highlight=False, width=_PLAIN_WIDTH, color_system=None, force_terminal=False)
 
 
-def table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str | Callable[[Any], Any]], none: str = "") -> None:
+def table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Any], none: str = "") -> None:
     """Write rows as aligned columns; a column is a key of the row or a function of it. `none` is said of no rows."""
     found = list(rows)
     if not found:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from workflow_scheduler.cli import output, times
-from workflow_scheduler.cli.session import Session, session_of
+from workflow_scheduler.cli.session import session_of
 from workflow_scheduler.client.http import segment
 
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Name or id of the workflow.")]
@@ -25,7 +25,7 @@ def pause(
     body = {"reason": reason, "until": times.future(until)}
     session = session_of(context)
     found = session.client.post(_path(name, "pause", everything=everything), body)
-    output.show(session, found, lambda _: _done(session, name, "paused"))
+    output.show(session, found, lambda _: _done(name, "paused"))
 
 
 def resume(
@@ -39,7 +39,7 @@ def resume(
     """Resume a workflow. By default nothing of what passed is run, and the next slot is not skipped."""
     session = session_of(context)
     found = session.client.post(_path(name, "resume", everything=everything), {"missed": missed})
-    output.show(session, found, lambda _: _done(session, name, "resumed"))
+    output.show(session, found, lambda _: _done(name, "resumed"))
 
 
 def _path(name: str | None, verb: str, *, everything: bool) -> str:
@@ -48,8 +48,7 @@ def _path(name: str | None, verb: str, *, everything: bool) -> str:
     return f"/api/v1/workflows/{verb}" if name is None else f"/api/v1/workflows/{segment(name)}/{verb}"
 
 
-def _done(session: Session, name: str | None, verb: str) -> None:
-    what: Any = name or "all workflows"
-    output.write(f"{what}: {verb}")
+def _done(name: str | None, verb: str) -> None:
+    output.write(f"{name or 'all workflows'}: {verb}")
     if verb == "paused" and name:
         output.note(f"  go on with: workflow-scheduler resume {name} --missed latest")

@@ -20,7 +20,7 @@ def replay(
     filters: Annotated[
         list[str] | None, typer.Option("--filter", metavar="K=V", help="source=…, type=… or provider=….")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the events and what they would start.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count events and what they would start.")] = False,
 ) -> None:
     """Replay events: each starts new runs that name the first event."""
     chosen = options.pairs(filters or [])

@@ -20,7 +20,7 @@ _WAIT_MAX = 60.0
 Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait: 90s, 15m, 2h.")]
 
 
-def run(  # noqa: PLR0913 -- the options of a command are its parameters
+def run(
     context: typer.Context,
     name: Name,
     data: Annotated[list[str] | None, typer.Option("--data", "-d", metavar="K=V", help="A field of the input.")] = None,

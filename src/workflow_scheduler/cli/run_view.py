@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from workflow_scheduler.cli import output
 from workflow_scheduler.cli.times import short
 
+_EMPHASIS = re.compile(r"\*([A-Za-z0-9_.-]+)\*")
 _MARKS = {True: "yes", False: "NO", None: "?"}
 
 
@@ -59,4 +61,4 @@ def tell_decision(one: dict[str, Any]) -> None:
 
 def plain(sentence: str) -> str:
     """Return a sentence without the marks of emphasis."""
-    return sentence.replace("*", "")
+    return _EMPHASIS.sub(r"\1", sentence)

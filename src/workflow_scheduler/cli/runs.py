@@ -22,7 +22,7 @@ _LINES = 1_000
 
 
 @app.command("ls")
-def list_(  # noqa: PLR0913 -- the options of a command are its parameters
+def list_(
     context: typer.Context,
     limit: options.Limit = 50,
     cursor: options.Cursor = None,

@@ -52,7 +52,7 @@ def show(context: typer.Context, schedule: Reference) -> None:
 
 
 @app.command()
-def create(  # noqa: PLR0913 -- the options of a command are its parameters
+def create(
     context: typer.Context,
     workflow: Annotated[str, typer.Argument(help="Name or id of the workflow.")],
     name: Annotated[str, typer.Argument(help="Name of the new trigger.")],
@@ -97,14 +97,18 @@ def pause(
 def resume(
     context: typer.Context,
     schedule: Reference,
-    missed: Annotated[Literal["none", "latest", "all"], typer.Option(help="What becomes of times that passed.")] = "none",
+    missed: Annotated[
+        Literal["none", "latest", "all"], typer.Option(help="What becomes of times that passed.")
+    ] = "none",
 ) -> None:
     """Resume a schedule."""
     session = session_of(context)
     done = session.client.post(f"{_BASE}/{segment(found(session, schedule)['id'])}/resume", {"missed": missed})
-    output.show(
-        session, done, lambda one: output.write(f"{one['workflow']}/{one['name']}: next {times.short(one['next_fire_at'])}")
-    )
+    output.show(session, done, _resumed)
+
+
+def _resumed(one: dict[str, Any]) -> None:
+    output.write(f"{one['workflow']}/{one['name']}: next {times.short(one['next_fire_at'])}")
 
 
 @app.command()

@@ -130,8 +130,8 @@ def fire(
         raise typer.Exit(Exit.FAILED)
 
 
-@app.command()
-def test(
+@app.command("test")
+def try_(
     context: typer.Context,
     trigger: Reference,
     event: Annotated[str | None, typer.Option(help="Id of a stored event.")] = None,
@@ -146,7 +146,7 @@ def test(
         raise typer.BadParameter("give exactly one of --event, --file and --request")
     one = found(session, trigger)
     trial = session.client.post(f"{_BASE}/{segment(one['id'])}/test", body)
-    output.show(session, trial, lambda value: [tell_decision(line) for line in value["decisions"]])
+    output.show(session, trial, lambda value: output.each(tell_decision)(value["decisions"]))
     if not any(line["outcome"] == "run_started" for line in trial["decisions"]):
         raise typer.Exit(Exit.FAILED)
 

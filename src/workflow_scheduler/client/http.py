@@ -1,4 +1,4 @@
-"""A small HTTP client of the service on the standard library: nothing heavy is imported, so that commands start fast."""
+"""A small HTTP client on the standard library: nothing heavy is imported, so that commands start fast."""
 
 from __future__ import annotations
 
