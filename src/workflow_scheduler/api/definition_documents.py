@@ -188,3 +188,26 @@ class Started(_Open):
     event_id: str
     explain: str
     duplicate: bool
+
+
+class SimulationResult(_Open):
+    """How often the trigger would start a run, as it is and as it would be, and where they differ."""
+
+    trigger_id: str
+    dry_run: bool
+    events: int
+    more: bool
+    live: dict[str, int]
+    proposed: dict[str, int]
+    differences: list[dict[str, Any]]
+
+
+class TriggerHealth(_Open):
+    """`status` is healthy, failing, late, completed, paused, disabled, suspended, undeployed or broken."""
+
+    trigger_id: str
+    status: str
+    summary: str
+    late_seconds: float
+    decisions_24h: dict[str, int]
+    runs: list[dict[str, Any]]

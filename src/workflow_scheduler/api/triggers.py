@@ -47,6 +47,17 @@ _TEST_BODY = {
         },
     }
 }
+_SIMULATE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {"condition": "event.data.amount > 500", "since": "2027-03-01T00:00:00Z", "limit": 200},
+            }
+        },
+    }
+}
 
 
 class TriggerQuery(Listing):
@@ -139,6 +150,23 @@ async def set_trigger_mode(trigger_id: Id, body: ModeBody, context: Context, cal
 async def try_trigger(trigger_id: Id, body: JsonObject, context: Context, caller: Caller) -> Response:
     """Tell what would become of an event for a trigger, predicate by predicate. Nothing is stored or started."""
     return answer(await context.triggers.test(caller, trigger_id, body))
+
+
+@_routes.post(
+    "/{trigger_id}/simulate",
+    response_model=documents.SimulationResult,
+    summary="Simulate a change",
+    openapi_extra=_SIMULATE_BODY,
+)
+async def simulate_trigger(trigger_id: Id, body: JsonObject, context: Context, caller: Caller) -> Response:
+    """Judge stored events by the trigger as it is and as it would be. Nothing is stored or started."""
+    return answer(await context.triggers.simulate(caller, trigger_id, body))
+
+
+@_routes.get("/{trigger_id}/health", response_model=documents.TriggerHealth, summary="Show a trigger's health")
+async def trigger_health(trigger_id: Id, context: Context, caller: Caller) -> Response:
+    """Tell whether a trigger can fire, whether it is late, and how its newest runs ended."""
+    return answer(await context.triggers.health(caller, trigger_id))
 
 
 @_routes.post(

@@ -25,6 +25,7 @@ from workflow_scheduler.stores.portable.workflows import NewVersion
 
 Format = Literal["yaml", "json"]
 INLINE_BYTES = 4_000
+INLINE_PARTS = 50
 _encode = msgspec.json.encode
 
 
@@ -62,8 +63,8 @@ class Definitions:
             TooLarge: the text is larger than a definition may be.
 
         """
-        if isinstance(given, Text) and len(given.text) > INLINE_BYTES:
-            # Parsing YAML takes seconds per megabyte: too long for the event loop.
+        if _is_large(given):
+            # YAML takes seconds per megabyte, and a thousand triggers a tenth of one: too long for the event loop.
             return await asyncio.to_thread(self._read, given)
         return self._read(given)
 
@@ -92,6 +93,13 @@ class Definitions:
         """Return the triggers of a definition as they are to be stored."""
         plan = partial(_planned, definition=checked.definition, tenant_id=tenant_id, workflow_id=workflow_id)
         return tuple(plan(trigger) for trigger in checked.triggers.values())
+
+
+def _is_large(given: Given) -> bool:
+    if isinstance(given, Text):
+        return len(given.text) > INLINE_BYTES
+    parts = (given.get("triggers"), given.get("jobs"))
+    return sum(len(part) for part in parts if isinstance(part, Mapping)) > INLINE_PARTS
 
 
 def new_version(

@@ -73,9 +73,9 @@ class Trials:
             BadRequest: the request given cannot be read by the trigger's type.
 
         """
-        trigger = _trigger(principal.tenant_id, record)
+        trigger = as_trigger(principal.tenant_id, record)
         events = await self._given(principal, trigger, body)
-        decisions = [self._judge(trigger, event) for event in events]
+        decisions = [self.judge(trigger, event) for event in events]
         return {
             "trigger_id": record.id,
             "trigger": record.name,
@@ -85,7 +85,8 @@ class Trials:
             **({name: decisions[0][name] for name in ("outcome", "reason", "predicates")} if decisions else {}),
         }
 
-    def _judge(self, trigger: Trigger, event: Event) -> dict[str, Any]:
+    def judge(self, trigger: Trigger, event: Event) -> dict[str, Any]:
+        """Return the decision that would be recorded for an event, as the API shows it."""
         predicates: list[Predicate] = []
         if event.provider != trigger.type:
             predicates.append(Predicate("type", trigger.type, event.provider, verdict=False))
@@ -196,7 +197,8 @@ def _event(trigger: Trigger, heard: Heard, now: int) -> Event:
     )
 
 
-def _trigger(tenant_id: str, record: TriggerRecord) -> Trigger:
+def as_trigger(tenant_id: str, record: TriggerRecord) -> Trigger:
+    """Return a stored trigger as the matcher takes it."""
     shared = readable(record.shared) or {}
     return Trigger(
         id=record.id,

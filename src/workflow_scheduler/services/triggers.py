@@ -27,6 +27,8 @@ from workflow_scheduler.services.definition_shapes import trigger_shape
 from workflow_scheduler.services.definitions import Definitions, trigger_id
 from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.trigger_catalogue import catalogue
+from workflow_scheduler.services.trigger_health import trigger_health
+from workflow_scheduler.services.trigger_simulation import Simulation
 from workflow_scheduler.services.trigger_trials import Judges, Trials
 from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.stores.portable.triggers import TriggerFilter, TriggerRepository
@@ -75,6 +77,7 @@ class Triggers:
         self._workflows = WorkflowRepository(store)
         self._triggers = TriggerRepository(store)
         self._trials = Trials(store, clock, definitions.trigger_types, matcher)
+        self._simulation = Simulation(store, clock, definitions, self._trials)
 
     def types(self) -> list[dict[str, Any]]:
         """Return the catalogue of trigger types: schema, form hints, examples and documentation."""
@@ -225,6 +228,27 @@ class Triggers:
         """
         record = await self._triggers.get(principal.tenant_id, trigger)
         return await self._trials.run(principal, record, body)
+
+    async def simulate(self, principal: Principal, trigger: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Judge stored events by the trigger as it is and as `body` would change it; nothing is written.
+
+        Raises:
+            NotFound: there is no such trigger.
+            ValidationFailed: the change or the range is wrong.
+
+        """
+        record = await self._triggers.get(principal.tenant_id, trigger)
+        return await self._simulation.run(principal, record, body)
+
+    async def health(self, principal: Principal, trigger: str) -> dict[str, Any]:
+        """Return whether a trigger can fire, whether it is late, and how its newest runs ended.
+
+        Raises:
+            NotFound: there is no such trigger.
+
+        """
+        record = await self._triggers.get(principal.tenant_id, trigger)
+        return await trigger_health(self._triggers, self._clock, principal.tenant_id, record)
 
     async def _change(self, principal: Principal, reference: str, edit: _Edit) -> WorkflowRecord:
         """Store the next version of a workflow with its triggers edited, and deploy it if the last one was live."""

@@ -171,6 +171,15 @@ async def test_a_dry_run(client, shop):
     assert (no.json()["outcome"], no.json()["reason"]) == ("filtered", "condition_false")
 
 
+async def test_simulation_and_health(client, shop):
+    trigger = next(t["id"] for t in shop["triggers"] if t["name"] == "orders")
+    await client.post("/api/v1/public/webhook/orders", json={"amount": 500})
+    simulated = await client.post(f"/api/v1/triggers/{trigger}/simulate", json={"condition": "event.data.amount > 900"})
+    assert (simulated.json()["live"], simulated.json()["proposed"]) == ({"run_started": 1}, {"filtered": 1})
+    health = (await client.get(f"/api/triggers/{trigger}/health")).json()
+    assert (health["status"], health["decisions_24h"]) == ("healthy", {"run_started": 1})
+
+
 async def test_a_manual_start_happens_once_per_key(client, shop):
     path = "/api/v1/triggers/workflows/shop/manual"
     starts = [await client.post(path, json={"input": {"x": 1}}, headers={"idempotency-key": "k1"}) for _ in range(3)]
@@ -224,6 +233,7 @@ async def test_hostile_bodies_get_clear_refusals(client, shop, kind):
         ("POST", BASE), ("PUT", f"{BASE}/shop"), ("POST", f"{BASE}/validate"), ("POST", "/api/v1/deployment/plan"),
         ("POST", "/api/v1/validate/dependencies"), ("POST", f"{DEPLOYMENT}/shop/deploy"), ("POST", "/api/v1/triggers"),
         ("PUT", f"/api/v1/triggers/{trigger}"), ("POST", f"/api/v1/triggers/{trigger}/test"),
+        ("POST", f"/api/v1/triggers/{trigger}/simulate"),
         ("POST", f"/api/v1/triggers/{trigger}/mode"), ("POST", "/api/v1/triggers/workflows/shop/manual"),
     ]  # fmt: skip
     for body in HOSTILE:

@@ -5,7 +5,13 @@ import asyncio
 import pytest
 
 from workflow_scheduler.core.errors import Conflict, NotFound, PreconditionFailed, ValidationFailed
+from workflow_scheduler.core.ids import mint
+from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.principal import LOCAL, Principal
+from workflow_scheduler.core.model.run import RunStatus
+from workflow_scheduler.core.ports.store import Accepted, Batch
+from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.testing.factories import make_event, make_run
 
 pytestmark = pytest.mark.parametrize("new_store", ["sqlite", "postgres"], indirect=True)
 STRANGER = Principal(tenant_id="stranger", user_id="mallory")
@@ -216,3 +222,87 @@ def test_the_catalogue_has_everything_a_form_needs(plane):
         assert entry["examples"]
         assert set(entry["ui"]) == set(entry["schema"]["properties"])
     assert types["github"]["ui"]["secret"]["secret"]
+
+
+async def heard(plane, number, amount, received=0):
+    event = make_event(
+        id=f"0197f0c2-7d3a-7000-8000-{number:012d}", tenant_id="local", provider="webhook", type="webhook",
+        source="/webhook/orders", event_key=str(number), index_keys=("orders",),
+        data=b'{"amount": %d}' % amount, attributes=b'{"method": "POST"}', received_at=received, time=received,
+    )  # fmt: skip
+    await plane.store.commit(Batch(accepted=[Accepted(event, [], [])]))
+    return event
+
+
+async def test_a_simulation_shows_what_a_change_would_do(plane):
+    await plane.deploy(definition(t=HOOK))
+    trigger = (await plane.triggers_of("shop"))["t"]["id"]
+    for number, amount in enumerate((50, 150, 600)):
+        await heard(plane, number, amount, received=plane.clock.now())
+    found = await plane.triggers.simulate(LOCAL, trigger, {"condition": "event.data.amount > 500"})
+    assert (found["events"], found["more"]) == (3, False)
+    assert found["live"] == {"run_started": 2, "filtered": 1}
+    assert found["proposed"] == {"run_started": 1, "filtered": 2}
+    difference = found["differences"][0]
+    assert difference["event"]["data"] == {"amount": 150}
+    assert (difference["live"]["outcome"], difference["proposed"]["reason"]) == ("run_started", "condition_false")
+    limited = await plane.triggers.simulate(LOCAL, trigger, {"limit": 1})
+    assert (limited["events"], limited["more"], limited["differences"]) == (1, True, [])
+    moved = await plane.triggers.simulate(LOCAL, trigger, {"config": {"path": "elsewhere", "signature": "none"}})
+    assert moved["proposed"] == {"filtered": 3}
+
+
+@pytest.mark.parametrize(
+    "body", [{"config": 5}, {"config": {"colour": 1}}, {"condition": "event.data. >"}, {"limit": 0}, {"since": "soon"}]
+)
+async def test_a_wrong_simulation_is_refused(plane, body):
+    await plane.deploy(definition(t=HOOK))
+    trigger = (await plane.triggers_of("shop"))["t"]["id"]
+    with pytest.raises(ValidationFailed):
+        await plane.triggers.simulate(LOCAL, trigger, body)
+
+
+async def test_a_dry_run_on_a_stored_event(plane):
+    await plane.deploy(definition(t=HOOK))
+    trigger = (await plane.triggers_of("shop"))["t"]["id"]
+    event = await heard(plane, 7, 150)
+    found = await plane.triggers.test(LOCAL, trigger, {"event_id": event.id})
+    assert (found["outcome"], found["decisions"][0]["event"]["id"]) == ("run_started", event.id)
+
+
+async def test_health_tells_why_a_trigger_does_not_fire(plane):
+    await plane.deploy(definition(t={"type": "cron", "cron": "0 * * * *"}))
+    trigger = (await plane.triggers_of("shop"))["t"]["id"]
+
+    async def status():
+        return (await plane.triggers.health(LOCAL, trigger))["status"]
+
+    assert await status() == "healthy"
+    await plane.clock.advance(3600 + 61)
+    assert await status() == "late"
+    await plane.workflows.pause(LOCAL, "shop")
+    assert await status() == "paused"
+    await plane.triggers.set_mode(LOCAL, trigger, "disabled", "too loud")
+    shown = await plane.triggers.health(LOCAL, trigger)
+    assert (shown["status"], shown["summary"]) == ("disabled", "The trigger is disabled: too loud.")
+    await plane.deployments.undeploy(LOCAL, "shop")
+    assert await status() == "undeployed"
+
+
+async def test_health_counts_decisions_and_looks_at_runs(plane):
+    await plane.deploy(definition(t=HOOK))
+    trigger = (await plane.triggers_of("shop"))["t"]
+    for number in range(3):
+        event = make_event(id=mint(plane.clock.now()), tenant_id="local", event_key=str(number))
+        run = make_run(
+            id=mint(plane.clock.now()), tenant_id="local", trigger_id=trigger["id"], event_id=event.id,
+            event_key=str(number), status=RunStatus.FAILED, workflow_id=trigger["workflow_id"],
+        )  # fmt: skip
+        decision = Decision(
+            tenant_id="local", event_id=event.id, trigger_id=trigger["id"], workflow_id=trigger["workflow_id"],
+            outcome=Outcome.RUN_STARTED, reason=Reason.MATCHED, decided_at=plane.clock.now(), run_id=run.id,
+        )  # fmt: skip
+        await plane.store.commit(Batch(accepted=[Accepted(event, [decision], [run])]))
+    shown = await plane.triggers.health(LOCAL, trigger["id"])
+    assert (shown["status"], shown["decisions_24h"], len(shown["runs"])) == ("failing", {"run_started": 3}, 3)
+    assert (await plane.triggers.get(LOCAL, trigger["id"]))["last_decision"]["run_id"] == run.id

@@ -13,6 +13,7 @@ from workflow_scheduler.core.model.trigger import Mode
 from workflow_scheduler.core.ports.store import Page, Sql, Store, Work
 from workflow_scheduler.stores.portable.publishing import BUMP_EPOCH
 from workflow_scheduler.stores.portable.rows import Malformed, numbered, quarantine, read_row, read_rows
+from workflow_scheduler.stores.portable.scan import id_floor
 
 COLUMNS = TriggerRecord.__struct_fields__
 _SELECT = """SELECT t.id, t.workflow_id, w.name, t.workflow_version, t.name, t.trigger_subtype, t.trigger_config,
@@ -101,6 +102,27 @@ class TriggerRepository:
             {"tenant": tenant_id, **params},
         )
         return {str(row[0]): LastDecision(*row[1:]) for row in rows}
+
+    async def recent_outcomes(self, tenant_id: str, trigger_id: str, since: int) -> dict[str, int]:
+        """Return how often each outcome was decided since an instant (microseconds), over the newest 10,000."""
+        rows = await self._store.read(
+            """SELECT d.outcome, COUNT(*) FROM (SELECT outcome FROM decisions
+                 WHERE tenant_id = :tenant AND trigger_id = :trigger AND event_id >= :floor
+                 ORDER BY event_id DESC LIMIT 10000) d GROUP BY d.outcome""",
+            {"tenant": tenant_id, "trigger": trigger_id, "floor": id_floor(since)},
+        )
+        return {str(row[0]): int(row[1]) for row in rows}
+
+    async def recent_runs(self, tenant_id: str, trigger_id: str, limit: int) -> list[tuple[str, str]]:
+        """Return (id, status) of the newest runs that a trigger started."""
+        rows = await self._store.read(
+            """SELECT r.id, r.status FROM (SELECT run_id FROM decisions
+                 WHERE tenant_id = :tenant AND trigger_id = :trigger AND run_id IS NOT NULL
+                 ORDER BY event_id DESC LIMIT :limit) d
+               JOIN runs r ON r.tenant_id = :tenant AND r.id = d.run_id ORDER BY r.id DESC""",
+            {"tenant": tenant_id, "trigger": trigger_id, "limit": limit},
+        )
+        return [(str(row[0]), str(row[1])) for row in rows]
 
     async def set_mode(self, tenant_id: str, trigger_id: str, mode: Mode, reason: str | None, now: int) -> None:
         """Set the mode of a trigger; it stays through redeployments.
