@@ -1,0 +1,73 @@
+"""W3: what a job step costs when its result is durable before the next job starts."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from datetime import datetime
+from typing import Any
+
+from bench.service import Service
+
+NOOP = {"uses": "noop"}
+
+
+def chain(length: int) -> dict[str, Any]:
+    """Return a workflow of `length` jobs, one after the other."""
+    jobs = {"j0": NOOP, **{f"j{n}": {"uses": "noop", "needs": [f"j{n - 1}"]} for n in range(1, length)}}
+    return {"version": 1, "name": f"chain-{length}", "jobs": jobs}
+
+
+def fan(width: int) -> dict[str, Any]:
+    """Return a workflow 1 -> width -> 1."""
+    middle = {f"m{n}": {"uses": "noop", "needs": ["first"]} for n in range(width)}
+    jobs = {"first": NOOP, **middle, "last": {"uses": "noop", "needs": list(middle)}}
+    return {"version": 1, "name": f"fan-{width}", "concurrency": {"max_parallel_jobs": width}, "jobs": jobs}
+
+
+def _run(service: Service, name: str) -> dict[str, Any]:
+    started = service.call("POST", f"/api/v1/triggers/workflows/{name}/manual", {})
+    run_id = started["run_id"]
+    service.call("GET", f"/api/v1/runs/{run_id}/wait")
+    run: dict[str, Any] = service.call("GET", f"/api/v1/runs/{run_id}")
+    if run["status"] != "SUCCEEDED":
+        raise SystemExit(f"{name}: {run['status']} {run['error']}")
+    return run
+
+
+def per_job(service: Service, definition: dict[str, Any], rounds: int = 9) -> float:
+    """Return the median of milliseconds per job over several runs, from the run's start to its end."""
+    service.deploy(definition)
+    jobs = len(definition["jobs"])
+    figures = []
+    for _ in range(rounds):
+        run = _run(service, definition["name"])
+        seconds = (datetime.fromisoformat(run["ended_at"]) - datetime.fromisoformat(run["started_at"])).total_seconds()
+        figures.append(seconds * 1000 / jobs)
+    return statistics.median(figures)
+
+
+def one_after_the_other(service: Service, count: int = 500) -> float:
+    """Return one-job runs per second, each started when the one before has ended."""
+    hook = {"hook": {"type": "webhook", "path": "serial", "signature": {"scheme": "none"}}}
+    service.deploy({"version": 1, "name": "serial", "triggers": hook, "jobs": {"only": NOOP}})
+    begin = time.perf_counter()
+    for _ in range(count):
+        service.call("POST", "/api/v1/public/webhook/serial?wait=run", {})
+    return count / (time.perf_counter() - begin)
+
+
+def main() -> None:
+    """Run W3 alone."""
+    service = Service().start()
+    try:
+        print("chain of 100, ms per job:", per_job(service, chain(100)))
+        print("1 -> 200 -> 1, ms per job:", per_job(service, fan(200)))
+        print("DAG of 2000 jobs, ms per job:", per_job(service, fan(1998), 3))
+        print("one after the other, runs/s:", one_after_the_other(service))
+    finally:
+        service.stop()
+
+
+if __name__ == "__main__":
+    main()
