@@ -155,10 +155,10 @@ def paths(node: Node, bound: frozenset[str] = frozenset()) -> Iterator[tuple[Pat
         if path[0] not in bound:
             yield path, True
         return
-    if isinstance(node, Loop):
-        bound = bound.union(node.variables)
+    inner = bound.union(node.variables) if isinstance(node, Loop) else bound
     for child in children(node):
-        yield from paths(child, bound)
+        outside = isinstance(node, Loop) and (child is node.over or child is node.init)
+        yield from paths(child, bound if outside else inner)
 
 
 def _is_string(node: Node) -> bool:
