@@ -1,0 +1,93 @@
+"""The workflows of the chaos suite, and the processes around them."""
+
+import datetime
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+FAILPOINT = re.compile(r"""signals\.emit\(\s*"([a-z.]+)\"""")
+
+
+def _mark(job, *needs, function="mark"):
+    given = {"function": f"chaos_marks:{function}", "args": ["${run.id}", job]}
+    return {"uses": "python", "with": given, "needs": list(needs)}
+
+
+HOOK = {
+    "version": 1,
+    "name": "hook",
+    "triggers": {"in": {"type": "webhook", "path": "chaos", "signature": {"scheme": "none"}}},
+    "jobs": {
+        "first": _mark("first"),
+        "rest": {"uses": "sleep_for", "with": {"duration": "50ms"}, "needs": ["first"]},
+        "left": _mark("left", "rest"),
+        "right": _mark("right", "rest", function="mark_in_thread"),
+        "tell": {"uses": "emit", "with": {"type": "chaos.told"}, "needs": ["left", "right"]},
+        "last": _mark("last", "tell"),
+    },
+}
+NEEDS = {"left": ("first",), "right": ("first",), "last": ("left", "right", "first")}
+PING = {
+    "version": 1,
+    "name": "ping",
+    "triggers": {"in": {"type": "event", "event": "chaos.ping"}},
+    "jobs": {"only": _mark("only")},
+}
+TOLD = {
+    "version": 1,
+    "name": "told",
+    "triggers": {"in": {"type": "event", "event": "chaos.told"}},
+    "jobs": {"only": {"uses": "noop"}},
+}
+AFTER = {
+    "version": 1,
+    "name": "after",
+    "triggers": {"in": {"type": "workflow", "workflow": "hook"}},
+    "jobs": {"only": _mark("only")},
+}
+
+
+def ticks(seconds):
+    """Return a workflow with an interval, a cron and a one-time schedule for each second from now on."""
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)  # noqa: TID251 -- a test of the real clock
+    onces = {
+        f"once-{n}": {"type": "once", "run_at": (now + datetime.timedelta(seconds=n + 2)).isoformat()}
+        for n in range(seconds)
+    }
+    return {
+        "version": 1,
+        "name": "ticks",
+        "triggers": {
+            "second": {"type": "interval", "every": "1s", "catchup": "all"},
+            "minute": {"type": "cron", "cron": "* * * * *", "catchup": "all"},
+            **onces,
+        },
+        "jobs": {"only": _mark("only")},
+    }
+
+
+def failpoints():
+    """Return the names of all moments that the program tells of."""
+    found = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        found |= set(FAILPOINT.findall(path.read_text()))
+    return sorted(found)
+
+
+class Pour:
+    """The sender's process; closing it waits until its last delivery is answered or given up."""
+
+    def __init__(self, ports, ledger, seed, threads=6):
+        command = [sys.executable, "-m", "chaos.pour", "--ledger", str(ledger), "--seed", str(seed)]
+        command += ["--threads", str(threads)]
+        for port in ports:
+            command += ["--port", str(port)]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+
+    def close(self):
+        self.process.stdin.close()
+        assert self.process.wait(30) == 0

@@ -1,0 +1,162 @@
+"""One service process: started, killed and stopped from outside, and spoken to over HTTP."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+from pathlib import Path
+
+START_SECONDS = 30
+WORK = Path(__file__).parent / "work"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Refused(Exception):
+    """The service answered with an error; `status` is its HTTP status."""
+
+    def __init__(self, status, text):
+        super().__init__(f"{status} {text}")
+        self.status = status
+
+
+class Service:
+    """The service on `folder` and one fixed port, so that senders find it again after a restart."""
+
+    def __init__(self, folder, database_url="", **environment):
+        self.folder = Path(folder)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.marks = self.folder / "marks.txt"
+        self.log = self.folder / "service.log"
+        self.environment = {
+            **os.environ,
+            "WFS_DATA": str(self.folder / "data"),
+            "DATABASE_URL": database_url,
+            "PORT": str(self.port),
+            "LOG_LEVEL": "WARNING",
+            "WFS_ALLOW_CODE": "true",
+            "CHAOS_MARKS": str(self.marks),
+            "PYTHONPATH": str(WORK),
+            **environment,
+        }
+        self.process = None
+        self.ready_seconds = []
+
+    def start(self, **environment):
+        """Start, wait until /health answers, and return how long that took in seconds; None if it died before."""
+        began = time.perf_counter()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "workflow_scheduler"],
+                env={**self.environment, **environment},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self.process.stdout.readline()
+        while not self.healthy():
+            if self.process.poll() is not None:
+                return None
+            if time.perf_counter() - began > START_SECONDS:
+                raise AssertionError("the service does not become ready\n" + self.tail())
+        self.ready_seconds.append(time.perf_counter() - began)
+        return self.ready_seconds[-1]
+
+    def healthy(self):
+        try:
+            return self.call("GET", "/health")["status"] == "healthy"
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def call(self, method, path, body=None, headers=None, timeout=30):
+        """Send a request and return the decoded answer; an error answer raises Refused."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+            given = {"Content-Type": "application/json"} if data is not None else {}
+            connection.request(method, path, data, {**given, **(headers or {})})
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
+        if answer.status >= 400:
+            raise Refused(answer.status, text.decode("utf-8", "replace"))
+        return json.loads(text or b"null")
+
+    def deploy(self, definition):
+        """Create and deploy a workflow; return its id."""
+        created = self.call("POST", "/api/v1/workflows", definition)
+        self.call("POST", f"/api/v1/deployment/workflows/{created['id']}/deploy")
+        return created["id"]
+
+    def items(self, path, **query):
+        """Return all items of a list, page after page."""
+        found, cursor = [], None
+        while True:
+            given = {"limit": 500, **query, **({"cursor": cursor} if cursor else {})}
+            page = self.call("GET", f"{path}?{urllib.parse.urlencode(given)}")
+            found += page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return found
+
+    def open_runs(self):
+        """Return how many runs are not over, as far as one page shows."""
+        return sum(
+            len(self.call("GET", f"/api/v1/runs?status={status}&limit=100")["items"])
+            for status in ("QUEUED", "RUNNING", "PAUSED")
+        )
+
+    def died_within(self, seconds):
+        """Wait for the process to end by itself for at most `seconds`; return whether it did."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self):
+        """End the process without warning."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def stop(self, seconds=30):
+        """Ask the process to stop, and return its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(seconds)
+        self.process.stdout.close()
+        return status
+
+    def tail(self, lines=40):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def wait_until(happened, seconds=60, every=0.05, what="it"):
+    """Ask `happened` again and again until it is true; it looks at another process, which sends no signals."""
+    deadline = time.perf_counter() + seconds
+    while not happened():
+        if time.perf_counter() > deadline:
+            raise AssertionError(f"{what} did not happen within {seconds} s")
+        select_nothing(every)
+
+
+def select_nothing(seconds):
+    """Let `seconds` pass."""
+    left, right = socket.socketpair()
+    with left, right:
+        left.settimeout(seconds)
+        try:
+            left.recv(1)
+        except TimeoutError:
+            return

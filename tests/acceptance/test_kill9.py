@@ -1,0 +1,107 @@
+"""kill -9 at random points and at every named failpoint, under load: nothing acknowledged is lost, nothing doubles.
+
+`WFS_KILLS=1000` sets the number of kills on SQLite, `WFS_SEED=N` repeats a run.
+"""
+
+import os
+import random
+import secrets
+
+import pytest
+from chaos import audit, ledger, scene
+from chaos.service import Service, wait_until
+
+KILLS_SQLITE = int(os.environ.get("WFS_KILLS", "50"))
+KILLS_POSTGRES = int(os.environ.get("WFS_KILLS_POSTGRES", str(max(20, KILLS_SQLITE // 10))))
+KILLS_PER_FOLDER = 50
+READY_SECONDS = float(os.environ.get("WFS_READY_SECONDS", "2.0"))
+UP_SECONDS = (0.1, 0.9)
+FAILPOINT_SECONDS = 3.0
+
+
+class Siege:
+    """One folder or database, one sender, and a number of kills."""
+
+    def __init__(self, folder, seed, url=""):
+        self.draw = random.Random(seed)
+        self.seed = seed
+        self.service = Service(folder, url)
+        self.tables = audit.Tables(folder, url)
+        self.marks = audit.Marks(self.service.marks)
+        self.ledger = folder / "ledger.jsonl"
+        self.hit = set()
+
+    def run(self, kills, failpoints):
+        self.service.start()
+        for definition in (scene.HOOK, scene.PING, scene.TOLD, scene.AFTER, scene.ticks(2 * kills)):
+            self.service.deploy(definition)
+        pour = scene.Pour([self.service.port], self.ledger, self.seed)
+        self._die("")
+        try:
+            for number in range(1, kills):
+                failpoint = failpoints.pop() if failpoints and number % 2 else ""
+                count = self.draw.randint(1, 12)
+                began = self.service.start(**({"WFS_FAILPOINT": f"{failpoint}:{count}"} if failpoint else {}))
+                if began is None:
+                    self.hit.add(failpoint)
+                    self._settle()
+                else:
+                    self._die(failpoint)
+            self.service.start()
+        finally:
+            pour.close()
+        wait_until(lambda: self.service.open_runs() == 0, what="the end of all runs")
+        assert self.service.stop() == 0, self.service.tail()
+
+    def _die(self, failpoint):
+        if failpoint and self.service.died_within(FAILPOINT_SECONDS):
+            self.hit.add(failpoint)
+        elif not failpoint:
+            self.service.died_within(self.draw.uniform(*UP_SECONDS))
+        self._settle()
+
+    def _settle(self):
+        self.service.kill()
+        self.marks.close_chapter(self.tables.finished_jobs())
+
+    def complaints(self):
+        entries = ledger.read(self.ledger)
+        assert len(entries) > 100, self.service.tail()
+        self.marks.close_chapter(set())
+        found = [f"ran again although it was done: {line}" for line in self.marks.repeated]
+        found += [f"ran again after what needs it: {line}" for line in self.marks.out_of_order()]
+        return found + audit.events_and_runs(self.tables, entries) + audit.schedules(self.tables)
+
+
+def besiege(folder, kills, seed, url=""):
+    failpoints = scene.failpoints()
+    assert "inbox.commit.after" in failpoints
+    random.Random(seed).shuffle(failpoints)
+    wanted = set(failpoints[: (kills - 1) // 2])
+    siege = Siege(folder, seed, url)
+    siege.run(kills, failpoints[: (kills - 1) // 2])
+    times = siege.service.ready_seconds
+    acknowledged = len(ledger.read(siege.ledger))
+    print(f"seed {seed}: {kills} kills, {acknowledged} acknowledged, ready in {max(times):.2f} s at worst")
+    complaints = siege.complaints()
+    assert not complaints, f"seed {seed}: {len(complaints)} complaints\n" + "\n".join(complaints[:20])
+    assert wanted <= siege.hit | UNREACHED, f"seed {seed}: never reached {wanted - siege.hit}"
+    assert sorted(times)[len(times) // 2] < READY_SECONDS, f"seed {seed}: ready after {sorted(times)} s"
+
+
+UNREACHED = frozenset()
+
+
+def seeds(count):
+    first = int(os.environ.get("WFS_SEED", "0")) or secrets.randbelow(1_000_000) + 1
+    return [first + number for number in range(count)]
+
+
+@pytest.mark.parametrize("seed", seeds(-(-KILLS_SQLITE // KILLS_PER_FOLDER)))
+def test_nothing_is_lost_or_doubled_on_sqlite(tmp_path, seed):
+    besiege(tmp_path, min(KILLS_SQLITE, KILLS_PER_FOLDER), seed)
+
+
+@pytest.mark.parametrize("seed", seeds(-(-KILLS_POSTGRES // KILLS_PER_FOLDER)))
+def test_nothing_is_lost_or_doubled_on_postgres(tmp_path, postgres_url, seed):
+    besiege(tmp_path, min(KILLS_POSTGRES, KILLS_PER_FOLDER), seed, postgres_url)
