@@ -21,7 +21,6 @@ Jobs in a retry delay or parked are as they were; the engine arms their timers a
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
@@ -127,8 +126,8 @@ class Progress:
     """How far one run of `graph` has come. `seed` is the run's id; it only feeds the jitter."""
 
     __slots__ = (
-        "_attempts", "_failed", "_failing", "_graph", "_left", "_live", "_ready", "_running", "_seed", "_slots",
-        "_state", "_stop", "_tally", "_waiting",
+        "_attempts", "_failed", "_failing", "_graph", "_head", "_left", "_live", "_ready", "_running", "_seed",
+        "_slots", "_state", "_stop", "_tally", "_waiting",
     )  # fmt: skip
 
     def __init__(self, graph: Graph, *, seed: str = "", max_parallel: int | None = None) -> None:
@@ -140,7 +139,8 @@ class Progress:
         self._waiting = list(graph.needs_count)
         self._tally: dict[int, list[int]] = {}
         self._attempts: dict[int, int] = {}
-        self._ready: deque[int] = deque()
+        self._ready: list[int] = []  # a queue: those before `_head` have been taken
+        self._head = 0
         self._live: dict[int, None] = {}
         self._running = 0
         self._left = len(graph.nodes)
@@ -313,8 +313,9 @@ class Progress:
     def _advance(self, actions: list[Action]) -> list[Action]:
         """Fill the free slots from the ready jobs, in order, and end the run when nothing is left."""
         ready = self._ready
-        while ready and (self._running < self._slots or self._stop is not None or self._failing):
-            job = ready.popleft()
+        while self._head < len(ready) and (self._running < self._slots or self._stop is not None or self._failing):
+            job = ready[self._head]
+            self._head += 1
             self._live.pop(job, None)
             if self._stop is not None or (self._failing and self._graph.nodes[job].wants_success):
                 reason = SkipReason.FAIL_FAST if self._stop is None else SkipReason.RUN_STOPPED
@@ -322,12 +323,15 @@ class Progress:
                 self._settle([(job, _FAILED if reason in _COUNTS_AS_FAILED else _SKIPPED)], actions)
                 continue
             if self._running >= self._slots:
-                ready.appendleft(job)
+                self._head -= 1
                 break
             self._state[job] = _RUNNING
             self._live[job] = None
             self._running += 1
             actions.append(StartJob(job, self._attempts.get(job, 1)))
+        if self._head == len(ready):
+            ready.clear()
+            self._head = 0
         if self._left == 0:
             self._left = -1  # a run ends once
             actions.append(self._end())

@@ -27,6 +27,7 @@ from workflow_scheduler.engines.embedded.timers import Timers
 if TYPE_CHECKING:
     from workflow_scheduler.engines.embedded.execution import Execution
 
+CLOSE_SECONDS = 10.0
 _logger = logging.getLogger(__name__)
 Emit: TypeAlias = Callable[[Run, str, Mapping[str, Any], str], Awaitable[str]]
 
@@ -210,16 +211,18 @@ class Desk:
             del self.runs[execution.run.id]
 
     async def close(self) -> None:
-        """Stop every run where it stands; what is on its way to the store still gets there."""
+        """Stop every run where it stands; what is on its way to the store may still get there, for CLOSE_SECONDS."""
         self.closed = True
         self.timers.close()
         jobs: list[asyncio.Task[Any]] = []
         for execution in list(self.runs.values()):
             jobs += execution.abandon()
         if jobs:
-            await asyncio.wait(jobs)
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+            await asyncio.wait(jobs, timeout=CLOSE_SECONDS)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=CLOSE_SECONDS)
+        for task in self._tasks:
+            task.cancel()
         self.runs.clear()
 
 

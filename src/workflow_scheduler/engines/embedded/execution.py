@@ -79,7 +79,7 @@ class Execution:
         self._scope = Scope(task, self._started_at, graph, self._ledger.records, desk.public_url)
         self._attempts: Attempts | None = None
         self._gated: list[Action] = []
-        self._queued: set[int] = set()
+        self._queued: set[int] | None = None
         self._timers: dict[int, Timer] = {}
         self._in_flight = False
         self._announced = False
@@ -147,7 +147,7 @@ class Execution:
                 if step.inline:
                     budget -= 1
                 elif not self.desk.admission.enter(partial(self._admitted, action)):
-                    self._queued.add(action.job)
+                    self._wait_for_place(action.job)
                     continue
                 queue.extend(self._start(step, action.job, action.attempt))
             elif isinstance(action, EndRun):
@@ -222,9 +222,14 @@ class Execution:
             self.desk.admission.leave()
         return actions
 
+    def _wait_for_place(self, job: int) -> None:
+        if self._queued is None:
+            self._queued = set()
+        self._queued.add(job)
+
     def _admitted(self, action: StartJob) -> bool:
         """Start a job that had to wait for a place, unless it was cancelled meanwhile."""
-        if self._over or action.job not in self._queued:
+        if self._over or self._queued is None or action.job not in self._queued:
             return False
         self._queued.discard(action.job)
         self._perform(self._start(self._steps[action.job], action.job, action.attempt))
@@ -352,7 +357,8 @@ class Execution:
 
     def _cancel_job(self, action: CancelJob) -> list[Action]:
         job = action.job
-        self._queued.discard(job)
+        if self._queued is not None:
+            self._queued.discard(job)
         if self._attempts is not None and job in self._attempts:
             self._attempts.stop(job, CANCEL)
             return []
