@@ -112,7 +112,7 @@ class RunRepository:
         return found, after
 
     def _scan(self, tenant_id: str, wanted: RunFilter, cursor: str | None) -> Scan:
-        fixed, filters, hint = ["tenant_id = :tenant"], [], ""
+        fixed, filters, hint, ids_first = ["tenant_id = :tenant"], [], "", False
         params: dict[str, Any] = {"tenant": tenant_id}
         if wanted.workflow_id is not None:
             fixed.append("workflow_id = :workflow")
@@ -124,6 +124,7 @@ class RunRepository:
                 # repeats their condition to the letter.
                 index, holds = ("runs_failed", _FAILED) if wanted.status in FINAL else ("runs_open", _OPEN)
                 fixed += [status, f"status IN ({holds})"]
+                ids_first = index == "runs_open"
                 hint = f"INDEXED BY {index}" if self._store.dialect == "sqlite" else ""
             else:
                 filters.append(status)
@@ -136,7 +137,16 @@ class RunRepository:
             fixed.append("created_at >= :created")
             params["created"] = wanted.since
         ids = between(cursor, wanted.since, wanted.until)
-        return Scan(table="runs", columns=COLUMNS, fixed=fixed, filters=filters, params=params, ids=ids, hint=hint)
+        return Scan(
+            table="runs",
+            columns=COLUMNS,
+            fixed=fixed,
+            filters=filters,
+            params=params,
+            ids=ids,
+            hint=hint,
+            ids_first=ids_first,
+        )
 
     async def _of_event(
         self, tenant_id: str, wanted: RunFilter, limit: int, cursor: str | None

@@ -29,7 +29,8 @@ class Range(msgspec.Struct, frozen=True, gc=False):
 class Scan(msgspec.Struct, frozen=True, kw_only=True):
     """A page to read: table and columns (the id first), the fixed part that an index answers, and the filter.
 
-    `fixed` and `filters` are SQL conditions made from constants; values come through `params`.
+    `fixed` and `filters` are SQL conditions made from constants; values come through `params`. `ids_first` is for an
+    index that is not in the order of the ids: then only ids are sorted, and whole rows are read for the page alone.
     """
 
     table: str
@@ -39,6 +40,7 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
     params: Mapping[str, Any]
     ids: Range = Range()
     hint: str = ""
+    ids_first: bool = False
 
 
 def id_floor(instant_us: int) -> str:
@@ -69,7 +71,12 @@ async def page(store: Store, scan: Scan, limit: int, scan_rows: int = SCAN_ROWS)
         if edges:
             edge = str(edges[0][0])
             params["since"] = edge
-    text = _select(scan, ", ".join(scan.columns), scan.filters, "LIMIT :limit")
+    columns = ", ".join(scan.columns)
+    if scan.ids_first:
+        found = _select(scan, "id", scan.filters, "LIMIT :limit")
+        text = f"SELECT {columns} FROM {scan.table} WHERE tenant_id = :tenant AND id IN ({found}) ORDER BY id DESC"
+    else:
+        text = _select(scan, columns, scan.filters, "LIMIT :limit")
     rows = await store.read(text, {**params, "limit": limit + 1})
     if len(rows) > limit:
         return rows[:limit], str(rows[limit - 1][0])
