@@ -54,6 +54,7 @@ class Definitions:
         self.job_types = job_types
         self.rules = rules or Rules()
         self._clock = clock
+        self._reading = asyncio.Lock()
 
     async def read(self, given: Given) -> Checked:
         """Return the one checked definition of what was sent.
@@ -65,7 +66,9 @@ class Definitions:
         """
         if _is_large(given):
             # YAML takes seconds per megabyte, and a thousand triggers a tenth of one: too long for the event loop.
-            return await asyncio.to_thread(self._read, given)
+            # One after the other, so that readers never outnumber the loop in the queue for the interpreter.
+            async with self._reading:
+                return await asyncio.to_thread(self._read, given)
         return self._read(given)
 
     def _read(self, given: Given) -> Checked:

@@ -27,6 +27,17 @@ _TOKEN = re.compile(r'[\[\]{},:]|"(?:[^"\\]|\\.)*"|[^\s\[\]{},:"]+')
 _BYTE = re.compile(r"\(byte (\d+)\)$")
 
 
+def is_json(text: str) -> bool:
+    """Return whether a text is JSON, however deep or large."""
+    try:
+        msgspec.json.decode(text)
+    except RecursionError:
+        return True
+    except (msgspec.MsgspecError, ValueError):
+        return False
+    return True
+
+
 def parse_json(text: str) -> Document:
     """Return the document of a JSON text.
 

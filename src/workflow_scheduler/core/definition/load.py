@@ -17,7 +17,7 @@ from workflow_scheduler.core.definition.document import (
     plain_document,
     text_error,
 )
-from workflow_scheduler.core.definition.json_text import check_value, parse_json
+from workflow_scheduler.core.definition.json_text import check_value, is_json, parse_json
 from workflow_scheduler.core.definition.problems import explain
 from workflow_scheduler.core.definition.yaml_text import parse_yaml
 from workflow_scheduler.core.errors import DefinitionInvalid, FieldError, TooLarge
@@ -153,13 +153,12 @@ def _parse(text: str, wanted: Format | None) -> tuple[list[Document], Format]:
     if wanted == "json":
         return [parse_json(text)], "json"
     if wanted is None and text.lstrip()[:1] in {"{", "["}:
-        try:
+        if is_json(text):
             return [parse_json(text)], "json"
-        except DefinitionInvalid as not_json:
-            try:
-                return parse_yaml(text), "yaml"
-            except DefinitionInvalid:
-                raise not_json from None
+        try:
+            return parse_yaml(text), "yaml"
+        except DefinitionInvalid:
+            return [parse_json(text)], "json"  # says what is wrong with it as JSON, which it looks like
     return parse_yaml(text), "yaml"
 
 

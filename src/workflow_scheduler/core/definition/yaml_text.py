@@ -30,7 +30,6 @@ from ruamel.yaml.reader import ReaderError
 from workflow_scheduler.core.definition.document import (
     DEPTH_MAX,
     INTEGER_BITS,
-    NODES_MAX,
     Document,
     Path,
     Place,
@@ -53,6 +52,10 @@ _CONSTANTS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _DIGITS_MAX = 400
+# The scanner takes 50 us and more for each value, and time that grows with the square of some tokens' length.
+YAML_NODES_MAX = 100_000
+LINE_CHARACTERS_MAX = 100_000
+_DOCUMENT_NODES = 10
 _MERGE = "<<"
 
 
@@ -63,6 +66,9 @@ def parse_yaml(text: str) -> list[Document]:
         DefinitionInvalid: the text is not YAML, or passes a bound.
 
     """
+    for number, content in enumerate(text.splitlines(), 1):
+        if len(content) > LINE_CHARACTERS_MAX:
+            raise invalid([text_error(f"the line has more than {LINE_CHARACTERS_MAX:,} characters", number, 1)])
     try:
         return list(_documents(text))
     except MarkedYAMLError as error:
@@ -77,10 +83,12 @@ def parse_yaml(text: str) -> list[Document]:
 
 def _documents(text: str) -> Iterator[Document]:
     events = YAML(typ="safe", pure=True).parse(text)
+    nodes = 0
     for event in events:
         if isinstance(event, DocumentStartEvent):
-            builder = _Builder(events)
+            builder = _Builder(events, nodes + _DOCUMENT_NODES)
             value = builder.document()
+            nodes = builder.nodes
             if value is None and not builder.errors:
                 continue
             places = Places(builder.keys, builder.values)
@@ -102,11 +110,11 @@ def _syntax_error(error: MarkedYAMLError) -> FieldError:
 class _Builder:
     """Builds one document from parser events."""
 
-    def __init__(self, events: Iterator[Any]) -> None:
-        """Take events from `events` until the document ends."""
+    def __init__(self, events: Iterator[Any], nodes: int) -> None:
+        """Take events from `events` until the document ends; `nodes` were taken by the documents before it."""
         self._events = events
         self._anchors: dict[str, tuple[Any, int]] = {}
-        self._nodes = 0
+        self.nodes = nodes
         self.keys: dict[Path, Place] = {}
         self.values: dict[Path, Place] = {}
         self.errors: list[FieldError] = []
@@ -128,9 +136,9 @@ class _Builder:
         self.errors.append(text_error(message, line, column))
 
     def _count(self, event: Any, nodes: int) -> None:
-        self._nodes += nodes
-        if self._nodes > NODES_MAX:
-            self._refuse(event, f"the file holds more than {NODES_MAX:,} values once its aliases are expanded")
+        self.nodes += nodes
+        if self.nodes > YAML_NODES_MAX:
+            self._refuse(event, f"the file holds more than {YAML_NODES_MAX:,} values once its aliases are expanded")
 
     def _node(self, event: NodeEvent, path: Path, depth: int) -> Any:
         if depth > DEPTH_MAX:
@@ -139,10 +147,10 @@ class _Builder:
         self.values.setdefault(path, _place(event))
         if isinstance(event, AliasEvent):
             return self._alias(event)
-        before = self._nodes
+        before = self.nodes
         value = self._content(event, path, depth)
         if event.anchor:
-            self._anchors[event.anchor] = (value, self._nodes - before + 1)
+            self._anchors[event.anchor] = (value, self.nodes - before + 1)
         return value
 
     def _alias(self, event: AliasEvent) -> Any:

@@ -168,6 +168,19 @@ def test_hostile_texts_are_refused_as_definitions(text):
     assert caught.value.errors
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: " + "!" * 200_000, "more than 100,000 characters"),
+        ("[" + "a," * 100_000, "not valid JSON"),
+        ('{"a": [' + "1," * 250_000 + "1]}", "more than 200,000 values"),
+        ("a\n---\n" * 20_000, "more than 100,000 values"),
+    ],
+)
+def test_texts_that_would_take_long_are_refused_early(text, message):
+    assert message in mistakes(text)[0][3]
+
+
 def test_a_text_beyond_the_limit_is_too_large():
     with pytest.raises(TooLarge, match="1,000,000 bytes"):
         parse("#" * 1_000_001)
