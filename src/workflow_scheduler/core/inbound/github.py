@@ -48,10 +48,19 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     tags: tuple[str, ...]
     is_ref_event: bool
     deleted: bool
-    authors: tuple[str, ...]
     authors_complete: bool
     files: tuple[str, ...] | None
     files_note: str | None
+    body: dict[str, Any]
+    commits: list[dict[str, Any]]
+    _authors: list[tuple[str, ...]] = msgspec.field(default_factory=list)
+
+    @property
+    def authors(self) -> tuple[str, ...]:
+        """Who is behind the delivery; looked for on first use, since few triggers ask."""
+        if not self._authors:
+            self._authors.append(tuple(dict.fromkeys(_authors(self.body, self.commits))))
+        return self._authors[0]
 
 
 def facts_of(event: str, payload: Any) -> Facts:
@@ -76,10 +85,11 @@ def facts_of(event: str, payload: Any) -> Facts:
         tags=tags,
         is_ref_event=event in ("push", "create", "delete"),
         deleted=event == "push" and body.get("deleted") is True,
-        authors=tuple(dict.fromkeys(_authors(body, commits))),
         authors_complete=note is None,
         files=files,
         files_note=files_note,
+        body=body,
+        commits=commits,
     )
 
 
