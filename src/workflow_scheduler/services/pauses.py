@@ -27,6 +27,7 @@ from workflow_scheduler.stores.portable.pausing import Pause, PausedTimer, Resum
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository
 
 Missed = Literal["none", "latest", "all"]
+WATCH_SECONDS = 2.0
 _PORTION = 100
 _log = structlog.get_logger(__name__)
 
@@ -82,15 +83,25 @@ class Pauses:
         if reference is not None:
             found = [(await self._workflows.get(principal.tenant_id, reference)).id]
         else:
-            found = await self._store.transact(pausing.paused_workflows(principal.tenant_id))
+            found = await pausing.paused_workflows(self._store, principal.tenant_id)
         resumed = [await self._resume(principal.tenant_id, workflow_id, missed) for workflow_id in found]
         return sum(resumed)
 
     async def resume_expired(self) -> int:
-        """Resume workflows of every tenant whose pause has run out; called by a loop. Returns their number."""
-        waiting = await self._store.transact(pausing.paused_until(self._clock.now(), _PORTION))
+        """Resume workflows of every tenant whose pause has run out; at most 100 at once. Returns their number."""
+        waiting = await pausing.expired_pauses(self._store, self._clock.now(), _PORTION)
         resumed = [await self._resume(tenant_id, workflow_id, "none") for tenant_id, workflow_id in waiting]
         return sum(resumed)
+
+    async def watch(self) -> None:
+        """Resume workflows whose pause has run out, for ever; a loop of the service."""
+        while True:
+            try:
+                while await self.resume_expired() == _PORTION:
+                    pass
+            except SchedulerError as error:
+                _log.warning("pauses.unavailable", error=error.detail)
+            await self._clock.sleep(WATCH_SECONDS)
 
     async def _resume(self, tenant_id: str, workflow_id: str, missed: Missed) -> bool:
         now = self._clock.now()

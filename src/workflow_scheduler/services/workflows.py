@@ -247,9 +247,9 @@ class Workflows:
         """Resume every paused workflow of the tenant."""
         return {"resumed": await self._pauses.resume(principal, None, missed=missed)}
 
-    async def resume_expired(self) -> int:
-        """Resume workflows of every tenant whose pause has run out; called by a loop. Returns their number."""
-        return await self._pauses.resume_expired()
+    async def watch_pauses(self) -> None:
+        """Resume workflows whose pause has run out, for ever; a loop of the service."""
+        await self._pauses.watch()
 
     async def _shapes(self, tenant_id: str, records: Sequence[WorkflowRecord]) -> list[dict[str, Any]]:
         definitions = await self._workflows.definitions(tenant_id, [(r.id, r.latest_version) for r in records])

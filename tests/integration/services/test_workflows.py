@@ -1,5 +1,7 @@
 """Workflows and their versions."""
 
+import asyncio
+
 import pytest
 
 from workflow_scheduler.core.errors import Conflict, DefinitionInvalid, NotFound, PreconditionFailed, ValidationFailed
@@ -193,10 +195,19 @@ async def test_a_pause_with_an_end_ends_by_itself(plane):
     with pytest.raises(ValidationFailed, match="passed already"):
         await plane.workflows.pause(LOCAL, "report", until=plane.clock.now())
     await plane.workflows.pause(LOCAL, "report", until=plane.clock.now() + 60 * SECOND_US)
-    assert await plane.workflows.resume_expired() == 0
-    await plane.clock.advance(61)
-    assert await plane.workflows.resume_expired() == 1
+    watching = asyncio.create_task(plane.workflows.watch_pauses())
+    try:
+        await plane.clock.advance(30)
+        assert (await plane.workflows.get(LOCAL, "report"))["paused"]
+        await plane.clock.advance(31)
+        for _ in range(200):
+            if not (await plane.workflows.get(LOCAL, "report"))["paused"]:
+                break
+            await plane.clock.advance(2)
+    finally:
+        watching.cancel()
     assert not (await plane.workflows.get(LOCAL, "report"))["paused"]
+    assert not (await plane.due())["t"].paused
 
 
 async def test_pausing_all_leaves_other_tenants_alone(plane):

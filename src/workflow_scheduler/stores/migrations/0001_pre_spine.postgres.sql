@@ -20,6 +20,7 @@ CREATE TABLE workflows (
   PRIMARY KEY (tenant_id, id)
 );
 CREATE UNIQUE INDEX workflows_name ON workflows (tenant_id, name);
+CREATE INDEX workflows_paused_until ON workflows (paused_until) WHERE paused_until IS NOT NULL;
 
 CREATE TABLE workflow_versions (
   tenant_id TEXT COLLATE "C" NOT NULL, workflow_id TEXT COLLATE "C" NOT NULL, version BIGINT NOT NULL,

@@ -19,6 +19,7 @@ CREATE TABLE workflows (
   PRIMARY KEY (tenant_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX workflows_name ON workflows (tenant_id, name);
+CREATE INDEX workflows_paused_until ON workflows (paused_until) WHERE paused_until IS NOT NULL;
 
 CREATE TABLE workflow_versions (
   tenant_id TEXT NOT NULL, workflow_id TEXT NOT NULL, version INTEGER NOT NULL,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from workflow_scheduler.core.model.trigger import Occurrence
-from workflow_scheduler.core.ports.store import Sql, Work
+from workflow_scheduler.core.ports.store import Sql, Store, Work
 from workflow_scheduler.stores.portable.publishing import BUMP_EPOCH, WORKFLOW_PAUSE
 
 
@@ -131,17 +131,16 @@ def _move(timer: PausedTimer, to: Resumption, now: int) -> Work[None]:
         )
 
 
-def paused_until(now: int, limit: int) -> Work[list[tuple[str, str]]]:
+async def expired_pauses(store: Store, now: int, limit: int) -> list[tuple[str, str]]:
     """Return (tenant, workflow) of workflows whose pause has run out."""
-    rows = yield Sql(
-        """SELECT tenant_id, id FROM workflows WHERE paused = 1 AND paused_until <= :now
-           ORDER BY paused_until LIMIT :limit""",
+    rows = await store.read(
+        "SELECT tenant_id, id FROM workflows WHERE paused_until <= :now ORDER BY paused_until LIMIT :limit",
         {"now": now, "limit": limit},
     )
-    return [(row[0], row[1]) for row in rows]
+    return [(str(row[0]), str(row[1])) for row in rows]
 
 
-def paused_workflows(tenant_id: str) -> Work[list[str]]:
+async def paused_workflows(store: Store, tenant_id: str) -> list[str]:
     """Return the ids of a tenant's paused workflows."""
-    rows = yield Sql("SELECT id FROM workflows WHERE tenant_id = :tenant AND paused = 1", {"tenant": tenant_id})
-    return [row[0] for row in rows]
+    rows = await store.read("SELECT id FROM workflows WHERE tenant_id = :tenant AND paused = 1", {"tenant": tenant_id})
+    return [str(row[0]) for row in rows]
