@@ -13,7 +13,7 @@ import os
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
@@ -21,7 +21,6 @@ import structlog
 from workflow_scheduler.api import application
 from workflow_scheduler.api.context import ApiContext
 from workflow_scheduler.api.security import Authenticator
-from workflow_scheduler.api.tokens import TokenVerifier
 from workflow_scheduler.core.dag.graph import Graph, compile_graph
 from workflow_scheduler.core.definition.check import Rules
 from workflow_scheduler.core.errors import SchedulerError, ValidationFailed
@@ -69,12 +68,15 @@ from workflow_scheduler.stores.portable.catalog import StoreCatalog
 from workflow_scheduler.stores.portable.health import queue_health
 from workflow_scheduler.stores.portable.keys import KeyRepository
 from workflow_scheduler.stores.portable.secrets import SecretRepository
-from workflow_scheduler.stores.postgres.store import PostgresStore
 from workflow_scheduler.stores.sqlite.store import SqliteStore
 from workflow_scheduler.stores.vault import open_vault
 from workflow_scheduler.telemetry.failpoints import signals_from
 from workflow_scheduler.telemetry.metrics import Metrics
 from workflow_scheduler.telemetry.tracing import connect
+
+if TYPE_CHECKING:
+    from workflow_scheduler.api.tokens import TokenVerifier
+    from workflow_scheduler.stores.postgres.store import PostgresStore
 
 log = structlog.get_logger("workflow_scheduler")
 HEALTH_SECONDS = 5.0
@@ -105,9 +107,18 @@ def open_store(settings: Settings, clock: Clock) -> SqliteStore | PostgresStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         return SqliteStore(path, clock)
     if scheme in ("postgresql", "postgres"):
+        from workflow_scheduler.stores.postgres.store import PostgresStore  # its driver loads where it is used
+
         return PostgresStore(url, clock)
     raise ValidationFailed(f"`{scheme}` is no database this program can use.",
                            fix="Set DATABASE_URL to sqlite:///FILE or postgresql://USER@HOST/NAME.")
+
+
+def _token_verifier(settings: Settings, outbound: HttpClient) -> TokenVerifier:
+    """Return the verifier of tokens; its library is loaded only where tokens are accepted."""
+    from workflow_scheduler.api.tokens import TokenVerifier
+
+    return TokenVerifier(settings, outbound)
 
 
 class Application:
@@ -167,11 +178,16 @@ class Application:
             resources=JobResources(self.outbound, self.workers, (str(Path.cwd()),)),
             secrets=self.secrets,
             emit=self._emit,
+            on_drop=lambda run: self.launcher.ended(run.id),
             public_url=f"http://{settings.host}:{settings.port}",
         )
         self.engines: dict[str, Engine] = {"embedded": self.embedded}
         if settings.workflow_engine_url:
-            address = EngineAddress(base_url=settings.workflow_engine_url)
+            address = EngineAddress(
+                base_url=settings.workflow_engine_url,
+                start_seconds=settings.engine_start_seconds,
+                ask_seconds=settings.engine_ask_seconds,
+            )
             self.engines["http"] = HttpEngine(address, engine_client(address), self.vault, self.clock)
         self.launcher.local = self.embedded
         self.launcher.engines = self.engines
@@ -200,7 +216,7 @@ class Application:
             allow_code=settings.allow_code, timezone=settings.scheduler_timezone, engines=tuple(self.engines)
         )
         keys = Keys(KeyRepository(store), clock)
-        tokens = TokenVerifier(settings, self.outbound) if settings.jwt_configured else None
+        tokens = _token_verifier(settings, self.outbound) if settings.jwt_configured else None
         self.authenticator = Authenticator(settings, keys, clock, tokens)
         keys.on_create, keys.on_revoke = self.authenticator.key_created, self.authenticator.key_revoked
         definitions = Definitions(self.types, self.jobs, clock, rules)
@@ -242,6 +258,7 @@ class Application:
                 version=importlib.metadata.version("workflow-scheduler"),
                 roles=self.settings.roles,
             )
+            await self.context.deployments.recover()
         except BaseException:
             await self.store.close()
             raise
@@ -256,6 +273,7 @@ class Application:
         self._begin("recovery", self.recovery.heartbeat())
         self._begin("health", self._watch_health())
         self._begin("retention", Retention(self.store, self.clock, ages).loop())
+        self._begin("pauses", self.context.workflows.watch_pauses())
         if "timer" in roles:
             self._begin("timer", self.timer.loop())
         if "dispatch" in roles:
