@@ -70,7 +70,6 @@ def resources(context: ApiContext) -> FastAPI:
         openapi_url="/openapi.json",
         responses=REFUSALS,
         redirect_slashes=False,
-        strict_content_type=False,
     )
     app.state.context = context
     problems.install(app)

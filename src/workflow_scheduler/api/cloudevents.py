@@ -30,9 +30,7 @@ EXTENSIONS_MAX = 50
 _REQUIRED = ("specversion", "id", "source", "type")
 _KNOWN = frozenset({*_REQUIRED, "subject", "time", "datacontenttype", "dataschema", "data", "data_base64"})
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,64}\Z")
-_RFC3339 = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII
-)
+_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII)
 _PREFIX = "ce-"
 _FIX = f"send `{STRUCTURED}`, `{BATCH}`, or `ce-` headers with the data as the body"
 _envelope = msgspec.json.Decoder(dict[str, msgspec.Raw])

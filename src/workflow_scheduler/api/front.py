@@ -7,6 +7,7 @@ an Idempotency-Key is honoured; security headers are set. A resource behind it n
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -77,9 +78,7 @@ class Front:
         else:
             await self._app(scope, inner, send)
 
-    async def _once(
-        self, key: str, principal: Principal, content: bytes, call: tuple[Scope, Receive, Send]
-    ) -> None:
+    async def _once(self, key: str, principal: Principal, content: bytes, call: tuple[Scope, Receive, Send]) -> None:
         scope, receive, send = call
         await self._idempotency.serve(
             principal.tenant_id, key, scope, content, lambda send: self._app(scope, receive, send), send
@@ -94,12 +93,21 @@ class Front:
         encoding = bodies.header(headers, b"content-encoding")
         if encoding:
             content = bodies.unpack(content, encoding, limit)
-            scope["headers"] = [
-                pair for pair in headers if pair[0] not in {b"content-encoding", b"content-length"}
-            ]
-        if content and bodies.is_json(bodies.header(headers, b"content-type")):
-            bodies.without_nul(bodies.decode_json(content))
+            scope["headers"] = [pair for pair in headers if pair[0] not in {b"content-encoding", b"content-length"}]
+        if content:
+            _check_content(scope, content)
         return content
+
+
+def _check_content(scope: Scope, content: bytes) -> None:
+    """Refuse JSON that is not strictly JSON; a body without a media type counts as JSON where it is."""
+    media = bodies.header(scope["headers"], b"content-type")
+    if bodies.is_json(media):
+        bodies.without_nul(bodies.decode_json(content))
+    elif not media:
+        with suppress(BadRequest):
+            bodies.without_nul(bodies.decode_json(content))
+            scope["headers"] = [*scope["headers"], (b"content-type", b"application/json")]
 
 
 class _Answer:

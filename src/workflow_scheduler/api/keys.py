@@ -76,8 +76,6 @@ async def revoke_key(key_id: Annotated[str, Path(max_length=64)], context: Conte
 
 
 @router.post("/{key_id}/revoke", status_code=204, summary="Revoke an API key", include_in_schema=False)
-async def revoke_key_by_post(
-    key_id: Annotated[str, Path(max_length=64)], context: Context, caller: Caller
-) -> Response:
+async def revoke_key_by_post(key_id: Annotated[str, Path(max_length=64)], context: Context, caller: Caller) -> Response:
     """Revoke a key at once, for clients that cannot send DELETE."""
     return await revoke_key(key_id, context, caller)

@@ -7,17 +7,19 @@ foreign id gives the same 404 as an id that never was. What a role may do is dec
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import msgspec
 from fastapi import Depends, Request
 
-from workflow_scheduler.api.tokens import TokenVerifier
 from workflow_scheduler.core.errors import Forbidden, Unauthenticated, ValidationFailed
 from workflow_scheduler.core.model.principal import LOCAL, Principal
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.services.keys import KEY_PREFIX, KeyOwner, digest
 from workflow_scheduler.settings import Settings, is_loopback
+
+if TYPE_CHECKING:
+    from workflow_scheduler.api.tokens import TokenVerifier
 
 CACHE_ENTRIES_MAX = 4_096
 CACHE_SECONDS = 15.0
@@ -65,9 +67,7 @@ def check_bind(settings: Settings, *, has_keys: bool) -> str | None:
 class Authenticator:
     """Turns the headers of a request into a Principal."""
 
-    def __init__(
-        self, settings: Settings, keys: KeyLookup, clock: Clock, tokens: TokenVerifier | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, keys: KeyLookup, clock: Clock, tokens: TokenVerifier | None = None) -> None:
         """Look keys up in `keys` and check tokens with `tokens`; `open` waits for `start`."""
         self._settings = settings
         self._keys = keys

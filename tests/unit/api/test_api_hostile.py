@@ -156,3 +156,13 @@ async def test_faults_of_our_own_say_nothing_about_the_inside(client):
         assert reply.headers["content-type"] == "application/problem+json"
         assert "secret inside" not in reply.text
         assert "fault of our own" not in reply.text
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name != "empty"])
+async def test_a_hostile_body_without_a_media_type_is_no_json_either(client, name):
+    assert_problem(await client.post("/api/v1/probe/model", body=HOSTILE[name]), 400, 422)
+
+
+async def test_json_without_a_media_type_is_taken_as_json(client):
+    reply = await client.post("/api/v1/probe/model", body=b'{"name": "a"}')
+    assert reply.json() == {"name": "a", "count": 1}
