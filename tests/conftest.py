@@ -65,3 +65,18 @@ async def store(new_store):
     await opened.open()
     yield opened
     await opened.close()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fail-on-skip", action="store_true", help="end with status 1 when a test was skipped")
+
+
+def pytest_sessionfinish(session):
+    if not session.config.getoption("--fail-on-skip"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", [])
+    for report in skipped:
+        reporter.write_line(f"SKIPPED {report.nodeid}: {report.longrepr[-1] if report.longrepr else ''}", red=True)
+    if skipped and session.exitstatus == 0:
+        session.exitstatus = 1

@@ -1,0 +1,65 @@
+# Every target works in a fresh clone: uv comes into .venv first, and the exact versions from uv.lock.
+UV := .venv/bin/uv
+RUN := $(UV) run --frozen
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test test-all lint format types arch tidy check sim chaos bench docs release clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+$(UV):
+	python3 -m venv .venv
+	.venv/bin/pip install -q uv
+
+setup: $(UV) ## the environment, with everything that tests need
+	$(UV) sync --frozen --inexact
+
+run: $(UV) ## the service on the folder .workflow-scheduler
+	$(RUN) workflow-scheduler up
+
+demo: $(UV) ## five sample workflows, and why each of them runs
+	$(RUN) workflow-scheduler demo
+
+test: $(UV) ## unit, conformance and tidy tests
+	$(RUN) pytest tests/unit tests/conformance tests/tidy
+
+test-all: $(UV) ## every test; fails on a skipped one
+	$(RUN) pytest --fail-on-skip
+
+format: $(UV) ## format the code
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+lint: $(UV) ## format and lint, checked only
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+
+types: $(UV) ## mypy, strict
+	$(RUN) mypy
+
+arch: $(UV) ## floors and contracts between the packages
+	$(RUN) lint-imports
+
+tidy: $(UV) ## sizes, banned calls, documentation
+	$(RUN) pytest tests/tidy
+
+check: lint types arch test ## everything that is quick; under two minutes on two cores
+
+sim: $(UV) ## simulated crashes and faults with a virtual clock
+	$(RUN) pytest tests/simulation
+
+chaos: $(UV) ## a thousand kills at random points under load
+	WFS_CHAOS_KILLS=1000 $(RUN) pytest tests/acceptance -k kill
+
+bench: $(UV) ## the figures of docs/explanation/performance.md
+	$(RUN) python -m bench
+
+docs: $(UV) ## write the reference pages that are made from the code
+	$(RUN) python docs/generate.py
+
+release: check test-all ## build the distributions in dist/
+	$(RUN) python docs/generate.py --check
+	$(UV) build
+
+clean: ## remove what tools leave behind
+	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,234 @@
+"""Writes the reference pages that can be made from the code: `make docs`. A tidy test compares them with the code.
+
+`python docs/generate.py` writes; `python docs/generate.py --check` names the pages that are stale.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer.main
+from pydantic import SecretStr
+
+from workflow_scheduler.api.application import resources
+from workflow_scheduler.app import job_types, trigger_types
+from workflow_scheduler.cli.exits import Exit
+from workflow_scheduler.cli.root import app
+from workflow_scheduler.core import errors, reasons
+from workflow_scheduler.core.definition.schema import config_schema
+from workflow_scheduler.core.definition.trigger_check import SharedKeys
+from workflow_scheduler.core.model.workflow import Concurrency, Definition, Job, Retry
+from workflow_scheduler.services.trigger_catalogue import catalogue
+from workflow_scheduler.settings import Settings
+from workflow_scheduler.telemetry import metrics
+
+REFERENCE = Path(__file__).parent / "reference"
+MADE = "<!-- Made from the code by `make docs`; change the code, not this page. -->"
+_COMMENT = re.compile(r'^    [A-Z_]+ = "([a-z_]+)"  # (.+)$', re.MULTILINE)
+_METHODS = ("get", "post", "put", "delete")
+
+
+def page(title: str, *parts: str) -> str:
+    """Return a page with the mark of generated pages."""
+    return "\n\n".join([MADE, f"# {title}", *(part.strip() for part in parts if part.strip())]) + "\n"
+
+
+def cell(value: Any) -> str:
+    """Return a value as the text of a table's cell."""
+    return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def table(head: tuple[str, ...], rows: Iterator[tuple[Any, ...]] | list[tuple[Any, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def json_block(value: Any) -> str:
+    """Return a value as a JSON block."""
+    return "```json\n" + msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n```"
+
+
+def settings_page() -> str:
+    """Return the page of settings."""
+    rows = []
+    for field in Settings.model_fields.values():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        shown = f"`{default}`" if str(default) else "empty"
+        rows.append((f"`{field.validation_alias}`", shown, field.description))
+    text = "Environment variables, or lines of a `.env` file in the working directory. Nothing is required."
+    return page("Settings", text, table(("name", "default", "meaning"), rows))
+
+
+def fields_table(schema: Mapping[str, Any]) -> str:
+    """Return the fields of a JSON Schema as a table."""
+    required = set(schema.get("required", ()))
+    rows = []
+    for name, part in schema.get("properties", {}).items():
+        default = "required" if name in required else f"`{msgspec.json.encode(part.get('default')).decode()}`"
+        rows.append((f"`{name}`", default, part.get("description") or part.get("title", "")))
+    return table(("field", "default", "meaning"), rows) if rows else "It has no fields."
+
+
+def trigger_types_page() -> str:
+    """Return the page of trigger types."""
+    parts = ["`workflow-scheduler trigger types NAME` shows the same. Each trigger may also have:"]
+    parts.append(fields_table(SharedKeys.model_json_schema()))
+    for one in catalogue(trigger_types()):
+        parts += [f"## `{one['name']}`: {one['title']}", one["documentation"], fields_table(one["schema"])]
+        for example in one["examples"]:
+            parts += [f"Example: {example['title']}.", json_block(example["config"])]
+    return page("Trigger types", *parts)
+
+
+def job_types_page() -> str:
+    """Return the page of job types."""
+    parts = ["`uses` names the type and `with` configures it. `${…}` in a value holds a CEL expression."]
+    for name, module in sorted(job_types().items()):
+        allowance = "Needs `WFS_ALLOW_CODE=true`." if module.needs_code_allowance else ""
+        parts += [f"## `{name}`: {module.title}", inspect.getdoc(module) or "", allowance]
+        parts += [fields_table(config_schema(module.Config)), "Examples of `with`:"]
+        parts += [json_block(example) for example in module.examples]
+    return page("Job types", *parts)
+
+
+def definition_page() -> str:
+    """Return the page of the definition file."""
+    parts = [
+        "YAML 1.2 or JSON. `workflow-scheduler schema` prints the JSON Schema, which the service also serves at"
+        " `/schemas/workflow/v1.json`; `workflow-scheduler validate FILE` names every mistake with line and column.",
+        "Durations are `90s`, `15m`, `2h`, `7d`. Unknown keys are errors.",
+        "```yaml\n" + (Path(__file__).parents[1] / "examples" / "ci.yaml").read_text().strip() + "\n```",
+    ]
+    kinds = (("The workflow", Definition), ("A job", Job), ("`retry` of a job", Retry), ("`concurrency`", Concurrency))
+    for title, kind in kinds:
+        parts += [f"## {title}", fields_table(kind.model_json_schema(by_alias=True))]
+    parts.append("See also [trigger types](trigger-types.md) and [job types](job-types.md).")
+    return page("Definition file", *parts)
+
+
+def reasons_page() -> str:
+    """Return the page of outcomes and reason codes."""
+    known = dict(_COMMENT.findall(inspect.getsource(reasons)))
+    rows = [(f"`{one.value}`", known[one.value]) for one in reasons.Reason]
+    outcomes = ", ".join(f"`{one.value}`" for one in reasons.Outcome)
+    text = f"Every decision about an event and a trigger has one outcome and one reason. The outcomes: {outcomes}."
+    return page("Reasons", text, table(("code", "meaning"), rows))
+
+
+def problems_page() -> str:
+    """Return the page of error codes."""
+    rows = []
+    waiting: list[type[errors.SchedulerError]] = [errors.SchedulerError]
+    while waiting:
+        kind = waiting.pop(0)
+        if not kind.__module__.startswith("workflow_scheduler.core"):
+            continue
+        text = (kind.__doc__ or "").strip().split("\n")[0]
+        rows.append((f"`{kind.code}`", kind.status, "yes" if kind.retryable else "no", text))
+        waiting += sorted(kind.__subclasses__(), key=lambda one: one.code)
+    text = "Errors are RFC 9457 problem documents: `{type, title, status, detail, code, fix, errors}`."
+    return page("Problems", text, table(("code", "status", "try again", "meaning"), rows))
+
+
+def metrics_page() -> str:
+    """Return the page of metrics."""
+    families = sorted(metrics.Metrics().collect(), key=lambda one: one.name)
+    rows = []
+    for family in families:
+        name = family.name + ("_total" if family.type == "counter" else "")
+        rows.append((f"`{name}`", family.type, ", ".join(getattr(family, "_labelnames", ())), family.documentation))
+    return page("Metrics", "Served at `/metrics` for Prometheus.", table(("metric", "kind", "labels", "meaning"), rows))
+
+
+def http_page() -> str:
+    """Return the summary of the HTTP API."""
+    context: Any = None
+    document = resources(context).openapi()
+    rows = []
+    for path in sorted(document["paths"]):
+        for method in _METHODS:
+            operation = document["paths"][path].get(method)
+            if operation is not None:
+                rows.append((method.upper(), f"`{path}`", operation.get("summary", "")))
+    text = "The whole document is at `/openapi.json`, readable at `/docs`. Lists are `{items, next}`; errors are"
+    return page("HTTP API", f"{text} [problems](problems.md).", table(("method", "path", "what"), rows))
+
+
+def commands(command: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every command below a group."""
+    for name, below in command.commands.items():
+        if hasattr(below, "commands"):
+            yield from commands(below, (*names, name))
+        else:
+            yield (*names, name), below
+
+
+def cli_page() -> str:
+    """Return the page of the command line."""
+    parts = [
+        "`workflow-scheduler`, or short `wfs`. Data goes to standard output, messages to standard error.",
+        "`--server ADDRESS` (or `WFS_SERVER`) names the service, `WFS_API_KEY` holds the key. `--json` gives one JSON"
+        " object, `--jsonl` one on each line. All three may stand before or after the command.",
+        "## Exit codes",
+        table(("code", "name"), [(one.value, one.name.lower().replace("_", " ")) for one in Exit]),
+    ]
+    for names, command in commands(typer.main.get_command(app), ()):
+        arguments = [one for one in command.params if one.param_type_name == "argument"]
+        usage = " ".join(["workflow-scheduler", *names, *(one.metavar or one.name.upper() for one in arguments)])
+        parts += [f"## `{' '.join(names)}`", command.help or "", f"```\n{usage}\n```"]
+        rows = [
+            (", ".join(f"`{flag}`" for flag in one.opts), getattr(one, "help", "") or "")
+            for one in command.params
+            if one.param_type_name == "option" and one.name != "help"
+        ]
+        if rows:
+            parts.append(table(("option", "meaning"), rows))
+    return page("Command line", *parts)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "cli.md": cli_page,
+    "definition.md": definition_page,
+    "http-api.md": http_page,
+    "job-types.md": job_types_page,
+    "metrics.md": metrics_page,
+    "problems.md": problems_page,
+    "reasons.md": reasons_page,
+    "settings.md": settings_page,
+    "trigger-types.md": trigger_types_page,
+}
+
+
+def stale() -> list[str]:
+    """Return the names of pages that differ from the code."""
+    found = []
+    for name, make in PAGES.items():
+        file = REFERENCE / name
+        if not file.is_file() or file.read_text() != make():
+            found.append(name)
+    return found
+
+
+def main() -> int:
+    """Write all pages, or name those that are stale."""
+    if "--check" in sys.argv[1:]:
+        names = stale()
+        if names:
+            sys.stderr.write(f"stale: {', '.join(names)}; run `make docs`\n")
+        return 1 if names else 0
+    REFERENCE.mkdir(exist_ok=True)
+    for name, make in PAGES.items():
+        (REFERENCE / name).write_text(make())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
