@@ -191,9 +191,12 @@ class Deployments:
         """
         await self._deployments.check_cycles(self._publication(checked, tenant_id, workflow_id, name))
 
-    async def recover(self) -> int:
-        """Close deployments that a stopped process left open; called at start. Returns their number."""
-        return await self._deployments.recover(self._clock.now())
+    async def recover(self, *, alone: bool = False) -> int:
+        """Close deployments that a stopped process left open; called at start. Returns their number.
+
+        `alone`: no other instance can be at work, so that young ones are closed as well.
+        """
+        return await self._deployments.recover(self._clock.now(), alone=alone)
 
     async def _create(self, principal: Principal, reference: str, spec: Given) -> WorkflowRecord:
         checked = await self._definitions.read(spec)

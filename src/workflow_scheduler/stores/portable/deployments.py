@@ -90,9 +90,12 @@ class DeploymentRepository:
         """
         return await self._store.transact(unpublish(tenant_id, workflow_id, deployment_id, actor, now))
 
-    async def recover(self, now: int) -> int:
-        """Close deployments of every tenant that a stopped process left open, and return their number."""
-        return await self._store.transact(_recover(now))
+    async def recover(self, now: int, *, alone: bool) -> int:
+        """Close deployments of every tenant that a stopped process left open, and return their number.
+
+        Those younger than a minute may be another instance's work, unless this one is `alone`.
+        """
+        return await self._store.transact(_recover(now, now + 1 if alone else now - STALE_AFTER_US))
 
     async def check_cycles(self, publication: Publication) -> None:
         """Check whether workflows would start each other in a circle; nothing is written.
@@ -193,11 +196,11 @@ def _fail(beginning: Beginning, step: str, error: str, now: int) -> Work[None]:
         )
 
 
-def _recover(now: int) -> Work[int]:
+def _recover(now: int, before: int) -> Work[int]:
     rows = yield Sql(
         """UPDATE deployments SET status = 'DEPLOYMENT_FAILED', error = :error, ended_at = :now
-           WHERE status = 'DEPLOYING' AND started_at < :since RETURNING tenant_id, workflow_id""",
-        {"error": _INTERRUPTED, "now": now, "since": now - STALE_AFTER_US},
+           WHERE status = 'DEPLOYING' AND started_at < :before RETURNING tenant_id, workflow_id""",
+        {"error": _INTERRUPTED, "now": now, "before": before},
     )
     for tenant_id, workflow_id in rows:
         yield Sql(
