@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     redis_url: str = _named("REDIS_URL", "", "Optional Redis for leases, wake-ups and shared limits.")
 
     workflow_engine_url: str = _named("WORKFLOW_ENGINE_URL", "", "Address of an HTTP engine; set = `engine: http`.")
+    engine_start_seconds: float = _named(
+        "WFS_ENGINE_START_TIMEOUT", 10.0, "Seconds in which the HTTP engine must have taken a run.", gt=0
+    )
+    engine_ask_seconds: float = _named(
+        "WFS_ENGINE_ASK_TIMEOUT", 10.0, "Seconds in which the HTTP engine must answer a question.", gt=0
+    )
     api_gateway_url: str = _named("API_GATEWAY_URL", "", "Address of the gateway in front of the platform's services.")
     scheduler_timezone: str = _named("SCHEDULER_TIMEZONE", "UTC", "Zone of schedules that name none (IANA name).")
     scheduler_max_workers: int = _named(
