@@ -72,6 +72,7 @@ async def _serve(settings: Settings, ready: Callable[[str], None] | None) -> int
         ready(url)
     await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    application.live.close()
     server.should_exit = True
     await serving
     await application.stop()

@@ -32,6 +32,7 @@ class LiveFeed:
         self._ring: deque[LiveItem] = deque(maxlen=RING_SIZE)
         self._next = first_id
         self._wakers: set[asyncio.Event] = set()
+        self._closed = False
 
     def publish(self, topic: str, tenant_id: str, kind: str, data: Any, at: int) -> None:
         """Add one change."""
@@ -40,6 +41,12 @@ class LiveFeed:
         if self._wakers:
             for waker in self._wakers:
                 waker.set()
+
+    def close(self) -> None:
+        """End every subscription, so that open pages do not hold the service up when it stops."""
+        self._closed = True
+        for waker in self._wakers:
+            waker.set()
 
     @property
     def last_id(self) -> int:
@@ -66,7 +73,7 @@ class LiveFeed:
         waker = asyncio.Event()
         self._wakers.add(waker)
         try:
-            while True:
+            while not self._closed:
                 waker.clear()
                 newest = self.last_id
                 items = self.since(tenant_id, topics, position)
@@ -75,7 +82,7 @@ class LiveFeed:
                     yield None
                 for item in items or ():
                     yield item
-                if position == self.last_id:
+                if position == self.last_id and not self._closed:
                     await waker.wait()
         finally:
             self._wakers.discard(waker)

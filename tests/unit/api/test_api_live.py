@@ -63,6 +63,19 @@ async def test_a_reader_that_leaves_is_forgotten():
     assert len(asyncio.all_tasks()) == 1
 
 
+async def test_a_feed_that_closes_ends_its_streams():
+    feed = LiveFeed()
+    stream = live.encoded(feed.subscribe("acme", frozenset()), 60.0)
+    await anext(stream)
+    following = asyncio.ensure_future(anext(stream, None))
+    while not feed._wakers:
+        await asyncio.wait([following], timeout=0.001)
+    feed.close()
+    assert await following is None
+    later = live.encoded(feed.subscribe("acme", frozenset()), 60.0)
+    assert [part async for part in later] == [b"retry: 2000\n: connected\n\n"]
+
+
 def test_unknown_topics_are_refused_with_a_suggestion():
     assert live._topics("runs, events") == {"runs", "events"}
     with pytest.raises(ValidationFailed, match="did you mean `runs`"):

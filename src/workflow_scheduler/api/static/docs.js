@@ -71,7 +71,8 @@ const send = async (method, path, inputs, body, type, output) => {
   if (body !== null) headers["Content-Type"] = type;
   output.textContent = "…";
   try {
-    const answer = await fetch(address + (query.size ? `?${query}` : ""), { method, headers, body });
+    const search = query.toString();
+    const answer = await fetch(address + (search ? `?${search}` : ""), { method, headers, body });
     const text = await answer.text();
     let shown = text;
     try { shown = JSON.stringify(JSON.parse(text), null, 2); } catch { /* not JSON: shown as it is */ }
