@@ -167,7 +167,8 @@ class Application:
         store.on_epoch(lambda _: self.timer.wake())
 
     def _compile(self, definition: Definition) -> Graph:
-        return compile_graph(definition, self.jobs)
+        # Another engine knows job types of its own: only the shape of the graph is checked here.
+        return compile_graph(definition, self.jobs if definition.engine == "embedded" else None)
 
     def _wire_engines(self) -> None:
         settings = self.settings
@@ -258,7 +259,7 @@ class Application:
                 version=importlib.metadata.version("workflow-scheduler"),
                 roles=self.settings.roles,
             )
-            await self.context.deployments.recover()
+            await self.context.deployments.recover(alone=self.store.dialect == "sqlite")
         except BaseException:
             await self.store.close()
             raise
