@@ -154,8 +154,8 @@ class Application:
         self.graphs = GraphCache(self.catalog, self._compile)
         self.tracker = Tracker(self.inbox, self.cache, store, clock)
         self.launcher = Launcher(self.graphs, self.tracker, store, clock)
-        self.dispatcher = Dispatcher(store, self.graphs, self.tracker, clock, owner)
-        self.recovery = Recovery(store, self.launcher, self.tracker, clock, owner)
+        self.dispatcher = Dispatcher(store, self.graphs, self.tracker, clock, owner, self.signals)
+        self.recovery = Recovery(store, self.launcher, self.tracker, clock, owner, self.signals)
         self.redrive = Redrive(store, self.recovery, clock, owner)
         self.timer = Timer(store, self.catalog, self.cache, self.inbox, clock, self.signals)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, self.types)
@@ -272,6 +272,7 @@ class Application:
             events=settings.retention_events_days, runs=settings.retention_runs_days, logs=settings.retention_logs_days
         )
         self._begin("recovery", self.recovery.heartbeat())
+        self._begin("suspects", self.recovery.suspects())
         self._begin("health", self._watch_health())
         self._begin("retention", Retention(self.store, self.clock, ages).loop())
         self._begin("pauses", self.context.workflows.watch_pauses())

@@ -17,19 +17,21 @@ KILLS_PER_FOLDER = 50
 READY_SECONDS = float(os.environ.get("WFS_READY_SECONDS", "2.0"))
 UP_SECONDS = (0.1, 0.9)
 FAILPOINT_SECONDS = 3.0
+ELSEWHERE = "dispatch."  # moments of engines outside the process, which test_forgetful_engine.py reaches
 
 
 class Siege:
     """One folder or database, one sender, and a number of kills."""
 
     def __init__(self, folder, seed, url=""):
-        self.draw = random.Random(seed)
+        self.draw = random.Random(seed)  # noqa: S311 -- a seed repeats the run
         self.seed = seed
         self.service = Service(folder, url)
         self.tables = audit.Tables(folder, url)
         self.marks = audit.Marks(self.service.marks)
         self.ledger = folder / "ledger.jsonl"
-        self.hit = set()
+        self.tried = set()
+        self.hit = {""}
 
     def run(self, kills, failpoints):
         self.service.start()
@@ -40,18 +42,25 @@ class Siege:
         try:
             for number in range(1, kills):
                 failpoint = failpoints.pop() if failpoints and number % 2 else ""
-                count = self.draw.randint(1, 12)
-                began = self.service.start(**({"WFS_FAILPOINT": f"{failpoint}:{count}"} if failpoint else {}))
-                if began is None:
-                    self.hit.add(failpoint)
-                    self._settle()
-                else:
-                    self._die(failpoint)
+                self._cycle(failpoint)
+                if failpoint not in self.hit:
+                    failpoints.insert(0, failpoint)
             self.service.start()
         finally:
             pour.close()
         wait_until(lambda: self.service.open_runs() == 0, what="the end of all runs")
         assert self.service.stop() == 0, self.service.tail()
+
+    def _cycle(self, failpoint):
+        """Start, and end the process at the failpoint, or at any time where there is none."""
+        count = self.draw.randint(1, 12) if failpoint not in self.tried else 1
+        self.tried.add(failpoint)
+        began = self.service.start(**({"WFS_FAILPOINT": f"{failpoint}:{count}"} if failpoint else {}))
+        if began is not None:
+            self._die(failpoint)
+            return
+        self.hit.add(failpoint)
+        self._settle()
 
     def _die(self, failpoint):
         if failpoint and self.service.died_within(FAILPOINT_SECONDS):
@@ -74,22 +83,19 @@ class Siege:
 
 
 def besiege(folder, kills, seed, url=""):
-    failpoints = scene.failpoints()
+    failpoints = [name for name in scene.failpoints() if not name.startswith(ELSEWHERE)]
     assert "inbox.commit.after" in failpoints
-    random.Random(seed).shuffle(failpoints)
+    random.Random(seed).shuffle(failpoints)  # noqa: S311 -- a seed repeats the run
     wanted = set(failpoints[: (kills - 1) // 2])
     siege = Siege(folder, seed, url)
     siege.run(kills, failpoints[: (kills - 1) // 2])
     times = siege.service.ready_seconds
     acknowledged = len(ledger.read(siege.ledger))
-    print(f"seed {seed}: {kills} kills, {acknowledged} acknowledged, ready in {max(times):.2f} s at worst")
+    print(f"seed {seed}: {kills} kills, {acknowledged} acknowledged, ready in {max(times):.2f} s at worst")  # noqa: T201
     complaints = siege.complaints()
     assert not complaints, f"seed {seed}: {len(complaints)} complaints\n" + "\n".join(complaints[:20])
-    assert wanted <= siege.hit | UNREACHED, f"seed {seed}: never reached {wanted - siege.hit}"
+    assert wanted <= siege.hit, f"seed {seed}: never reached {wanted - siege.hit}"
     assert sorted(times)[len(times) // 2] < READY_SECONDS, f"seed {seed}: ready after {sorted(times)} s"
-
-
-UNREACHED = frozenset()
 
 
 def seeds(count):

@@ -18,6 +18,7 @@ from workflow_scheduler.core.model.run import FINAL, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import Engine, RunSink, Task
 from workflow_scheduler.core.ports.store import DeadLetter, Store
 from workflow_scheduler.core.reasons import Reason
+from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.backoff import backoff_seconds
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
 from workflow_scheduler.pipeline.graphs import GraphCache
@@ -34,13 +35,16 @@ DUE_RUNS = 200
 class Dispatcher:
     """Starts and follows runs on engines such as `http`."""
 
-    def __init__(self, store: Store, graphs: GraphCache, sink: RunSink, clock: Clock, owner: str) -> None:
+    def __init__(
+        self, store: Store, graphs: GraphCache, sink: RunSink, clock: Clock, owner: str, signals: Signals
+    ) -> None:
         """Work for the instance `owner`; `engines` is set by the composition root."""
         self._store = store
         self._graphs = graphs
         self._sink = sink
         self._clock = clock
         self._owner = owner
+        self._signals = signals
         self.engines: Mapping[str, Engine] = {}
         self._busy: set[str] = set()
         self._attempts: dict[str, int] = {}
@@ -90,7 +94,7 @@ class Dispatcher:
     async def _start(self, engine: Engine, run: Run, event: bytes) -> None:
         try:
             graph = await self._graphs.find(run.tenant_id, run.workflow_id, run.version)
-            known = await engine.describe(run) if run.deliveries > 1 or run.id in self._attempts else None
+            known = await engine.describe(run) if run.fence > 1 or run.id in self._attempts else None
             if known is None:
                 known = await self._call_start(engine, Task(run, graph, (), event))
         except Rejected as error:
@@ -107,6 +111,7 @@ class Dispatcher:
 
     async def _call_start(self, engine: Engine, task: Task) -> RunChange:
         run = task.run
+        self._signals.emit("dispatch.start.before")
         try:
             result = await engine.start(task)
         except OutcomeUnknown:
@@ -114,6 +119,7 @@ class Dispatcher:
             if known is None:
                 raise
             return known
+        self._signals.emit("dispatch.start.after")
         return RunChange(
             tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=RunStatus.RUNNING,
             started_at=self._clock.now(), external_id=result.external_id,

@@ -85,8 +85,12 @@ class Launcher:
         if tasks and self.local is not None:
             self.local.submit(tasks)
 
+    def is_local(self, run: Run) -> bool:
+        """Return whether the run is executed in this process."""
+        return self.local is not None and run.engine == self.local.name
+
     def _sort(self, run: Run, event: bytes, tasks: list[Task]) -> None:
-        if self.local is None or run.engine != self.local.name:
+        if not self.is_local(run):
             if self.dispatcher is not None:
                 self.dispatcher.dispatch(run, event)
             return
@@ -98,7 +102,7 @@ class Launcher:
 
     def resume(self, run: Run, event: bytes, done: Sequence[JobRecord]) -> None:
         """Start a run that was taken over, with the records of the jobs it already did."""
-        if self.local is None or run.engine != self.local.name:
+        if not self.is_local(run):
             if self.dispatcher is not None:
                 self.dispatcher.dispatch(run, event)
             return

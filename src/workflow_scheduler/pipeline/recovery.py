@@ -6,7 +6,7 @@ in chunks, under a higher fence, counting the delivery at the claim. Every later
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,27 +16,38 @@ from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import RunSink
 from workflow_scheduler.core.ports.store import DeadLetter, Row, Store
 from workflow_scheduler.core.reasons import Reason
+from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
 from workflow_scheduler.pipeline.launcher import Launcher, event_json
+from workflow_scheduler.pipeline.suspects import Follows, Suspects, worn_out
 from workflow_scheduler.stores.portable import claims
 
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 5.0
 CLAIM_RUNS = 200
-DELIVERIES_MAX = 5
+ORPHAN_LOOKS = 12
+
+
+class Tracks(RunSink, Follows, Protocol):
+    """Records what happens to runs, and knows when they end."""
 
 
 class Recovery:
     """Keeps this instance's lease, and takes over the runs of instances that died."""
 
-    def __init__(self, store: Store, launcher: Launcher, sink: RunSink, clock: Clock, owner: str) -> None:
+    def __init__(
+        self, store: Store, launcher: Launcher, sink: Tracks, clock: Clock, owner: str, signals: Signals
+    ) -> None:
         """Claim for the instance `owner`."""
         self._store = store
         self._launcher = launcher
         self._sink = sink
         self._clock = clock
         self._owner = owner
+        self._signals = signals
         self._facts: dict[str, Any] = {}
+        self._suspects = Suspects(store, sink, self.resume, self._bury)
+        self._looks = 0
         self.recovered = 0
 
     async def begin(self, *, alone: bool, tzdata: str, version: str, roles: str) -> None:
@@ -66,14 +77,23 @@ class Recovery:
 
     async def end(self) -> None:
         """Give the lease back, so that others take over without waiting."""
-        await self._store.transact(claims.lease(self._owner, 0))
+        await self._store.transact(claims.hand_back(self._owner))
+
+    async def suspects(self) -> None:
+        """Continue, one after the other, the runs that were under way at several crashes; for ever."""
+        await self._suspects.loop(self._clock.sleep)
 
     async def take_over(self) -> int:
         """Claim and continue the open runs of every instance whose lease has run out; return how many."""
         count = 0
-        for instance in await claims.dead_instances(self._store, self._clock.now(), self._owner):
+        gone = await claims.dead_instances(self._store, self._clock.now(), self._owner)
+        if self._looks % ORPHAN_LOOKS == 0:
+            gone += await claims.orphans(self._store, self._owner)
+        self._looks += 1
+        for instance in gone:
             while rows := await self._store.transact(claims.claim(instance, self._owner, CLAIM_RUNS)):
                 count += len(rows)
+                self._signals.emit("recovery.claim.after")
                 await self._continue(rows)
             await self._store.transact(claims.forget(instance))
         self.recovered += count
@@ -86,10 +106,12 @@ class Recovery:
             except (ValueError, TypeError) as error:
                 await self._quarantine(str(row[1]), str(row[0]), str(error))
                 continue
-            if run.deliveries > DELIVERIES_MAX:
-                await self._bury(run)
-            elif run.cancel_requested and run.status is RunStatus.QUEUED:
+            if run.cancel_requested and run.status is RunStatus.QUEUED:
                 await self._cancelled(run)
+            elif run.deliveries >= claims.SUSPECT_DELIVERIES and self._launcher.is_local(run):
+                self._suspects.add(run)
+            elif worn_out(run, ()):
+                await self._bury(run)
             else:
                 await self.resume(run)
 

@@ -1,6 +1,7 @@
 """What must be true of the tables after any number of crashes. Nothing here uses the program's own code."""
 
 import asyncio
+import itertools
 import shutil
 import tempfile
 from collections import Counter
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import apsw
 import asyncpg
+
 from chaos.scene import NEEDS
 
 SECOND_US = 1_000_000
@@ -140,7 +142,7 @@ def schedules(tables):
         times = sorted(nominal for one, nominal in planned if one == trigger)
         step = {"second": SECOND_US, "minute": 60 * SECOND_US}.get(name)
         if step is not None:
-            gaps = [at for at, after in zip(times, times[1:], strict=False) if after - at != step]
+            gaps = [at for at, after in itertools.pairwise(times) if after - at != step]
             complaints += [f"`{name}` left something out after {at}" for at in gaps]
         elif len(times) != 1 and trigger not in {row[0] for row in left}:
             complaints.append(f"`{name}` fired {len(times)} times")

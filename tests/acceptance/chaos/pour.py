@@ -38,7 +38,7 @@ class Sender:
         self.ledger = ledger
         self.prefix = f"s{seed}"
         self.numbers = itertools.count(1)
-        self.draw = random.Random(seed)
+        self.draw = random.Random(seed)  # noqa: S311 -- a seed repeats the run
         self.again = queue.SimpleQueue()
         self.lock = threading.Lock()
         self.stopping = threading.Event()

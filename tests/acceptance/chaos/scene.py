@@ -1,6 +1,6 @@
 """The workflows of the chaos suite, and the processes around them."""
 
-import datetime
+import datetime as dt
 import os
 import re
 import subprocess
@@ -52,9 +52,9 @@ AFTER = {
 
 def ticks(seconds):
     """Return a workflow with an interval, a cron and a one-time schedule for each second from now on."""
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)  # noqa: TID251 -- a test of the real clock
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)  # noqa: TID251 -- a test of the real clock
     onces = {
-        f"once-{n}": {"type": "once", "run_at": (now + datetime.timedelta(seconds=n + 2)).isoformat()}
+        f"once-{n}": {"type": "once", "run_at": (now + dt.timedelta(seconds=n + 2)).isoformat()}
         for n in range(seconds)
     }
     return {

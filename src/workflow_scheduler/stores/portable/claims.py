@@ -17,6 +17,7 @@ _NAMES = (
     "cancel_requested",
 )  # fmt: skip
 RUN_COLUMNS = ", ".join(_NAMES)
+SUSPECT_DELIVERIES = 3
 _OPEN = "status IN ('QUEUED', 'RUNNING', 'PAUSED')"
 
 
@@ -59,6 +60,19 @@ def forget(instance: str) -> Work[None]:
     yield Sql("DELETE FROM instances WHERE id = :id", {"id": instance})
 
 
+async def orphans(store: Store, me: str) -> list[str]:
+    """Return the owners of open runs that are registered no more.
+
+    An instance that is taken for dead while it stands still can own new runs before it registers again.
+    """
+    rows = await store.read(
+        f"SELECT DISTINCT owner FROM runs WHERE {_OPEN} AND owner <> :me AND owner <> 'quarantine' "
+        "AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.id = runs.owner)",
+        {"me": me},
+    )
+    return [row[0] for row in rows]
+
+
 async def dead_instances(store: Store, now: int, me: str) -> list[str]:
     """Return the instances whose lease has run out."""
     rows = await store.read("SELECT id FROM instances WHERE lease_until < :now AND id <> :me", {"now": now, "me": me})
@@ -66,13 +80,44 @@ async def dead_instances(store: Store, now: int, me: str) -> list[str]:
 
 
 def claim(dead: str, me: str, limit: int) -> Work[list[Row]]:
-    """Make up to `limit` open runs of a dead instance this one's, under a higher fence; return their rows."""
+    """Make up to `limit` open runs of a dead instance this one's, under a higher fence; return their rows.
+
+    The delivery is counted here, except for runs that an engine elsewhere has or that wait for their next attempt
+    (they were not at work in the process that died), and for suspects, which are counted when their turn comes.
+    """
     rows = yield Sql(
-        "UPDATE runs SET owner = :me, fence = fence + 1, deliveries = deliveries + 1 WHERE (tenant_id, id) IN "
+        "UPDATE runs SET owner = :me, fence = fence + 1, deliveries = deliveries + CASE WHEN deliveries < :suspect "
+        "AND external_id IS NULL AND next_attempt_at IS NULL THEN 1 ELSE 0 END WHERE (tenant_id, id) IN "
         f"(SELECT tenant_id, id FROM runs WHERE owner = :dead AND {_OPEN} LIMIT :limit) RETURNING {RUN_COLUMNS}",
-        {"me": me, "dead": dead, "limit": limit},
+        {"me": me, "dead": dead, "limit": limit, "suspect": SUSPECT_DELIVERIES},
     )
     return rows
+
+
+def count_delivery(run: Run) -> Work[bool]:
+    """Count one more delivery of a suspect; return False when the run is over or belongs to another instance now."""
+    rows = yield Sql(
+        "UPDATE runs SET deliveries = deliveries + 1 WHERE tenant_id = :tenant AND id = :id AND fence = :fence "
+        f"AND {_OPEN} RETURNING id",
+        {"tenant": run.tenant_id, "id": run.id, "fence": run.fence},
+    )
+    return bool(rows)
+
+
+def clear_deliveries(run: Run) -> Work[None]:
+    """Count the deliveries of a run from one again."""
+    yield Sql(
+        f"UPDATE runs SET deliveries = 1 WHERE tenant_id = :tenant AND id = :id AND fence = :fence AND {_OPEN}",
+        {"tenant": run.tenant_id, "id": run.id, "fence": run.fence},
+    )
+
+
+def hand_back(me: str) -> Work[None]:
+    """End an instance's lease in good order: what it had under way is not counted against the runs."""
+    yield Sql(
+        f"UPDATE runs SET deliveries = deliveries - 1 WHERE owner = :me AND deliveries > 0 AND {_OPEN}", {"me": me}
+    )
+    yield from lease(me, 0)
 
 
 def quarantine(tenant_id: str, kind: str, key: str, detail: str, now: int) -> Work[None]:
