@@ -102,8 +102,10 @@ def job_types_page() -> str:
 def definition_page() -> str:
     """Return the page of the definition file."""
     parts = [
-        "YAML 1.2 or JSON. `workflow-scheduler schema` prints the JSON Schema, which the service also serves at"
-        " `/schemas/workflow/v1.json`; `workflow-scheduler validate FILE` names every mistake with line and column.",
+        (
+            "YAML 1.2 or JSON. `workflow-scheduler schema` prints the JSON Schema, which the service also serves at"
+            " `/schemas/workflow/v1.json`; `workflow-scheduler validate FILE` names every mistake with line and column."
+        ),
         "Durations are `90s`, `15m`, `2h`, `7d`. Unknown keys are errors.",
         "```yaml\n" + (Path(__file__).parents[1] / "examples" / "ci.yaml").read_text().strip() + "\n```",
     ]
@@ -175,8 +177,10 @@ def cli_page() -> str:
     """Return the page of the command line."""
     parts = [
         "`workflow-scheduler`, or short `wfs`. Data goes to standard output, messages to standard error.",
-        "`--server ADDRESS` (or `WFS_SERVER`) names the service, `WFS_API_KEY` holds the key. `--json` gives one JSON"
-        " object, `--jsonl` one on each line. All three may stand before or after the command.",
+        (
+            "`--server ADDRESS` (or `WFS_SERVER`) names the service, `WFS_API_KEY` holds the key. `--json` gives one"
+            " JSON object, `--jsonl` one on each line. All three may stand before or after the command."
+        ),
         "## Exit codes",
         table(("code", "name"), [(one.value, one.name.lower().replace("_", " ")) for one in Exit]),
     ]

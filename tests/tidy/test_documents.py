@@ -82,8 +82,10 @@ def test_every_command_of_the_interface_is_there(generator):
     from workflow_scheduler.cli.root import app
 
     names = {" ".join(names) for names, _ in generator.commands(typer.main.get_command(app), ())}
-    wanted = """up demo validate plan deploy undeploy rollback diff run next pause resume explain replay doctor schema
-    migrate-db bench""".split()
+    wanted = [
+        "up", "demo", "validate", "plan", "deploy", "undeploy", "rollback", "diff", "run", "next", "pause", "resume",
+        "explain", "replay", "doctor", "schema", "migrate-db", "bench",
+    ]  # fmt: skip
     groups = {
         "trigger": "ls show enable disable suspend fire test types",
         "events": "ls show tail send",

@@ -17,7 +17,7 @@ def lengths(tree):
 
 
 def test_a_file_has_at_most_400_lines(project, allowed):
-    names = [name for name in project.python("src", "tests", "bench", "docs")]
+    names = project.python("src", "tests", "bench", "docs")
     allowed("file-lines", [name for name in names if len(project.text(name).splitlines()) > FILE_LINES])
 
 
