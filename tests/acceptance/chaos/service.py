@@ -46,7 +46,7 @@ class Service:
             "LOG_LEVEL": "WARNING",
             "WFS_ALLOW_CODE": "true",
             "CHAOS_MARKS": str(self.marks),
-            "PYTHONPATH": str(WORK),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(WORK), os.environ.get("PYTHONPATH")))),
             **environment,
         }
         self.process = None
