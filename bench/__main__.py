@@ -1,4 +1,4 @@
-"""`python -m bench [w1 w2 w3 w4 w5 size postgres]`: one table of figures, with the probes of the same minute."""
+"""`python -m bench [w1 w2 w3 w4 w5 size postgres peers]`: one table of figures, with the probes of the same minute."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import probes, size, w1, w2, w3, w4, w5
+from bench.peers import run
 from bench.service import Service
 
 Line = tuple[str, str, str]
@@ -93,6 +94,7 @@ def _postgres() -> Iterator[Line]:
 
 PARTS: dict[str, Callable[[], Iterator[Line]]] = {
     "probes": _probes, "w1": _w1, "w2": _w2, "w3": _w3, "w4": _w4, "w5": _w5, "size": _size, "postgres": _postgres,
+    "peers": run.lines,
 }  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def open_database(folder: Path) -> apsw.Connection:
 
 
 def workflows(connection: apsw.Connection, count: int) -> None:
-    """Insert `count` deployed workflows of one no-op job, named wf-0 …"""
+    """Insert `count` deployed workflows of one no-op job, named wf-0 and so on."""
     now = SystemClock().now()
 
     def rows() -> Iterator[tuple[object, ...]]:
@@ -95,6 +95,7 @@ def pushes(connection: apsw.Connection, count: int, hot: int, workflow_count: in
         ((TENANT, own, wf, f"p{own}", "github", config, key, now, now) for own, wf, config, key, _ in triggers()),
     )
     connection.executemany(
-        "INSERT INTO trigger_keys (tenant_id, trigger_subtype, index_key, sub_key, trigger_id) VALUES (?,'github',?,?,?)",
+        "INSERT INTO trigger_keys (tenant_id, trigger_subtype, index_key, sub_key, trigger_id) "
+        "VALUES (?,'github',?,?,?)",
         ((TENANT, key, sub, own) for own, _, _, key, sub in triggers()),
     )

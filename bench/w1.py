@@ -29,8 +29,12 @@ def throughput(service: Service, requests: int = 30_000, connections: int = 128)
     if seen["statuses"] != {"202": requests}:
         raise SystemExit(f"unexpected answers: {seen['statuses']}")
     start_up = (end - begin) - seen["seconds"]
-    return {"accepted": seen["per_second"], "finished": requests / (seen["seconds"] + max(0.0, start_up - 0.25)),
-            "p50_ms": seen["p50_ms"], "p99_ms": seen["p99_ms"]}
+    return {
+        "accepted": seen["per_second"],
+        "finished": requests / (seen["seconds"] + max(0.0, start_up - 0.25)),
+        "p50_ms": seen["p50_ms"],
+        "p99_ms": seen["p99_ms"],
+    }
 
 
 def latency(service: Service, seconds: float = 10, rate: float = 50) -> dict[str, Any]:
@@ -51,8 +55,13 @@ def latency(service: Service, seconds: float = 10, rate: float = 50) -> dict[str
             break
         cursor = f"&cursor={page['next']}"
     waits.sort()
-    return {"start_p50_ms": waits[len(waits) // 2], "start_p99_ms": waits[int(len(waits) * 0.99)],
-            "answer_p50_ms": seen["p50_ms"], "answer_p99_ms": seen["p99_ms"], "found": len(waits)}
+    return {
+        "start_p50_ms": waits[len(waits) // 2],
+        "start_p99_ms": waits[int(len(waits) * 0.99)],
+        "answer_p50_ms": seen["p50_ms"],
+        "answer_p99_ms": seen["p99_ms"],
+        "found": len(waits),
+    }
 
 
 def main() -> None:
