@@ -1,5 +1,7 @@
 """The parts of the command line that need no service."""
 
+from typing import ClassVar
+
 import msgspec
 import pytest
 import typer
@@ -95,8 +97,8 @@ class TestTimes:
 
 
 class TestOutput:
-    PAGE = {"items": [{"id": "a", "status": "FAILED"}, {"id": "bb", "status": None}], "next": "c"}
-    COLUMNS = {"ID": "id", "STATUS": "status", "LENGTH": lambda one: len(one["id"])}
+    PAGE: ClassVar = {"items": [{"id": "a", "status": "FAILED"}, {"id": "bb", "status": None}], "next": "c"}
+    COLUMNS: ClassVar = {"ID": "id", "STATUS": "status", "LENGTH": lambda one: len(one["id"])}
 
     def test_json_is_one_object(self, capsys):
         output.show(Session(form="json"), self.PAGE, print)
