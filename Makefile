@@ -45,8 +45,8 @@ tidy: $(UV) ## sizes, banned calls, documentation
 
 check: lint types arch test ## everything that is quick; under two minutes on two cores
 
-sim: $(UV) ## properties and timelines on a virtual clock, with ten times the examples
-	HYPOTHESIS_PROFILE=long $(RUN) pytest tests/unit/core tests/unit/pipeline tests/integration/time
+sim: $(UV) ## unit tests on virtual clocks, properties with ten times the examples
+	$(RUN) pytest --hypothesis-profile=long tests/unit
 
 chaos: $(UV) ## a thousand kills at random points under load
 	WFS_KILLS=1000 $(RUN) pytest tests/acceptance/test_kill9.py

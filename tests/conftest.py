@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from workflow_scheduler.stores.postgres.store import PostgresStore
 from workflow_scheduler.stores.sqlite.store import SqliteStore
@@ -65,6 +66,9 @@ async def store(new_store):
     await opened.open()
     yield opened
     await opened.close()
+
+
+settings.register_profile("long", max_examples=1_000, deadline=None)
 
 
 def pytest_addoption(parser):

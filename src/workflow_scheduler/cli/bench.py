@@ -26,7 +26,8 @@ def bench(
     """Measure. In a checkout the whole table of `make bench`; elsewhere the parts that need no load generator."""
     checkout = Path(workflow_scheduler.__file__).parents[2]
     if (checkout / "bench" / "__main__.py").is_file():
-        command = [sys.executable, "-m", "bench", *(arguments or [])]
+        form = ["--json"] if session_of(context).machine else []
+        command = [sys.executable, "-m", "bench", *(arguments or []), *form]
         raise typer.Exit(subprocess.call(command, cwd=checkout))  # noqa: S603 -- our own module
     items = [_measured(name, build()) for name, build in _PARTS.items()]
     columns = {"WHAT": "what", "MICROSECONDS": lambda one: f"{one['microseconds']:.2f}"}
