@@ -215,7 +215,8 @@ def test_fires_are_those_of_cronsim(expression: str, start: datetime, name: str)
         # cronsim gives one fire for each wall time moved out of a gap; here they are one.
         while from_datetime(moment) <= after:
             moment = next(oracle)
-        assert to_datetime(fire) == moment, (expression, name, start)
+        # As numbers: Python calls a wall time that exists twice unequal to every time of another zone (PEP 495).
+        assert fire == from_datetime(moment), (expression, name, start)
         after = fire
 
 
