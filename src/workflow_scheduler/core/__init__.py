@@ -1,0 +1,1 @@
+"""The words and the pure rules: no I/O, no framework."""

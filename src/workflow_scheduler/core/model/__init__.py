@@ -1,0 +1,1 @@
+"""What the program talks about, as frozen types."""

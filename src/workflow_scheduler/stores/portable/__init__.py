@@ -1,0 +1,1 @@
+"""Repositories in SQL that both databases share."""
