@@ -71,8 +71,10 @@ class CandidateCache:
 
     async def refresh(self) -> None:
         """Forget everything and read the index epoch again."""
+        epoch = await self._store.epoch()
+        # Only now: what is read from here on is at least as new as the epoch; a fill that began before is not kept.
         self.forget()
-        self.epoch = await self._store.epoch()
+        self.epoch = max(self.epoch, epoch)
 
     def forget(self) -> None:
         """Empty the cache; fills that are under way will not be kept."""
@@ -84,7 +86,7 @@ class CandidateCache:
 
     def moved(self, epoch: int) -> None:
         """Take note that the store's epoch is now `epoch`."""
-        if epoch != self.epoch:
+        if epoch > self.epoch:
             self.forget()
             self.epoch = epoch
 

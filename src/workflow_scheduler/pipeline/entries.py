@@ -13,7 +13,6 @@ from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, LogLine, RunChange
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Accepted, Batch, DeadLetter, ScheduleAdvance
-from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.pipeline.joins import Joined
 
 
@@ -85,21 +84,6 @@ class Observer(Protocol):
     def duplicate(self, provider: str) -> None:
         """Take note of an event that had been stored before."""
         ...
-
-
-def without_runs(accepted: Accepted, refused: Mapping[str, str]) -> Accepted:
-    """Leave out runs that an earlier run of the same trigger and key stands in the way of, as the store did."""
-    if not any(run.id in refused for run in accepted.runs):
-        return accepted
-    decisions = [
-        msgspec.structs.replace(
-            one, outcome=Outcome.DUPLICATE, reason=Reason.ALREADY_SEEN, run_id=refused[one.run_id]
-        )
-        if one.run_id is not None and one.run_id in refused
-        else one
-        for one in accepted.decisions
-    ]
-    return Accepted(accepted.event, decisions, [run for run in accepted.runs if run.id not in refused])
 
 
 def gather(batch: Batch, entry: Entry, accepted: list[Accepted]) -> None:

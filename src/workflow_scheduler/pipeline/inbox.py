@@ -21,6 +21,7 @@ from workflow_scheduler.core.registry import Heard
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
+from workflow_scheduler.pipeline.doubts import Doubts
 from workflow_scheduler.pipeline.entries import (
     Entry,
     Launches,
@@ -30,13 +31,13 @@ from workflow_scheduler.pipeline.entries import (
     fail,
     gather,
     receipt,
-    without_runs,
 )
-from workflow_scheduler.pipeline.intents import decide
+from workflow_scheduler.pipeline.intents import decide, without_runs
 from workflow_scheduler.pipeline.joins import Joined, Joins
 
 BATCH_ENTRIES_MAX = 1000
 WAITING_ENTRIES_MAX = 50_000
+WAITING_BYTES_MAX = 64 << 20
 STALE_RETRIES_MAX = 20
 
 
@@ -53,8 +54,10 @@ class Inbox:
         self.owner = owner
         self._observer = observer
         self._signals = signals
-        self._joins = Joins(store, owner)
+        self._doubts = Doubts(store, clock, self._launch_late)
+        self._joins = Joins(store, owner, self._doubts.add)
         self._waiting: list[Entry] = []
+        self._waiting_bytes = 0
         self._flush_planned = False
         self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,12 +101,26 @@ class Inbox:
         return receipts[0]
 
     async def accept_all(self, events: Sequence[Event]) -> list[Receipt]:
-        """Store several events in one transaction, and return a receipt for each, in order."""
-        if len(self._waiting) >= WAITING_ENTRIES_MAX:
+        """Store several events in one transaction, and return a receipt for each, in order.
+
+        Raises:
+            StoreUnavailable: nothing was stored; try again.
+            Unavailable: too many events are waiting; try again later.
+
+        """
+        full = len(self._waiting) >= WAITING_ENTRIES_MAX or self._waiting_bytes >= WAITING_BYTES_MAX
+        if full or self._doubts.full:
             raise Unavailable("Too many events are waiting to be stored.", retry_after_seconds=1)
+        if not events:
+            return []
         future: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
+        size = sum([len(event.data) for event in events])
+        self._waiting_bytes += size
         self.submit(Entry(future, events))
-        return await future
+        try:
+            return await future
+        finally:
+            self._waiting_bytes -= size
 
     def submit(self, entry: Entry) -> None:
         """Take an entry for the next batch."""
@@ -156,10 +173,19 @@ class Inbox:
             for entry in entries:
                 fail(entry, moving)
         except BaseException as error:
+            if len(entries) > 1 and isinstance(error, Exception) and not isinstance(error, StoreUnavailable):
+                await self._write_apart(entries)
+                return
             for entry in entries:
                 fail(entry, error)
             if not isinstance(error, Exception):
                 raise
+
+    async def _write_apart(self, entries: list[Entry]) -> None:
+        """Write entries one by one, because one of them cannot be stored: it fails alone."""
+        for entry in entries:
+            if entry.future is None or not entry.future.done():
+                await self._write([entry])
 
     async def _write_once(self, entries: list[Entry]) -> list[Entry]:
         """Decide and commit; return the entries that must be decided again because the index moved."""
@@ -185,7 +211,11 @@ class Inbox:
         if batch.accepted:
             batch.epoch = epoch
         self._signals.emit("inbox.commit.before")
-        result = await self._store.commit(batch)
+        try:
+            result = await self._store.commit(batch)
+        except StoreUnavailable:
+            self._doubts.add(batch.accepted)
+            raise
         if result.stale:
             return [entry for entry, _ in together] + stale
         self._signals.emit("inbox.commit.after")
@@ -235,16 +265,20 @@ class Inbox:
             stored = [without_runs(one, result.refused_runs) for one in stored]
         self._launch(stored, now)
         if batch.run_changes:
-            self._observer.changed(batch.run_changes)
+            self._observer.changed([one for one in batch.run_changes if one.run_id not in result.fenced])
         for entry, accepted in together:
             future = entry.future
             if future is None or future.done():
                 continue
             if accepted:
-                final = [without_runs(one, result.refused_runs) for one in accepted] if result.refused_runs else accepted
+                refused = result.refused_runs
+                final = [without_runs(one, refused) for one in accepted] if refused else accepted
                 future.set_result([receipt(one, duplicates) for one in final])
             else:
                 future.set_result(result.fenced)
+
+    def _launch_late(self, stored: Sequence[Accepted], now: int) -> None:
+        self._launch([one for one in stored if one.runs], now)
 
     def _launch(self, stored: Sequence[Accepted], now: int) -> None:
         if stored:

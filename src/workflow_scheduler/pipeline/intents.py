@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from workflow_scheduler.core.ids import mint
@@ -9,7 +11,7 @@ from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.ports.store import Accepted
-from workflow_scheduler.core.reasons import Outcome
+from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.pipeline.candidates import Bucket, Compiled
 from workflow_scheduler.pipeline.matcher import Judgement, judge
 
@@ -80,3 +82,18 @@ def intent(event: Event, compiled: Compiled, now: int, owner: str) -> Run:
         user_id=event.user_id,
         bearer=event.bearer,
     )
+
+
+def without_runs(accepted: Accepted, refused: Mapping[str, str]) -> Accepted:
+    """Leave out runs that an earlier run of the same trigger and key stands in the way of, as the store did."""
+    if not any(run.id in refused for run in accepted.runs):
+        return accepted
+    decisions = [
+        msgspec.structs.replace(
+            one, outcome=Outcome.DUPLICATE, reason=Reason.ALREADY_SEEN, run_id=refused[one.run_id]
+        )
+        if one.run_id is not None and one.run_id in refused
+        else one
+        for one in accepted.decisions
+    ]
+    return Accepted(accepted.event, decisions, [run for run in accepted.runs if run.id not in refused])

@@ -7,11 +7,12 @@ both be "not the last". What a run used is consumed; the next round begins empty
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from workflow_scheduler.core.errors import StoreUnavailable
 from workflow_scheduler.core.match.verdict import Predicate
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
@@ -20,7 +21,7 @@ from workflow_scheduler.core.ports.store import Accepted, Row, Sql, Store, Work
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.pipeline.candidates import Compiled
-from workflow_scheduler.pipeline.intents import intent
+from workflow_scheduler.pipeline.intents import intent, without_runs
 from workflow_scheduler.stores.portable import intake
 
 _encode = msgspec.json.encode
@@ -45,22 +46,42 @@ class JoinResult(msgspec.Struct):
 class Joins:
     """Writes entries of which some events bring members to joins."""
 
-    def __init__(self, store: Store, owner: str) -> None:
-        """Runs that a join starts belong to the instance `owner`."""
+    def __init__(self, store: Store, owner: str, doubt: Callable[[Sequence[Accepted]], None]) -> None:
+        """Runs that a join starts belong to the instance `owner`; `doubt` gets what a lost commit may have written."""
         self._store = store
         self._owner = owner
+        self._doubt = doubt
+        # On PostgreSQL the look at the epoch holds deploys back until the end of the transaction.
+        self._epoch = Sql("SELECT wfs_epoch()" if store.dialect == "postgres" else "SELECT epoch FROM index_epoch")
 
     async def commit(
         self, entry: Any, accepted: Sequence[Accepted], joined: Sequence[Joined], epoch: int, now: int
     ) -> JoinResult:
         """Write one entry in a transaction of its own; nothing is written when the index epoch is not `epoch`."""
-        return await self._store.transact(self._write(entry, accepted, joined, epoch, now))
+        written: list[Accepted] = []
+        try:
+            return await self._store.transact(self._write(entry, accepted, joined, (epoch, now), written))
+        except StoreUnavailable:
+            self._doubt(written)
+            raise
 
     def _write(
-        self, entry: Any, accepted: Sequence[Accepted], joined: Sequence[Joined], epoch: int, now: int
+        self,
+        entry: Any,
+        accepted: Sequence[Accepted],
+        joined: Sequence[Joined],
+        moment: tuple[int, int],
+        written: list[Accepted],
     ) -> Work[JoinResult]:
-        result = JoinResult()
-        current = yield Sql("SELECT epoch FROM index_epoch")
+        epoch, now = moment
+        result = JoinResult(accepted=written)
+        for tenant_id, trigger_id in sorted({(one.event.tenant_id, one.compiled.trigger.id) for one in joined}):
+            # The lock that members who arrive at once wait for; deploys lock these rows before the epoch as well.
+            yield Sql(
+                "UPDATE trigger_index SET updated_at = updated_at WHERE tenant_id = :tenant AND id = :trigger",
+                {"tenant": tenant_id, "trigger": trigger_id},
+            )
+        current = yield self._epoch
         if current[0][0] != epoch:
             result.stale = True
             return result
@@ -74,11 +95,7 @@ class Joins:
                 continue
             mine = [join for join in joined if join.event.id == one.event.id]
             final = yield from self._settle(one, mine, now)
-            for run in final.runs:
-                yield from intake.put_run(run)
-            for decision in final.decisions:
-                yield from intake.put_decision(decision)
-            result.accepted.append(final)
+            written.append((yield from _put(final)))
         return result
 
     def _settle(self, accepted: Accepted, joined: Sequence[Joined], now: int) -> Work[Accepted]:
@@ -103,7 +120,6 @@ class Joins:
         """Store the member that `join` brings, and return the members that are present inside the window."""
         event, trigger = join.event, join.compiled.trigger
         key: dict[str, Any] = {"tenant": event.tenant_id, "trigger": trigger.id}
-        yield Sql("UPDATE trigger_index SET updated_at = updated_at WHERE tenant_id = :tenant AND id = :trigger", key)
         window = join.compiled.config.window
         if window is not None:
             oldest = {**key, "oldest": now - int(window * SECOND_US)}
@@ -124,17 +140,32 @@ class Joins:
             "WHERE tenant_id = :tenant AND trigger_id = :trigger",
             key,
         )
-        return {row[0]: row for row in rows}
+        members = {member.workflow for member in join.compiled.config.all or ()}
+        return {row[0]: row for row in rows if row[0] in members}
+
+
+def _put(decided: Accepted) -> Work[Accepted]:
+    """Insert runs and decisions; a run that its trigger has already for this key is left out."""
+    refused: dict[str, str] = {}
+    for run in decided.runs:
+        earlier = yield from intake.put_run(run)
+        if earlier is not None:
+            refused[run.id] = earlier
+    final = without_runs(decided, refused)
+    for decision in final.decisions:
+        yield from intake.put_decision(decision)
+    return final
 
 
 def _write_records(entry: Any, result: JoinResult) -> Work[None]:
     """Write what comes with the events: the end of the run that caused them, its jobs and logs."""
-    for job in entry.jobs:
-        yield from intake.put_job(job)
     for change in entry.changes:
         held = yield from intake.change_run(change)
         if not held:
             result.fenced.add(change.run_id)
+    for job in entry.jobs:
+        if job.run_id not in result.fenced:
+            yield from intake.put_job(job)
     for line in entry.logs:
         yield from intake.put_log(line)
     for letter in entry.dead:

@@ -32,32 +32,39 @@ def judge(compiled: Compiled, view: EventView, now: int) -> Judgement:
 
     Never raises: what cannot be evaluated is unknown, with the reason as a predicate.
     """
-    trigger = compiled.trigger
     if compiled.error is not None:
         line = Predicate("configuration", "a readable configuration", compiled.error, None)
         return Judgement(Outcome.FILTERED, Reason.MALFORMED, Verdict(result=None, predicates=(line,)))
-    verdict: Verdict = compiled.module.matches(compiled.config, view)
+    try:
+        verdict: Verdict = compiled.module.matches(compiled.config, view)
+        return _combine(compiled, view, verdict, now)
+    except Exception as error:  # noqa: BLE001 -- a fault in one plug-in must not stop the other triggers' decisions
+        line = Predicate("matches", "a decision", f"{type(error).__name__}: {error}", None)
+        return Judgement(Outcome.FILTERED, Reason.MALFORMED, Verdict(result=None, predicates=(line,)))
+
+
+def _combine(compiled: Compiled, view: EventView, verdict: Verdict, now: int) -> Judgement:
+    """Add the trigger's condition to what its type says; a condition that is false or fails has the last word."""
+    trigger = compiled.trigger
     result, lines = verdict.result, verdict.predicates
-    condition_failed: Reason | None = None
+    fallback, why = verdict.fallback, None
     if compiled.condition is not None and result is not False:
-        line = compiled.condition.evaluate(view, trigger, now)
+        line, failed = compiled.condition.evaluate(view, trigger, now)
         lines = (*lines, line)
         if line.verdict is not True:
-            condition_failed = Reason.CONDITION_FALSE if line.verdict is False else Reason.CONDITION_ERROR
-            result = line.verdict
+            result, fallback = line.verdict, None
+            why = Reason.CONDITION_FALSE if line.verdict is False else Reason.CONDITION_ERROR if failed else None
     if result is True and not lines:
         return _state(trigger, view.event, _MATCHED)
     whole = Verdict(result=result, predicates=lines)
     if result is False:
-        return Judgement(Outcome.FILTERED, condition_failed or Reason.PREDICATE_FALSE, whole)
+        return Judgement(Outcome.FILTERED, why or Reason.PREDICATE_FALSE, whole)
     if result is None:
-        policy = trigger.on_unknown
-        if policy == "skip" and condition_failed is None and verdict.fallback is not None:
-            policy = verdict.fallback
+        policy = fallback if trigger.on_unknown == "skip" and fallback is not None else trigger.on_unknown
         outcome, reason = _UNKNOWN[policy]
-        if outcome is not Outcome.RUN_STARTED:
-            return Judgement(outcome, condition_failed or reason, whole)
-        return _state(trigger, view.event, Judgement(outcome, reason, whole))
+        if outcome is Outcome.RUN_STARTED:
+            return _state(trigger, view.event, Judgement(outcome, reason, whole))
+        return Judgement(outcome, why or reason, whole)
     return _state(trigger, view.event, Judgement(Outcome.RUN_STARTED, Reason.MATCHED, whole))
 
 

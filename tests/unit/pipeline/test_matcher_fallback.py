@@ -27,7 +27,8 @@ PUSH = json.loads((Path(__file__).parents[2] / "fixtures" / "github" / "push.jso
         ("hold", None, Outcome.HELD, Reason.UNKNOWN_HELD),
         ("skip", "event.data.ref == 'refs/heads/main'", Outcome.RUN_STARTED, Reason.UNKNOWN_FIRED),
         ("skip", "event.data.ref == 'x'", Outcome.FILTERED, Reason.CONDITION_FALSE),
-        ("skip", "event.data.missing == 'x'", Outcome.FILTERED, Reason.CONDITION_ERROR),
+        ("skip", "event.data.missing == 'x'", Outcome.FILTERED, Reason.UNKNOWN_SKIPPED),
+        ("skip", "event.data.ref > 7", Outcome.FILTERED, Reason.CONDITION_ERROR),
     ],
 )
 def test_a_list_that_was_cut_off(on_unknown: str, condition: str | None, outcome: Outcome, reason: Reason) -> None:

@@ -18,6 +18,7 @@ from workflow_scheduler.core.match import fast
 from workflow_scheduler.core.match.expression import (
     EVENT_VARIABLES,
     JOB_VARIABLES,
+    Absent,
     Expression,
     Undefined,
     compile_expression,
@@ -40,10 +41,14 @@ _BOOLEAN_KINDS = frozenset({"BOOL", "DYN"})
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """The result of a condition; `reason` says why it is unknown (None)."""
+    """The result of a condition; `reason` says why it is unknown (None).
+
+    `failed` tells what is wrong with the condition (operands of the wrong type) from a field that is missing.
+    """
 
     result: bool | None
     reason: str | None = None
+    failed: bool = False
 
 
 _TRUE, _FALSE = Answer(result=True), Answer(result=False)
@@ -82,17 +87,23 @@ class Condition:
         """Return what the CEL runtime says, without the closures."""
         try:
             value = self.expression.run(variables)
-        except Undefined as error:
+        except Absent as error:
             return Answer(None, str(error))
+        except Undefined as error:
+            return Answer(None, str(error), failed=True)
         if isinstance(value, bool):
             return _TRUE if value else _FALSE
-        return Answer(None, f"the condition gives {_kind(value)}, not true or false")
+        return Answer(None, f"the condition gives {_kind(value)}, not true or false", failed=True)
 
-    def evaluate(self, view: EventView, trigger: Trigger, now: int) -> Predicate:
-        """Judge an event for a trigger at the instant `now` (microseconds), as a line of its explanation."""
+    def evaluate(self, view: EventView, trigger: Trigger, now: int) -> tuple[Predicate, bool]:
+        """Judge an event for a trigger at the instant `now` (microseconds).
+
+        Returns the line of its explanation, and whether the condition failed.
+        """
         variables = event_variables(view, trigger, now)
         answer = self.judge(variables)
-        return Predicate("condition", self.text, self.shown(variables), answer.result, answer.reason)
+        line = Predicate("condition", self.text, self.shown(variables), answer.result, answer.reason)
+        return line, answer.failed
 
     def shown(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that the condition reads, shortened for people; containers are named, not copied."""

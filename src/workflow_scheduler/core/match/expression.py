@@ -34,6 +34,10 @@ class Undefined(Exception):
     """The expression has no value for this data; the text says why."""
 
 
+class Absent(Undefined):
+    """A field that the expression reads is missing."""
+
+
 class Expression:
     """A compiled expression. `text` is its source, `paths` are the variables' fields that it reads."""
 
@@ -66,7 +70,7 @@ class Expression:
         if self._path is not None:
             found = fast.fetch(variables, self._path)
             if found is fast.MISSING:
-                raise Undefined(self._missing(variables) or f"`{self.text}` is missing")
+                raise Absent(self._missing(variables) or f"`{self.text}` is missing")
             return _plain(found) if isinstance(found, (dt.datetime, dt.timedelta)) else found
         return _plain(self.run(variables))
 
@@ -81,17 +85,20 @@ class Expression:
             chosen = bounds.select(variables, self._trie, growth=self._growth, loops=self._loops)
             answer = self._program.eval(data=chosen)
             if answer.type() == cel.Type.ERROR:
-                raise Undefined(self._explain(str(answer.value()), variables))
+                raise self._undefined(str(answer.value()), variables)
             return answer.plain_value()
         except bounds.TooCostly as error:
             raise Undefined(str(error)) from None
         except (RuntimeError, ValueError, TypeError, OverflowError) as error:
-            raise Undefined(self._explain(str(error), variables)) from None
+            raise self._undefined(str(error), variables) from None
 
-    def _explain(self, message: str, variables: Mapping[str, Any]) -> str:
+    def _undefined(self, message: str, variables: Mapping[str, Any]) -> Undefined:
         """Return a short sentence for the runtime's message, which may quote data and is therefore not passed on."""
         if "Key not found" in message or "No value with name" in message or "non-message type" in message:
-            return self._missing(variables) or "a field that the expression reads is missing"
+            return Absent(self._missing(variables) or "a field that the expression reads is missing")
+        return Undefined(self._explain(message))
+
+    def _explain(self, message: str) -> str:
         overload = _NO_OVERLOAD.search(message)
         if overload is not None:
             return f"no such operation: {overload[1][:100]}"

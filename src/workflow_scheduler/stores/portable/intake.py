@@ -39,8 +39,15 @@ def put_decision(decision: Decision) -> Steps:
 
 
 def put_run(run: Run) -> Steps:
-    """Insert a run intent."""
-    yield _insert("runs", columns.RUN, columns.plain_row(run))
+    """Insert a run intent; return None, or the id of the run that its trigger has for this event key already."""
+    rows = yield _insert("runs", columns.RUN, columns.plain_row(run), " RETURNING id")
+    if rows:
+        return None
+    earlier = yield Sql(
+        "SELECT id FROM runs WHERE tenant_id = :tenant AND trigger_id = :trigger AND event_key = :key",
+        {"tenant": run.tenant_id, "trigger": run.trigger_id, "key": run.event_key},
+    )
+    return earlier[0][0] if earlier else run.id
 
 
 def put_log(line: LogLine) -> Steps:

@@ -160,7 +160,7 @@ def test_what_a_trigger_condition_sees() -> None:
         "&& timestamp(event.time) <= now"
     )
     view = EventView(event)
-    shown = compile_condition(text).evaluate(view, trigger, 1_804_000_000_000_000)
+    shown, _ = compile_condition(text).evaluate(view, trigger, 1_804_000_000_000_000)
     assert shown.verdict is True
     assert shown.name == "condition"
     assert shown.actual["event.data.amount"] == 150
