@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,17 @@ from workflow_scheduler.core.errors import FieldError, SchedulerError
 if TYPE_CHECKING:
     from rich.console import Console
 
+_LISTS = re.compile(r"GET /api/v1/([a-z-]+)")
+_COMMANDS = {
+    "dead-letters": "dead ls",
+    "events": "events ls",
+    "keys": "key ls",
+    "runs": "runs ls",
+    "schedules": "schedule ls",
+    "secrets": "secret ls",
+    "triggers": "trigger ls",
+    "workflows": "workflow ls",
+}
 _PLAIN_WIDTH = 100_000
 _CELL_MAX = 300
 _GOOD = frozenset({"SUCCEEDED", "run_started", "fired", "DEPLOYED", "active", "enabled", "healthy", "ok", "matched"})
@@ -132,7 +144,13 @@ def complain(session: Session, error: SchedulerError) -> None:
     for one in error.errors:
         note(f"  {issue(one)}")
     if error.fix:
-        note(f"  try: {error.fix}")
+        note(f"  try: {_LISTS.sub(_command, error.fix)}")
+
+
+def _command(found: re.Match[str]) -> str:
+    """Return the command that does what a request of the API does, where there is one."""
+    command = _COMMANDS.get(found[1])
+    return f"workflow-scheduler {command}" if command else found[0]
 
 
 def problem_of(error: SchedulerError) -> dict[str, Any]:

@@ -134,6 +134,11 @@ class TestOutput:
         output.complain(Session(), error)
         assert capsys.readouterr() == ("", "error: it is wrong\n  a.b: must be a number\n  try: mend it\n")
 
+    def test_remedies_name_commands_instead_of_requests(self, capsys):
+        output.complain(Session(), errors.NotFound("no", fix="list them: GET /api/v1/triggers or GET /api/v1/else"))
+        remedy = capsys.readouterr().err.splitlines()[1]
+        assert remedy == "  try: list them: workflow-scheduler trigger ls or GET /api/v1/else"
+
     def test_complaints_are_objects_for_programs(self, capsys):
         output.complain(Session(form="json"), errors.NotFound("there is no run", fix="list them"))
         found = capsys.readouterr()
