@@ -5,7 +5,6 @@ import os
 import select
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -31,25 +30,42 @@ def first_line(process, seconds=30):
     return text.decode().strip()
 
 
+@pytest.fixture(scope="session")
+def start():
+    """Give a function that starts a process and returns it with the first line that it prints."""
+
+    def begin(folder, *arguments, module="workflow_scheduler.cli", **more):
+        with (folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=folder,
+                env=environment(**more),
+            )
+        try:
+            return process, first_line(process)
+        except BaseException:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            raise
+
+    return begin
+
+
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
+def service(tmp_path_factory, start):
     """A running service that allows code: its URL and folder."""
     folder = tmp_path_factory.mktemp("service")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*CLI, "up", "--port", "0", "--data", str(folder / "data")],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            cwd=folder,
-            env=environment(WFS_ALLOW_CODE="true"),
-        )
+    data = str(folder / "data")
+    process, url = start(folder, "up", "--port", "0", "--data", data, WFS_ALLOW_CODE="true")
     try:
-        yield SimpleNamespace(url=first_line(process), folder=folder, process=process)
+        yield SimpleNamespace(url=url, folder=folder)
     finally:
         process.terminate()
-        status = process.wait(SECONDS)
+        process.wait(SECONDS)
         process.stdout.close()
-        Path(folder / "status").write_text(str(status))
 
 
 class Called(SimpleNamespace):
