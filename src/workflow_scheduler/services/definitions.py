@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from types import ModuleType
 from typing import Any, Literal
@@ -37,6 +37,7 @@ class Text(msgspec.Struct, frozen=True):
 
 
 Given = Text | Mapping[str, Any]
+Earlier = Callable[[str], Awaitable[Mapping[str, Any]]]
 
 
 class Definitions:
@@ -56,8 +57,11 @@ class Definitions:
         self._clock = clock
         self._reading = asyncio.Lock()
 
-    async def read(self, given: Given) -> Checked:
+    async def read(self, given: Given, earlier: Earlier | None = None) -> Checked:
         """Return the one checked definition of what was sent.
+
+        `earlier` returns, for the name in the definition, the triggers of the version before: those that stayed the
+        same are not refused because their time has passed.
 
         Raises:
             DefinitionInvalid: it has mistakes; `errors` names every place.
@@ -68,17 +72,10 @@ class Definitions:
             # YAML takes seconds per megabyte, and a thousand triggers a tenth of one: too long for the event loop.
             # One after the other, so that readers never outnumber the loop in the queue for the interpreter.
             async with self._reading:
-                return await asyncio.to_thread(self._read, given)
-        return self._read(given)
-
-    def _read(self, given: Given) -> Checked:
-        if not isinstance(given, Text):
-            return self._inspect(read_value(dict(given)))
-        found = read(given.text, given.format)
-        if len(found) != 1:
-            message = f"the file holds {len(found)} definitions where one is wanted"
-            raise invalid([text_error(message)])
-        return self._inspect(found[0])
+                reading = await asyncio.to_thread(_reading, given)
+                return await asyncio.to_thread(self._inspect, reading, await _accepted(reading, earlier))
+        reading = _reading(given)
+        return self._inspect(reading, await _accepted(reading, earlier))
 
     async def read_stored(self, definition: str) -> Checked:
         """Return the checked form of a stored version; the plug-ins may have changed since it was stored.
@@ -87,15 +84,43 @@ class Definitions:
             DefinitionInvalid: it does not pass any more.
 
         """
-        return await self.read(msgspec.json.decode(definition))
+        return await self.read_accepted(msgspec.json.decode(definition))
 
-    def _inspect(self, reading: Reading) -> Checked:
-        return inspect(reading, self.trigger_types, self.job_types, self._clock.now(), self.rules)
+    async def read_accepted(self, value: Mapping[str, Any]) -> Checked:
+        """Return the checked form of a definition whose triggers may be past: it is looked at, not saved.
+
+        Raises:
+            DefinitionInvalid: it has mistakes of another kind.
+
+        """
+
+        async def itself(_name: str) -> Mapping[str, Any]:
+            return value.get("triggers") or {}
+
+        return await self.read(value, itself)
+
+    def _inspect(self, reading: Reading, accepted: Mapping[str, Any]) -> Checked:
+        return inspect(reading, self.trigger_types, self.job_types, self._clock.now(), self.rules, accepted)
 
     def planned(self, checked: Checked, tenant_id: str, workflow_id: str) -> tuple[PlannedTrigger, ...]:
         """Return the triggers of a definition as they are to be stored."""
         plan = partial(_planned, definition=checked.definition, tenant_id=tenant_id, workflow_id=workflow_id)
         return tuple(plan(trigger) for trigger in checked.triggers.values())
+
+
+def _reading(given: Given) -> Reading:
+    if not isinstance(given, Text):
+        return read_value(dict(given))
+    found = read(given.text, given.format)
+    if len(found) != 1:
+        raise invalid([text_error(f"the file holds {len(found)} definitions where one is wanted")])
+    return found[0]
+
+
+async def _accepted(reading: Reading, earlier: Earlier | None) -> Mapping[str, Any]:
+    value = reading.document.value
+    name = value.get("name") if isinstance(value, dict) else None
+    return await earlier(name) if earlier is not None and isinstance(name, str) else {}
 
 
 def _is_large(given: Given) -> bool:

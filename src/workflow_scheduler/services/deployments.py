@@ -18,6 +18,7 @@ from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.services.definition_shapes import deployment_shape, moment
 from workflow_scheduler.services.definitions import Definitions, Given, new_version
+from workflow_scheduler.services.earlier import earlier_triggers
 from workflow_scheduler.services.plans import NOTHING, Side, compare, is_empty
 from workflow_scheduler.stores.portable.deployments import Beginning, DeploymentRepository
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository, no_workflow
@@ -140,7 +141,7 @@ class Deployments:
             DefinitionInvalid: the definition has mistakes.
 
         """
-        checked = await self._definitions.read(spec)
+        checked = await self._definitions.read(spec, earlier_triggers(self._workflows, principal.tenant_id))
         name = checked.definition.name
         record = await self._workflows.find(principal.tenant_id, name)
         workflow_id = record.id if record is not None else ""
@@ -242,7 +243,7 @@ class Deployments:
             stored = await self._workflows.version(record.tenant_id, record.id, version)
             checked = await self._definitions.read_stored(stored.definition)
         else:
-            checked = await self._definitions.read(spec)
+            checked = await self._definitions.read(spec, earlier_triggers(self._workflows, record.tenant_id, record.id))
             attempt.step = "version"
             planned = self._definitions.planned(checked, record.tenant_id, record.id)
             new = new_version(checked, principal, record.id, planned, self._clock.now())

@@ -79,7 +79,7 @@ class Simulation:
             "type": record.type,
         }
         value = {"name": "simulation", "triggers": {record.name: {**config, **shared}}}
-        changed = (await self._definitions.read(value)).triggers[record.name]
+        changed = (await self._definitions.read_accepted(value)).triggers[record.name]
         return msgspec.structs.replace(
             live, config=changed.plain, condition=changed.shared.condition, on_unknown=changed.shared.on_unknown
         )

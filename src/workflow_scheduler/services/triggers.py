@@ -26,6 +26,7 @@ from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.services.definition_shapes import trigger_shape
 from workflow_scheduler.services.definitions import Definitions, trigger_id
 from workflow_scheduler.services.deployments import Deployments
+from workflow_scheduler.services.earlier import earlier_triggers
 from workflow_scheduler.services.trigger_catalogue import catalogue
 from workflow_scheduler.services.trigger_health import trigger_health
 from workflow_scheduler.services.trigger_simulation import Simulation
@@ -259,7 +260,8 @@ class Triggers:
             value = msgspec.json.decode(stored.definition)
             value["triggers"] = dict(value.get("triggers") or {})
             edit(value["triggers"])
-            checked = await self._definitions.read(value)
+            earlier = earlier_triggers(self._workflows, record.tenant_id, record.id)
+            checked = await self._definitions.read(value, earlier)
             live = record.live_version is not None and record.live_version == record.latest_version
             if live:
                 await deployments.verify(record.tenant_id, record.id, record.name, checked)

@@ -18,6 +18,7 @@ from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.services.definition_shapes import trigger_shape, version_shape, workflow_shape
 from workflow_scheduler.services.definitions import Definitions, Given, new_version
 from workflow_scheduler.services.deployments import Deployments
+from workflow_scheduler.services.earlier import earlier_triggers
 from workflow_scheduler.services.pauses import Missed, Pauses
 from workflow_scheduler.stores.portable.triggers import TriggerRepository
 from workflow_scheduler.stores.portable.workflows import WorkflowFilter, WorkflowRepository
@@ -95,7 +96,8 @@ class Workflows:
 
         """
         record = await self._workflows.get(principal.tenant_id, reference)
-        checked = await self._definitions.read(given)
+        earlier = earlier_triggers(self._workflows, principal.tenant_id, record.id)
+        checked = await self._definitions.read(given, earlier)
         await self.store_version(principal, record, checked, revision)
         return {**await self.get(principal, record.id), "warnings": list(checked.warnings)}
 
@@ -165,7 +167,7 @@ class Workflows:
     async def validate(self, principal: Principal, given: Given) -> dict[str, Any]:
         """Return whether a definition could be deployed, with every mistake; nothing is written."""
         try:
-            checked = await self._definitions.read(given)
+            checked = await self._definitions.read(given, earlier_triggers(self._workflows, principal.tenant_id))
         except (DefinitionInvalid, TooLarge) as error:
             return {"valid": False, "errors": _issues(error), "warnings": [], "problems": [], "detail": error.detail}
         name = checked.definition.name
@@ -188,7 +190,7 @@ class Workflows:
         `levels` are groups of jobs that may run at the same time, one group after the other.
         """
         try:
-            checked = await self._definitions.read(given)
+            checked = await self._definitions.read(given, earlier_triggers(self._workflows, principal.tenant_id))
         except DefinitionInvalid as error:
             return {"valid": False, "errors": _issues(error), "levels": [], "workflows": []}
         nodes = checked.graph.nodes

@@ -66,8 +66,11 @@ def inspect(
     job_types: Mapping[str, ModuleType],
     now: int,
     rules: Rules | None = None,
+    accepted: Mapping[str, Any] | None = None,
 ) -> Checked:
     """Return the checked form of a document; mistakes of its structure do not hide those of triggers and jobs.
+
+    `accepted` are triggers of a version that was accepted before (see `TriggerRules`).
 
     Raises:
         DefinitionInvalid: there are mistakes; all of them are in its `errors`.
@@ -79,7 +82,7 @@ def inspect(
         raise invalid(errors)
     warnings: list[str] = []
     timezone = _timezone(reading.document, rules, errors)
-    trigger_rules = TriggerRules(trigger_types, now, timezone)
+    trigger_rules = TriggerRules(trigger_types, now, timezone, accepted or {})
     triggers = check_triggers(reading.document, trigger_rules, warnings, errors)
     check_jobs(reading.document, JobRules(job_types, rules.allow_code), errors)
     _check_engine(reading.document, rules, errors)

@@ -49,11 +49,17 @@ class CheckedTrigger(msgspec.Struct, frozen=True):
 
 
 class TriggerRules(msgspec.Struct, frozen=True):
-    """What the check of a trigger depends on besides the file. `now` is in microseconds."""
+    """What the check of a trigger depends on besides the file. `now` is in microseconds.
+
+    `accepted` are triggers as they stood in a version that was accepted before, by name. What has become wrong with
+    one of them only because time went by (a one-time schedule that has fired) is a warning: it must not keep a later
+    version from being deployed, or an earlier one from being rolled back to.
+    """
 
     types: Mapping[str, ModuleType]
     now: int
     timezone: str
+    accepted: Mapping[str, Any] = {}
 
 
 def check_triggers(
@@ -69,7 +75,7 @@ def check_triggers(
         return found
     for name, value in triggers.items():
         if isinstance(value, dict):
-            trigger = _Check(document, ("triggers", name), rules, errors).run(value)
+            trigger = _Check(document, ("triggers", name), rules, warnings, errors).run(value)
             if trigger is not None:
                 found[name] = trigger
                 warnings += [f"{name}: {line}" for line in _hook(trigger, "warnings", rules.now)]
@@ -84,10 +90,13 @@ def _hook(trigger: CheckedTrigger, name: str, now: int) -> list[Any]:
 class _Check:
     """The check of one trigger."""
 
-    def __init__(self, document: Document, path: Path, rules: TriggerRules, errors: list[FieldError]) -> None:
+    def __init__(
+        self, document: Document, path: Path, rules: TriggerRules, warnings: list[str], errors: list[FieldError]
+    ) -> None:
         self._document = document
         self._path = path
         self._rules = rules
+        self._warnings = warnings
         self._errors = errors
 
     def _complain(self, below: Path, message: str, *, key: bool = False, suggestion: str | None = None) -> None:
@@ -97,6 +106,7 @@ class _Check:
         """Return the trigger, or None when it is broken."""
         before = len(self._errors)
         self._check_name()
+        known = self._rules.accepted.get(str(self._path[-1])) == value
         module = self._module(value)
         normalize = getattr(module, "normalize", None)
         if normalize is not None:
@@ -110,7 +120,10 @@ class _Check:
         plain = config.model_dump(mode="json", by_alias=True, exclude_unset=True)
         trigger = CheckedTrigger(str(self._path[-1]), shared.type, module, config, plain, shared)
         for error in _hook(trigger, "check", self._rules.now):
-            self._complain(_below(error), error.message, suggestion=error.suggestion)
+            if known:
+                self._warnings.append(f"{trigger.name}: {error.message}")
+            else:
+                self._complain(_below(error), error.message, suggestion=error.suggestion)
         return trigger if len(self._errors) == before else None
 
     def _check_name(self) -> None:

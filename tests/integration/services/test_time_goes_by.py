@@ -1,0 +1,63 @@
+"""A definition that was accepted stays deployable when the time of one of its triggers has passed."""
+
+import pytest
+
+from workflow_scheduler.core.errors import DefinitionInvalid
+from workflow_scheduler.core.model.principal import LOCAL
+from workflow_scheduler.core.time.clock import from_iso, to_iso
+
+pytestmark = pytest.mark.parametrize("new_store", ["sqlite", "postgres"], indirect=True)
+HOUR = 3600
+
+
+@pytest.fixture
+def once(plane):
+    """A definition with a one-time schedule in an hour."""
+    at = to_iso(plane.clock.now() + HOUR * 1_000_000)
+
+    def definition(job="a", run_at=at):
+        return {
+            "name": "report",
+            "triggers": {"t": {"type": "once", "run_at": run_at}},
+            "jobs": {job: {"uses": "noop"}},
+        }
+
+    return definition
+
+
+async def test_a_change_beside_a_past_one_time_schedule_is_deployed_with_a_warning(plane, once):
+    await plane.deploy(once())
+    await plane.clock.advance(2 * HOUR)
+    plan = await plane.deployments.plan(LOCAL, once("b"))
+    assert [name for name in plan["triggers"] if plan["triggers"][name]] == ["unchanged"]
+    assert "is past" in plan["warnings"][0]
+    assert (await plane.workflows.validate(LOCAL, once("b")))["valid"]
+    assert (await plane.deploy(once("b")))["live_version"] == 2
+    assert (await plane.workflows.update(LOCAL, "report", once("c")))["version"] == 3
+    assert (await plane.deployments.deploy(LOCAL, "report"))["live_version"] == 3
+
+
+async def test_a_new_past_time_is_still_refused(plane, once):
+    await plane.deploy(once())
+    await plane.clock.advance(2 * HOUR)
+    with pytest.raises(DefinitionInvalid, match="is past"):
+        await plane.deploy(once(run_at=to_iso(plane.clock.now() - 1_000_000)))
+
+
+async def test_rolling_back_to_a_past_one_time_schedule_starts_nothing(plane, once):
+    await plane.deploy(once())
+    await plane.deploy({"name": "report", "jobs": {"a": {"uses": "noop"}}})
+    await plane.clock.advance(2 * HOUR)
+    assert (await plane.deployments.rollback(LOCAL, "report", 1))["live_version"] == 1
+    due = (await plane.due())["t"]
+    assert (due.fire, due.completed) == (None, True)
+
+
+async def test_another_trigger_can_be_added_beside_a_past_one(plane, once):
+    await plane.deploy(once())
+    await plane.clock.advance(2 * HOUR)
+    await plane.triggers.create(
+        LOCAL, {"workflow": "report", "name": "n", "type": "cron", "config": {"cron": "0 2 * * *"}}
+    )
+    added = (await plane.triggers_of("report"))["n"]
+    assert from_iso(added["next_fire_at"]) > plane.clock.now()
