@@ -13,6 +13,7 @@ from workflow_scheduler.core.errors import StoreUnavailable
 from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.ports.store import Accepted, Store
 from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.stores.portable import intake
 
 DOUBTFUL_RUNS_MAX = 20_000
 # The server may still be carrying out the commit of a lost connection at the first look.
@@ -63,19 +64,13 @@ class Doubts:
             tenants.setdefault(run.tenant_id, []).append(run.id)
         for tenant_id, ids in tenants.items():
             for start in range(0, len(ids), _RUNS_PER_LOOK):
-                params = {f"r{place}": run_id for place, run_id in enumerate(ids[start : start + _RUNS_PER_LOOK])}
-                slots = ", ".join(f":{name}" for name in params)
-                text = (
-                    "SELECT id FROM runs WHERE tenant_id = :tenant AND status = 'QUEUED' "
-                    f"AND id IN ({slots})"
-                )
-                found |= await self._read(text, {**params, "tenant": tenant_id})
+                found |= await self._read(tenant_id, ids[start : start + _RUNS_PER_LOOK])
         return found
 
-    async def _read(self, text: str, params: dict[str, str]) -> set[str]:
+    async def _read(self, tenant_id: str, ids: Sequence[str]) -> set[str]:
         while True:
             try:
-                return {row[0] for row in await self._store.read(text, params)}
+                return await intake.queued_among(self._store, tenant_id, ids)
             except StoreUnavailable:
                 await self._clock.sleep(RETRY_SECONDS)
 

@@ -8,7 +8,7 @@ from typing import Any
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
-from workflow_scheduler.core.ports.store import DeadLetter, Row, Sql
+from workflow_scheduler.core.ports.store import DeadLetter, Row, Sql, Store
 from workflow_scheduler.stores.portable import columns
 
 Steps = Generator[Sql, list[Row], Any]
@@ -48,6 +48,17 @@ def put_run(run: Run) -> Steps:
         {"tenant": run.tenant_id, "trigger": run.trigger_id, "key": run.event_key},
     )
     return earlier[0][0] if earlier else run.id
+
+
+async def queued_among(store: Store, tenant_id: str, run_ids: Sequence[str]) -> set[str]:
+    """Return which of the runs are stored and wait to be started."""
+    slots = {f"r{place}": run_id for place, run_id in enumerate(run_ids)}
+    rows = await store.read(
+        "SELECT id FROM runs WHERE tenant_id = :tenant AND status = 'QUEUED' "
+        f"AND id IN ({', '.join(':' + name for name in slots)})",
+        {**slots, "tenant": tenant_id},
+    )
+    return {row[0] for row in rows}
 
 
 def put_log(line: LogLine) -> Steps:
