@@ -78,7 +78,7 @@ async def _item(
         return item
     item["decisions"] = [_decision(decision) for decision in receipt.decisions]
     if wanted.kind == "run":
-        await _add_runs(context, receipt, caller, deadline, item)
+        await add_runs(context, receipt, caller, deadline, item)
     return item
 
 
@@ -93,7 +93,7 @@ def _decision(decision: Decision) -> dict[str, Any]:
     }
 
 
-async def _add_runs(
+async def add_runs(
     context: ApiContext, receipt: Receipt, caller: Principal | None, deadline: float, item: dict[str, Any]
 ) -> None:
     """Wait for the runs of one event and add how they ended; with exactly one run, beside the event as well."""

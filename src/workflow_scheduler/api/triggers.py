@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from workflow_scheduler.api import definition_documents as documents
+from workflow_scheduler.api import outcome
 from workflow_scheduler.api.answers import Listing, answer, listing
 from workflow_scheduler.api.body import json_object
 from workflow_scheduler.api.context import Context
@@ -90,6 +91,15 @@ class StartBody(BaseModel):
     data: Any = Field(default=None, description="The same, under its older name.")
     confirm: bool = Field(default=False, description="For triggers that ask for a confirmation.")
     trigger: str | None = Field(default=None, max_length=256, description="Name of the manual trigger, if several.")
+
+
+class Patience(BaseModel):
+    """How long the caller of a manual start waits."""
+
+    wait: Literal["decision", "run"] | None = Field(default=None, description="run: answer when the run has ended.")
+    timeout: float = Field(
+        default=outcome.WAIT_SECONDS, ge=0, le=outcome.WAIT_SECONDS_MAX, description="Seconds to wait at most."
+    )
 
 
 def _shown(trigger: dict[str, Any], status: int = 200) -> Response:
@@ -179,11 +189,17 @@ async def start_workflow(
     workflow_id: Reference,
     context: Context,
     caller: Caller,
+    patience: Annotated[Patience, Query()],
     body: StartBody | None = None,
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
 ) -> Response:
-    """Start one run of the live version. The same `Idempotency-Key` starts it once, however often it is sent."""
+    """Start one run of the live version. The same `Idempotency-Key` starts it once, however often it is sent.
+
+    With `wait=run` the answer comes when the run has ended, or after `timeout` seconds, and holds `status`, `output`
+    and `error`; `runs[0].ended` tells which of the two it was.
+    """
     given = body or StartBody()
+    deadline = context.clock.monotonic() + patience.timeout
     value = given.input if "input" in given.model_fields_set else given.data
     receipt = await context.manual.start(
         caller,
@@ -203,16 +219,16 @@ async def start_workflow(
         }
         for decision in receipt.decisions
     ]
-    return answer(
-        {
-            "run_id": receipt.run_ids[0] if receipt.run_ids else None,
-            "event_id": receipt.event_id,
-            "explain": f"/api/v1/events/{receipt.event_id}/explain",
-            "duplicate": receipt.duplicate,
-            "decisions": decisions,
-        },
-        202,
-    )
+    item: dict[str, Any] = {
+        "run_id": receipt.run_ids[0] if receipt.run_ids else None,
+        "event_id": receipt.event_id,
+        "explain": f"/api/v1/events/{receipt.event_id}/explain",
+        "duplicate": receipt.duplicate,
+        "decisions": decisions,
+    }
+    if patience.wait == "run":
+        await outcome.add_runs(context, receipt, caller, deadline, item)
+    return answer(item, 202)
 
 
 @_types.get("/api/v1/trigger-types", response_model=documents.TriggerTypes, summary="List trigger types")

@@ -194,6 +194,17 @@ async def test_a_manual_start_happens_once_per_key(client, shop):
     assert (await client.post(path.replace("shop", "nothing"))).status == 404
 
 
+async def test_a_manual_start_waits_for_the_end_on_request(client, shop):
+    path = "/api/v1/triggers/workflows/shop/manual?wait=run"
+    ended = (await client.post(path, json={"input": {"x": 1}}, headers={"idempotency-key": "w"})).json()
+    again = (await client.post(path, json={"input": {"x": 1}}, headers={"idempotency-key": "w"})).json()
+    assert (ended["status"], ended["runs"][0]["ended"], ended["decisions"][0]["outcome"]) == (
+        "SUCCEEDED", True, "run_started",
+    )  # fmt: skip
+    assert (again["run_id"], again["status"]) == (ended["run_id"], "SUCCEEDED")
+    assert (await client.post(path.replace("=run", "=forever"))).status == 422
+
+
 async def test_a_webhook_starts_what_was_deployed(client, shop):
     reply = await client.post("/api/v1/public/webhook/orders?wait=run", json={"amount": 500})
     assert reply.status == 202
