@@ -20,6 +20,7 @@ _COMMANDS = {
     "dead-letters": "dead ls",
     "events": "events ls",
     "keys": "key ls",
+    "quarantine": "quarantine ls",
     "runs": "runs ls",
     "schedules": "schedule ls",
     "secrets": "secret ls",

@@ -22,6 +22,7 @@ from workflow_scheduler.cli import (
     next,  # noqa: A004 -- the command is called `next`
     output,
     pauses,
+    quarantine,
     replay,
     run,
     runs,
@@ -110,6 +111,7 @@ for _group, _name in (
     (events.app, "events"),
     (runs.app, "runs"),
     (dead.app, "dead"),
+    (quarantine.app, "quarantine"),
     (secret.app, "secret"),
     (key.app, "key"),
 ):

@@ -16,6 +16,8 @@ Reference = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Id, or WORKF
 Cron = Annotated[str | None, typer.Option(help="Cron expression.")]
 Every = Annotated[str | None, typer.Option(help="A span: 90s, 15m, 2h.")]
 At = Annotated[str | None, typer.Option("--at", help="One time: ISO 8601, or 2h for in two hours.")]
+Rrule = Annotated[str | None, typer.Option(help="A recurrence rule: FREQ=MONTHLY;BYDAY=-1FR; needs --dtstart.")]
+Dtstart = Annotated[str | None, typer.Option(help="Beginning of --rrule: 2027-01-01T09:00:00, in --timezone.")]
 Zone = Annotated[str | None, typer.Option(help="IANA name of the time zone.")]
 _BASE = "/api/v1/schedules"
 
@@ -32,7 +34,7 @@ def list_(
     page = session.collect(_BASE, limit, cursor, workflow=workflow)
     columns = {
         "SCHEDULE": lambda one: f"{one['workflow']}/{one['name']}",
-        "WHEN": lambda one: one["cron"] or one["every"] or one["run_at"],
+        "WHEN": lambda one: one["cron"] or one["every"] or one["run_at"] or one["rrule"],
         "ZONE": "timezone",
         "NEXT": lambda one: "completed" if one["completed"] else times.short(one["next_fire_at"]),
         "PAUSED": lambda one: "paused" if one["paused"] else "",
@@ -46,7 +48,7 @@ def show(context: typer.Context, schedule: Reference) -> None:
     """Show a schedule."""
     session = session_of(context)
     one = session.client.get(f"{_BASE}/{segment(found(session, schedule)['id'])}")
-    names = ("id", "workflow", "name", "type", "cron", "every", "run_at", "timezone", "input", "paused",
+    names = ("id", "workflow", "name", "type", "cron", "every", "run_at", "rrule", "timezone", "input", "paused",
              "paused_reason", "paused_until", "completed", "next_fire_at", "last_fired_at")  # fmt: skip
     output.show(session, one, lambda value: output.pairs(value, names))
 
@@ -59,24 +61,30 @@ def create(
     cron: Cron = None,
     every: Every = None,
     at: At = None,
+    rrule: Rrule = None,
+    dtstart: Dtstart = None,
     timezone: Zone = None,
     data: Annotated[list[str] | None, typer.Option("--data", "-d", metavar="K=V", help="A field of the input.")] = None,
 ) -> None:
-    """Add a schedule to a workflow; exactly one of --cron, --every and --at."""
+    """Add a schedule to a workflow; exactly one of --cron, --every, --at and --rrule."""
     session = session_of(context)
-    body = {"workflow": workflow, "name": name, **_rule(cron, every, at, timezone)}
+    body = {"workflow": workflow, "name": name, **_rule(cron, every, at, rrule), **_place(dtstart, timezone)}
     if data:
         body["input"] = options.pairs(data)
     made = session.client.post(_BASE, body)
     output.show(session, made, lambda one: output.write(f"{one['id']} next {times.short(one['next_fire_at'])}"))
 
 
-def _rule(cron: str | None, every: str | None, at: str | None, timezone: str | None) -> dict[str, Any]:
-    rules = {"cron": cron, "every": every, "run_at": times.future(at)}
+def _rule(cron: str | None, every: str | None, at: str | None, rrule: str | None) -> dict[str, Any]:
+    rules = {"cron": cron, "every": every, "run_at": times.future(at), "rrule": rrule}
     given = {name: value for name, value in rules.items() if value is not None}
     if len(given) != 1:
-        raise typer.BadParameter("give exactly one of --cron, --every and --at")
-    return given | ({"timezone": timezone} if timezone else {})
+        raise typer.BadParameter("give exactly one of --cron, --every, --at and --rrule")
+    return given
+
+
+def _place(dtstart: str | None, timezone: str | None) -> dict[str, str]:
+    return {name: value for name, value in (("dtstart", dtstart), ("timezone", timezone)) if value}
 
 
 @app.command()
@@ -117,12 +125,14 @@ def preview(
     cron: Cron = None,
     every: Every = None,
     at: At = None,
+    rrule: Rrule = None,
+    dtstart: Dtstart = None,
     timezone: Zone = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=1000, help="How many times.")] = 10,
 ) -> None:
     """Show the next times of a rule, as the service computes them."""
     session = session_of(context)
-    fires = session.client.post(f"{_BASE}/preview", {**_rule(cron, every, at, timezone), "count": count})
+    fires = session.client.post(f"{_BASE}/preview", {**_rule(cron, every, at, rrule), **_place(dtstart, timezone), "count": count})
     columns = {"LOCAL": "local", "UTC": "utc", "NOTE": lambda one: one["note"] or ""}
     output.show(session, fires, lambda value: output.table(value["fires"], columns, "it never fires"))
 

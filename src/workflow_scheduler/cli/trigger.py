@@ -19,7 +19,7 @@ app = typer.Typer(help="Triggers: what starts workflows.", no_args_is_help=True)
 Reference = Annotated[str, typer.Argument(metavar="TRIGGER", help="Id, or WORKFLOW/NAME.")]
 Reason = Annotated[str | None, typer.Option(help="Why; kept with the trigger.")]
 _BASE = "/api/v1/triggers"
-_TIMERS = frozenset({"cron", "interval", "once"})
+_TIMERS = frozenset({"cron", "interval", "once", "rrule"})
 
 
 @app.command("ls")
