@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +19,7 @@ from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.entries import Entry
 from workflow_scheduler.pipeline.inbox import Inbox
 
+T = TypeVar("T")
 _encode = msgspec.json.encode
 _END_TYPES = {
     RunStatus.SUCCEEDED: "workflow_completed",
@@ -85,7 +87,7 @@ class Tracker:
     ) -> None:
         """Record the end of a run and, in the same transaction, its dead letter and the events of its end."""
         events: Sequence[Event] = ()
-        if await self._has_listeners(run):
+        if await self._persist(partial(self._has_listeners, run)):
             events = self._end_events(change, run)
         await self._commit(events, (change,), jobs, logs, dead)
         self._wake(run.id)
@@ -100,8 +102,7 @@ class Tracker:
         logs: Sequence[LogLine],
         dead: Sequence[DeadLetter] = (),
     ) -> Any:
-        attempt = 0
-        while True:
+        def submit() -> Awaitable[Any]:
             entry = Entry(asyncio.get_running_loop().create_future(), events)
             if events:
                 entry.ends = {event.id: changes[0].run_id for event in events}
@@ -110,11 +111,19 @@ class Tracker:
                 self._write_notes()
             self._inbox.submit(entry)
             assert entry.future is not None
+            return entry.future
+
+        return await self._persist(submit)
+
+    async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Make attempts until the store answers one, and return its result."""
+        failures = 0
+        while True:
             try:
-                return await entry.future
+                return await attempt()
             except StoreUnavailable:
-                await self._clock.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
-                attempt += 1
+                await self._clock.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+                failures += 1
 
     async def _has_listeners(self, run: Run) -> bool:
         """Tell whether any trigger is keyed on the ends of this workflow; remembered until the index moves."""
