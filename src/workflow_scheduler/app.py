@@ -153,7 +153,7 @@ class Application:
         self.inbox = Inbox(store, self.cache, clock, owner, observer, self.signals)
         self.graphs = GraphCache(self.catalog, self._compile)
         self.tracker = Tracker(self.inbox, self.cache, store, clock)
-        self.launcher = Launcher(self.graphs, self.tracker, store, clock)
+        self.launcher = Launcher(self.graphs, self.tracker, store, clock, owner)
         self.dispatcher = Dispatcher(store, self.graphs, self.tracker, clock, owner, self.signals)
         self.recovery = Recovery(store, self.launcher, self.tracker, clock, owner, self.signals)
         self.redrive = Redrive(store, self.recovery, clock, owner)
@@ -181,6 +181,7 @@ class Application:
             emit=self._emit,
             on_drop=lambda run: self.launcher.ended(run.id),
             public_url=f"http://{settings.host}:{settings.port}",
+            on_drop=lambda run: self.launcher.ended(run.id),
         )
         self.engines: dict[str, Engine] = {"embedded": self.embedded}
         if settings.workflow_engine_url:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from workflow_scheduler.core.dag.graph import Graph
-from workflow_scheduler.core.errors import SchedulerError
+from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import Engine, RunSink, Task
 from workflow_scheduler.core.ports.store import Accepted, Store
 from workflow_scheduler.core.time.clock import Clock, to_iso
+from workflow_scheduler.pipeline.backlog import Backlog, Key
 from workflow_scheduler.pipeline.graphs import GraphCache
 from workflow_scheduler.stores.portable import claims
+from workflow_scheduler.stores.portable.waiting import waiting_runs
 
 _encode = msgspec.json.encode
-BACKLOG_RUNS_MAX = 20_000
+READ_ROWS = 500
+RETRY_SECONDS = 1.0
 _ATTRIBUTES = ("method", "path", "query", "headers")
 
 
@@ -59,8 +61,10 @@ def event_json(event: Event) -> bytes:
 class Launcher:
     """Starts runs: embedded ones at once in this process, others through the dispatcher."""
 
-    def __init__(self, graphs: GraphCache, sink: RunSink, store: Store, clock: Clock) -> None:
-        """Compile through `graphs`; `local` and `dispatcher` are set by the composition root."""
+    def __init__(
+        self, graphs: GraphCache, sink: RunSink, store: Store, clock: Clock, owner: str, backlog: Backlog | None = None
+    ) -> None:
+        """Start runs of the instance `owner`; `local` and `dispatcher` are set by the composition root."""
         self._graphs = graphs
         self._sink = sink
         self._store = store
@@ -68,9 +72,10 @@ class Launcher:
         self.local: LocalEngine | None = None
         self.engines: Mapping[str, Engine] = {}
         self.dispatcher: Dispatches | None = None
-        self._active: dict[tuple[str, str], int] = {}
-        self._limited: dict[str, tuple[str, str]] = {}
-        self._backlog: dict[tuple[str, str], deque[Task]] = {}
+        self._owner = owner
+        self._active: dict[Key, int] = {}
+        self._limited: dict[str, Key] = {}
+        self._backlog = backlog or Backlog()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def launch(self, accepted: Sequence[Accepted]) -> None:
@@ -82,8 +87,7 @@ class Launcher:
                 if event is None:
                     event = event_json(one.event)
                 self._sort(run, event, tasks)
-        if tasks and self.local is not None:
-            self.local.submit(tasks)
+        self._submit(tasks)
 
     def is_local(self, run: Run) -> bool:
         """Return whether the run is executed in this process."""
@@ -113,16 +117,15 @@ class Launcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _load(self, run: Run, event: bytes, done: Sequence[JobRecord]) -> None:
+    async def _load(self, run: Run, event: bytes, done: Sequence[JobRecord], *, again: bool = False) -> None:
         try:
             graph = await self._graphs.find(run.tenant_id, run.workflow_id, run.version)
         except SchedulerError as error:
             await self._refuse(run, error)
             return
         tasks: list[Task] = []
-        self._admit(Task(run, graph, done, event), tasks)
-        if tasks and self.local is not None:
-            self.local.submit(tasks)
+        self._admit(Task(run, graph, done, event), tasks, again=again)
+        self._submit(tasks)
 
     async def _refuse(self, run: Run, error: SchedulerError) -> None:
         now = self._clock.now()
@@ -136,19 +139,32 @@ class Launcher:
         )
         await self._sink.finish(change, run, (), ())
 
-    def _admit(self, task: Task, tasks: list[Task]) -> None:
+    def leave(self, run: Run) -> bool:
+        """Leave a run in its row when others of its workflow wait there; return whether it was left."""
+        key = (run.tenant_id, run.workflow_id)
+        if not self.is_local(run) or not self._backlog.has_left(key):
+            return False
+        self._backlog.leave(run)
+        return True
+
+    def _admit(self, task: Task, tasks: list[Task], *, again: bool = False) -> None:
         """Let a run start, or keep it back while its workflow already has as many running as it allows."""
         limit = _limit(task.graph)
         if limit is None:
             tasks.append(task)
             return
-        key = (task.run.tenant_id, task.run.workflow_id)
-        if self._active.get(key, 0) < limit:
+        run, key = task.run, (task.run.tenant_id, task.run.workflow_id)
+        if run.id in self._limited or run.id in self._backlog:
+            return
+        is_free = self._active.get(key, 0) < limit
+        if is_free and (again or not self._backlog.has_left(key)):
             self._active[key] = self._active.get(key, 0) + 1
-            self._limited[task.run.id] = key
+            self._limited[run.id] = key
             tasks.append(task)
-        else:
-            self._backlog.setdefault(key, deque()).append(task)
+            return
+        self._backlog.put(key, task, again=again)
+        if is_free:
+            self._read_rows(key)
 
     def ended(self, run_id: str) -> None:
         """Give the place of an ended run to the next one of its workflow."""
@@ -156,15 +172,56 @@ class Launcher:
         if key is None:
             return
         self._active[key] -= 1
-        waiting = self._backlog.get(key)
+        if not self._active[key]:
+            del self._active[key]
         tasks: list[Task] = []
-        if waiting:
-            self._admit(waiting.popleft(), tasks)
-        elif not self._active[key]:
-            self._active.pop(key)
-            self._backlog.pop(key, None)
+        following = self._backlog.pop(key)
+        if following is not None:
+            self._admit(following, tasks, again=True)
+        else:
+            self._read_rows(key)
+        self._submit(tasks)
+
+    def _submit(self, tasks: list[Task]) -> None:
         if tasks and self.local is not None:
             self.local.submit(tasks)
+
+    def _read_rows(self, key: Key) -> None:
+        if self._backlog.has_left(key) and not self._backlog.is_reading(key):
+            self._later(self._take_left(key, self._backlog.begin_reading(key)))
+
+    async def _take_left(self, key: Key, first: str) -> None:
+        """Take the runs that wait in their rows, the oldest first, until the workflow has enough to do."""
+        while True:
+            try:
+                runs, more = await waiting_runs(self._store, self._owner, key, first, READ_ROWS)
+                more = await self._take(key, runs) or more
+                break
+            except StoreUnavailable:
+                await self._clock.sleep(RETRY_SECONDS)
+        self._backlog.end_reading(key, more)
+        if not self._active.get(key):
+            self._read_rows(key)
+
+    async def _take(self, key: Key, runs: Sequence[Run]) -> str | None:
+        """Admit runs that were read; return the id of the first one for which there was no room."""
+        for run in runs:
+            if run.id in self._limited or run.id in self._backlog:
+                continue
+            if self._backlog.is_full and self._active.get(key):
+                return run.id
+            try:
+                event = await claims.event_of(self._store, run)
+                done = await claims.jobs_of(self._store, run)
+            except (ValueError, TypeError):
+                continue  # such a row is quarantined by the inspection
+            if self._backlog.was_removed(key, run.id):
+                continue
+            if run.cancel_requested:
+                await self._cancelled(run)
+            else:
+                await self._load(run, b"null" if event is None else event_json(event), done, again=True)
+        return None
 
     async def cancel(self, tenant_id: str, run_id: str) -> None:
         """Ask for the end of a run: durable first, then its engine is told."""
@@ -174,19 +231,19 @@ class Launcher:
 
     async def stop(self, run: Run) -> None:
         """Tell the engine of `run` to stop it; a run that waits for its turn ends at once."""
-        waiting = self._backlog.get((run.tenant_id, run.workflow_id)) or deque()
-        for task in waiting:
-            if task.run.id == run.id:
-                waiting.remove(task)
-                now = self._clock.now()
-                change = RunChange(
-                    tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=RunStatus.CANCELLED, ended_at=now
-                )
-                await self._sink.finish(change, run, (), ())
-                return
+        if run.id not in self._limited and self._backlog.remove(run):
+            await self._cancelled(run)
+            return
         engine = self.engines.get(run.engine)
         if engine is not None:
             await engine.cancel(run)
+
+    async def _cancelled(self, run: Run) -> None:
+        now = self._clock.now()
+        change = RunChange(
+            tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=RunStatus.CANCELLED, ended_at=now
+        )
+        await self._sink.finish(change, run, (), ())
 
 
 def _limit(graph: Graph) -> int | None:

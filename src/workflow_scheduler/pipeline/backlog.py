@@ -1,0 +1,106 @@
+"""Runs that wait for a place in their workflow: some in memory, in the order they came, the others in their rows.
+
+Memory holds at most BACKLOG_RUNS_MAX tasks over all workflows. Once a run of a workflow had to be left in its row,
+all later ones of that workflow are left there as well, so that none overtakes it, until the rows have been read again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TypeAlias
+
+from workflow_scheduler.core.model.run import Run
+from workflow_scheduler.core.ports.engine import Task
+
+BACKLOG_RUNS_MAX = 20_000
+Key: TypeAlias = tuple[str, str]
+_NONE_LEFT = "\x7f"  # greater than every id
+
+
+class Backlog:
+    """The waiting runs by (tenant, workflow)."""
+
+    def __init__(self, runs_max: int = BACKLOG_RUNS_MAX) -> None:
+        """Keep at most `runs_max` tasks in memory."""
+        self._runs_max = runs_max
+        self._queues: dict[Key, deque[Task]] = {}
+        self._ids: set[str] = set()
+        self._left: dict[Key, str] = {}
+        self._reading: dict[Key, set[str]] = {}
+
+    def __len__(self) -> int:
+        """Return how many tasks are in memory."""
+        return len(self._ids)
+
+    def __contains__(self, run_id: str) -> bool:
+        """Return whether the task of a run is in memory."""
+        return run_id in self._ids
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more tasks fit into memory."""
+        return len(self._ids) >= self._runs_max
+
+    def has_left(self, key: Key) -> bool:
+        """Return whether runs of the workflow wait in their rows."""
+        return key in self._left
+
+    def is_reading(self, key: Key) -> bool:
+        """Return whether the rows of the workflow are being read."""
+        return key in self._reading
+
+    def leave(self, run: Run) -> None:
+        """Remember that a run waits in its row."""
+        key = (run.tenant_id, run.workflow_id)
+        self._left[key] = min(self._left.get(key, _NONE_LEFT), run.id)
+
+    def put(self, key: Key, task: Task, *, again: bool = False) -> None:
+        """Let a task wait at the end of its workflow; `again`: it comes from its row, and is the first of those."""
+        if self.is_full or (key in self._left and not again):
+            self.leave(task.run)
+            return
+        self._ids.add(task.run.id)
+        self._queues.setdefault(key, deque()).append(task)
+
+    def pop(self, key: Key) -> Task | None:
+        """Return the task of the workflow that has waited longest in memory."""
+        queue = self._queues.get(key)
+        if not queue:
+            return None
+        task = queue.popleft()
+        self._ids.discard(task.run.id)
+        if not queue:
+            del self._queues[key]
+        return task
+
+    def remove(self, run: Run) -> bool:
+        """Take a run out; return whether it waited here, in memory or in its row."""
+        key = (run.tenant_id, run.workflow_id)
+        if run.id in self._ids:
+            queue = self._queues[key]
+            queue.remove(next(task for task in queue if task.run.id == run.id))
+            self._ids.discard(run.id)
+            return True
+        if key in self._reading:
+            self._reading[key].add(run.id)
+        return key in self._left
+
+    def begin_reading(self, key: Key) -> str:
+        """Return the id from which on rows of the workflow are to be read; runs that are left meanwhile come later."""
+        self._reading[key] = set()
+        first = self._left[key]
+        self._left[key] = _NONE_LEFT
+        return first
+
+    def was_removed(self, key: Key, run_id: str) -> bool:
+        """Return whether a run was taken out since the reading of its workflow's rows began."""
+        return run_id in self._reading[key]
+
+    def end_reading(self, key: Key, more_from: str | None) -> None:
+        """Note that the rows have been read: to their end, or up to the id `more_from`."""
+        del self._reading[key]
+        following = min(self._left[key], more_from or _NONE_LEFT)
+        if following == _NONE_LEFT:
+            del self._left[key]
+        else:
+            self._left[key] = following
