@@ -40,6 +40,7 @@ from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.dispatch import Dispatcher
 from workflow_scheduler.pipeline.graphs import GraphCache
 from workflow_scheduler.pipeline.inbox import Inbox
+from workflow_scheduler.pipeline.inspection import Inspection
 from workflow_scheduler.pipeline.launcher import Launcher
 from workflow_scheduler.pipeline.live import LiveFeed
 from workflow_scheduler.pipeline.matcher import Matcher
@@ -66,7 +67,9 @@ from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.stores.portable.catalog import StoreCatalog
 from workflow_scheduler.stores.portable.health import queue_health
+from workflow_scheduler.stores.portable.inspection import Inspector
 from workflow_scheduler.stores.portable.keys import KeyRepository
+from workflow_scheduler.stores.portable.quarantine import QuarantineRepository
 from workflow_scheduler.stores.portable.secrets import SecretRepository
 from workflow_scheduler.stores.sqlite.store import SqliteStore
 from workflow_scheduler.stores.vault import open_vault
@@ -156,6 +159,9 @@ class Application:
         self.launcher = Launcher(self.graphs, self.tracker, store, clock, owner)
         self.dispatcher = Dispatcher(store, self.graphs, self.tracker, clock, owner, self.signals)
         self.recovery = Recovery(store, self.launcher, self.tracker, clock, owner, self.signals)
+        self.inspection = Inspection(
+            Inspector(store), QuarantineRepository(store), self.cache, self.graphs, clock
+        )
         self.redrive = Redrive(store, self.recovery, clock, owner)
         self.timer = Timer(store, self.catalog, self.cache, self.inbox, clock, self.signals)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, self.types)
@@ -274,6 +280,7 @@ class Application:
         )
         self._begin("recovery", self.recovery.heartbeat())
         self._begin("suspects", self.recovery.suspects())
+        self._begin("inspection", self.inspection.run())
         self._begin("health", self._watch_health())
         self._begin("retention", Retention(self.store, self.clock, ages).loop())
         self._begin("pauses", self.context.workflows.watch_pauses())

@@ -29,6 +29,7 @@ RESOURCES = (
     "keys",
     "live",
     "schemas",
+    "quarantine",
     "operations",
     "pages",
 )

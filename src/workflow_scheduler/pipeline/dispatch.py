@@ -71,8 +71,9 @@ class Dispatcher:
                 await self._clock.sleep(POLL_SECONDS)
 
     async def _take_due(self) -> int:
-        due = await claims.due_runs(self._store, self._clock.now(), self._owner, DUE_RUNS)
-        fresh = [run for run in due if run.id not in self._busy]
+        now = self._clock.now()
+        due = await claims.due_runs(self._store, now, self._owner, DUE_RUNS)
+        fresh = [run for run in await claims.readable_runs(self._store, due, now) if run.id not in self._busy]
         for run in fresh:
             event = await claims.event_of(self._store, run) if run.status is RunStatus.QUEUED else None
             self.dispatch(run, b"null" if event is None else event_json(event))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from workflow_scheduler.core.dag.graph import Graph
-from workflow_scheduler.core.errors import NotFound
+from workflow_scheduler.core.errors import DefinitionInvalid, NotFound, SchedulerError
 from workflow_scheduler.core.model.workflow import Definition
 from workflow_scheduler.core.ports.catalog import Catalog
 
@@ -37,11 +37,21 @@ class GraphCache:
         key = (tenant_id, workflow_id, version)
         graph = self._graphs.get(key)
         if graph is None:
-            definition = await self._catalog.definition(*key)
-            if definition is None:
-                raise NotFound(f"Workflow {workflow_id} has no version {version}.")
-            graph = self._compile(definition)
+            graph = await self.read(*key)
             while len(self._graphs) >= CACHED_GRAPHS_MAX:
                 self._graphs.pop(next(iter(self._graphs)))
             self._graphs[key] = graph
         return graph
+
+    async def read(self, tenant_id: str, workflow_id: str, version: int) -> Graph:
+        """Return the graph as it is stored, without keeping it; errors as in `find`."""
+        definition = await self._catalog.definition(tenant_id, workflow_id, version)
+        if definition is None:
+            raise NotFound(f"Workflow {workflow_id} has no version {version}.")
+        try:
+            return self._compile(definition)
+        except SchedulerError:
+            raise
+        except Exception as error:
+            message = f"Version {version} of workflow {workflow_id} does not compile: {type(error).__name__}: {error}"
+            raise DefinitionInvalid(message) from error

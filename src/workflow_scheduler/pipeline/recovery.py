@@ -62,7 +62,8 @@ class Recovery:
             try:
                 await self._prolong()
                 await self.take_over()
-                for run in await claims.cancels(self._store, self._owner):
+                rows = await claims.cancels(self._store, self._owner)
+                for run in await claims.readable_runs(self._store, rows, self._clock.now()):
                     await self._launcher.stop(run)
             except StoreUnavailable:
                 await self._clock.sleep(1.0)
@@ -100,12 +101,8 @@ class Recovery:
         return count
 
     async def _continue(self, rows: list[Row]) -> None:
-        for row in sorted(rows, key=lambda row: str(row[0])):
-            try:
-                run = claims.run_from_row(row)
-            except (ValueError, TypeError) as error:
-                await self._quarantine(str(row[1]), str(row[0]), str(error))
-                continue
+        rows = sorted(rows, key=lambda row: str(row[0]))
+        for run in await claims.readable_runs(self._store, rows, self._clock.now()):
             if run.cancel_requested and run.status is RunStatus.QUEUED:
                 await self._cancelled(run)
             elif run.deliveries >= claims.SUSPECT_DELIVERIES and self._launcher.is_local(run):
@@ -144,7 +141,7 @@ class Recovery:
         await self._sink.finish(_ended(run, RunStatus.FAILED, now, error), run, (), (), (letter,))
 
     async def _quarantine(self, tenant_id: str, run_id: str, detail: str) -> None:
-        await self._store.transact(claims.quarantine(tenant_id, "run", run_id, detail, self._clock.now()))
+        await self._store.transact(claims.quarantine(tenant_id, "runs", run_id, detail, self._clock.now()))
 
 
 def _lease(now: int) -> int:

@@ -30,6 +30,7 @@ from workflow_scheduler.stores.portable import claims
 
 DUE_ROWS = 500
 PREPARED_MAX = 2
+POLL_SECONDS_MIN = 0.001
 POLL_SECONDS_MAX = 1.0
 SOURCE = "/schedules/"
 
@@ -53,6 +54,7 @@ class Timer:
         self._broken: dict[tuple[str, str], str] = {}
         self.last_tick: int | None = None
         self.lag_us = 0
+        self._idle_looks = 0
 
     def wake(self) -> None:
         """Look at the rows again now: schedules have changed."""
@@ -74,7 +76,13 @@ class Timer:
         if due is None:
             return POLL_SECONDS_MAX
         # Due means `<= now`, and the wait is bounded: a clock that jumps is noticed within a second.
-        return max(0.001, min(POLL_SECONDS_MAX, (due - self._clock.now()) / SECOND_US))
+        wait = min(POLL_SECONDS_MAX, (due - self._clock.now()) / SECOND_US)
+        if wait > 0:
+            self._idle_looks = 0
+            return max(wait, POLL_SECONDS_MIN)
+        # Something is due that `tick` did not find: it came in between, or its row has no trigger to go with.
+        self._idle_looks += 1
+        return min(POLL_SECONDS_MAX, POLL_SECONDS_MIN * 2.0 ** min(self._idle_looks, 10))
 
     async def _pause(self, seconds: float) -> None:
         self._wake.clear()
@@ -139,14 +147,19 @@ class Timer:
             if compiled.error is not None or schedule.next_nominal is None:
                 self._broken[schedule.tenant_id, schedule.trigger_id] = compiled.error or "the due time is missing"
                 continue
-            settlement = settle(
-                compiled.module, compiled.config, schedule.trigger_id, schedule.anchor, schedule.next_nominal, now
-            )
-            accepted = [self._fire(schedule, compiled, start, now) for start in settlement.fire]
+            try:
+                settlement = settle(
+                    compiled.module, compiled.config, schedule.trigger_id, schedule.anchor, schedule.next_nominal, now
+                )
+                accepted = [self._fire(schedule, compiled, start, now) for start in settlement.fire]
+                nominal = self._occurrences(compiled, settlement, accepted, now)
+            except Exception as error:  # noqa: BLE001 -- a stored row can be wrong in any way, and has neighbours
+                self._broken[schedule.tenant_id, schedule.trigger_id] = f"{type(error).__name__}: {error}"
+                continue
             prepared += accepted
             if accepted:
                 fired[schedule.trigger_id] = tuple(one.event.id for one in accepted)
-            occurrences += self._occurrences(compiled, settlement, accepted, now)
+            occurrences += nominal
             advances.append(_advance(schedule, settlement, now))
         entry.prepared = prepared
         entry.advances = advances
@@ -206,12 +219,12 @@ class Timer:
         """Take schedules that cannot be read out of the loop, and list them as quarantined."""
         broken, self._broken = self._broken, {}
         for (tenant_id, kind, key), detail in list(self._catalog.malformed.items()):
-            if kind == "schedule":
+            if kind == "schedules":
                 broken[tenant_id, key] = detail
                 del self._catalog.malformed[tenant_id, kind, key]
         for (tenant_id, trigger_id), detail in broken.items():
             await self._store.transact(
-                claims.quarantine(tenant_id, "schedule", trigger_id, detail, self._clock.now())
+                claims.quarantine(tenant_id, "schedules", trigger_id, detail, self._clock.now())
             )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from pydantic import ValidationError
 
+from workflow_scheduler.core.errors import DefinitionInvalid
 from workflow_scheduler.core.model.trigger import Mode, Schedule, Trigger
 from workflow_scheduler.core.model.workflow import Definition
 from workflow_scheduler.core.ports.catalog import FIRST_DUE, DueKey, DueRow, WorkflowRef
 from workflow_scheduler.core.ports.store import Row, Store
 
-_TRIGGER = (
+TRIGGER_COLUMNS = (
     "t.id, t.tenant_id, t.workflow_id, w.name, t.workflow_version, t.name, t.trigger_subtype, t.trigger_config, "
     "t.index_key, t.mode, t.mode_reason, t.shared, w.paused, t.updated_at"
 )
@@ -21,21 +23,23 @@ _KEYED = (
     f"{_JOIN} WHERE t.deployment_status = 'active'"
 )
 _BY_KEY = (
-    f"SELECT DISTINCT {_TRIGGER} {_KEYED} AND k.tenant_id = :tenant AND k.trigger_subtype = :provider "
+    f"SELECT DISTINCT {TRIGGER_COLUMNS} {_KEYED} AND k.tenant_id = :tenant AND k.trigger_subtype = :provider "
     "AND k.index_key = :key LIMIT :limit"
 )
 _BY_SUB_KEY = (
-    f"SELECT {_TRIGGER} {_KEYED} AND k.tenant_id = :tenant AND k.trigger_subtype = :provider "
+    f"SELECT {TRIGGER_COLUMNS} {_KEYED} AND k.tenant_id = :tenant AND k.trigger_subtype = :provider "
     "AND k.index_key = :key AND k.sub_key = :sub"
 )
-_ROUTES = f"SELECT DISTINCT {_TRIGGER} {_KEYED} AND k.trigger_subtype = :provider AND k.index_key = :key LIMIT 1000"
-_LIVE = f"SELECT {_TRIGGER} FROM trigger_index t {_JOIN} WHERE t.deployment_status = 'active'"
+_ROUTES = (
+    f"SELECT DISTINCT {TRIGGER_COLUMNS} {_KEYED} AND k.trigger_subtype = :provider AND k.index_key = :key LIMIT 1000"
+)
+_LIVE = f"SELECT {TRIGGER_COLUMNS} FROM trigger_index t {_JOIN} WHERE t.deployment_status = 'active'"
 _SCHEDULE = (
     "s.tenant_id, s.trigger_id, s.workflow_id, s.kind, s.revision, s.next_fire_at, s.next_nominal, s.last_fired_at, "
     "s.last_nominal, s.anchor, s.paused, s.paused_reason, s.completed"
 )
 _DUE = (
-    f"SELECT {_SCHEDULE}, {_TRIGGER} FROM schedules s "
+    f"SELECT {_SCHEDULE}, {TRIGGER_COLUMNS} FROM schedules s "
     f"JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id {_JOIN} "
     "WHERE s.next_fire_at <= :now AND s.paused = 0 "
     "AND (s.next_fire_at, s.tenant_id, s.trigger_id) > (:fire_at, :tenant, :trigger) "
@@ -49,7 +53,21 @@ _DISTINCT_KEYS = (
     "AND index_key > found.k AND index_key < :high) FROM found WHERE found.k IS NOT NULL) SELECT k FROM found"
 )
 _SCHEDULE_WIDTH = 13
-_decode = msgspec.json.decode
+_DETAIL_MAX = 500
+
+
+class _Shared(msgspec.Struct):
+    """What every trigger can be told, as it is stored; unknown names are left alone."""
+
+    condition: str | None = None
+    on_unknown: Literal["skip", "hold", "fire"] | None = None
+    input: Any = None
+    engine: str | None = None
+    max_depth: int | None = None
+
+
+_shared = msgspec.json.Decoder(_Shared)
+_config = msgspec.json.Decoder(dict[str, Any])
 
 
 def trigger_from_row(row: Row) -> Trigger:
@@ -59,11 +77,8 @@ def trigger_from_row(row: Row) -> Trigger:
         msgspec.DecodeError, ValueError: the row is malformed.
 
     """
-    shared: dict[str, Any] = _decode(row[11])
-    config = _decode(row[7])
-    if not isinstance(config, dict) or not isinstance(shared, dict):
-        message = "the configuration is not a JSON object"
-        raise ValueError(message)  # noqa: TRY004 -- one error type for every malformed row
+    shared = _shared.decode(row[11])
+    config = _config.decode(row[7])
     return Trigger(
         id=row[0],
         tenant_id=row[1],
@@ -76,11 +91,11 @@ def trigger_from_row(row: Row) -> Trigger:
         index_key=row[8],
         mode=Mode(row[9]),
         mode_reason=row[10],
-        condition=shared.get("condition"),
-        on_unknown=shared.get("on_unknown") or "skip",
-        input=shared.get("input"),
-        engine=shared.get("engine") or "embedded",
-        max_depth=shared.get("max_depth") or 10,
+        condition=shared.condition,
+        on_unknown=shared.on_unknown or "skip",
+        input=shared.input,
+        engine=shared.engine or "embedded",
+        max_depth=shared.max_depth or 10,
         workflow_paused=bool(row[12]),
         updated_at=row[13],
     )
@@ -119,7 +134,7 @@ class StoreCatalog:
             try:
                 found.append(trigger_from_row(row))
             except (ValueError, TypeError) as error:
-                self.malformed[str(row[1]), "trigger", str(row[0])] = str(error)
+                self.malformed[str(row[1]), "trigger_index", str(row[0])] = str(error)
         return found
 
     async def by_key(self, tenant_id: str, provider: str, index_key: str, limit: int) -> list[Trigger]:
@@ -165,13 +180,24 @@ class StoreCatalog:
         return None
 
     async def definition(self, tenant_id: str, workflow_id: str, version: int) -> Definition | None:
-        """Return the definition of one version."""
+        """Return the definition of one version.
+
+        Raises:
+            DefinitionInvalid: what is stored is no definition.
+
+        """
         rows = await self._store.read(
             "SELECT definition FROM workflow_versions "
             "WHERE tenant_id = :tenant AND workflow_id = :workflow AND version = :version",
             {"tenant": tenant_id, "workflow": workflow_id, "version": version},
         )
-        return Definition.model_validate_json(rows[0][0]) if rows else None
+        if not rows:
+            return None
+        try:
+            return Definition.model_validate_json(rows[0][0])
+        except ValidationError as error:
+            message = f"The stored definition of version {version} of workflow {workflow_id} cannot be read: {error}"
+            raise DefinitionInvalid(message[:_DETAIL_MAX], fix="Deploy the workflow again.") from error
 
     async def due(self, now: int, limit: int, after: DueKey = FIRST_DUE) -> list[DueRow]:
         """Return up to `limit` schedules whose time has come, the oldest first, later in that order than `after`."""
@@ -183,7 +209,7 @@ class StoreCatalog:
             try:
                 trigger = trigger_from_row(row[_SCHEDULE_WIDTH:])
             except (ValueError, TypeError) as error:
-                self.malformed[str(row[0]), "schedule", str(row[1])] = str(error)
+                self.malformed[str(row[0]), "schedules", str(row[1])] = str(error)
                 continue
             found.append(DueRow(schedule_from_row(row), trigger))
         return found

@@ -84,10 +84,13 @@ def claim(dead: str, me: str, limit: int) -> Work[list[Row]]:
 
     The delivery is counted here, except for runs that an engine elsewhere has or that wait for their next attempt
     (they were not at work in the process that died), and for suspects, which are counted when their turn comes.
+    The owner is compared once more on the row itself: of two instances that claim at once on PostgreSQL, the one that
+    waited for the row's lock must leave it alone.
     """
     rows = yield Sql(
         "UPDATE runs SET owner = :me, fence = fence + 1, deliveries = deliveries + CASE WHEN deliveries < :suspect "
-        "AND external_id IS NULL AND next_attempt_at IS NULL THEN 1 ELSE 0 END WHERE (tenant_id, id) IN "
+        "AND external_id IS NULL AND next_attempt_at IS NULL THEN 1 ELSE 0 END "
+        "WHERE owner = :dead AND (tenant_id, id) IN "
         f"(SELECT tenant_id, id FROM runs WHERE owner = :dead AND {_OPEN} LIMIT :limit) RETURNING {RUN_COLUMNS}",
         {"me": me, "dead": dead, "limit": limit, "suspect": SUSPECT_DELIVERIES},
     )
@@ -121,18 +124,18 @@ def hand_back(me: str) -> Work[None]:
 
 
 def quarantine(tenant_id: str, kind: str, key: str, detail: str, now: int) -> Work[None]:
-    """List a row that cannot be read; a run that cannot be read is no longer open."""
+    """List a row that cannot be read; `kind` is its table. A run has no owner any more, a schedule no next time."""
     yield Sql(
         "INSERT INTO quarantine (tenant_id, kind, id, detail, found_at) VALUES (:tenant, :kind, :id, :detail, :now) "
         "ON CONFLICT DO NOTHING",
-        {"tenant": tenant_id, "kind": kind, "id": key, "detail": detail, "now": now},
+        {"tenant": tenant_id, "kind": kind, "id": key, "detail": detail[:500], "now": now},
     )
-    if kind == "run":
+    if kind == "runs":
         yield Sql(
             "UPDATE runs SET owner = 'quarantine' WHERE tenant_id = :tenant AND id = :id",
             {"tenant": tenant_id, "id": key},
         )
-    if kind == "schedule":
+    if kind == "schedules":
         yield Sql(
             "UPDATE schedules SET next_fire_at = NULL WHERE tenant_id = :tenant AND trigger_id = :id",
             {"tenant": tenant_id, "id": key},
@@ -149,22 +152,33 @@ def request_cancel(tenant_id: str, run_id: str) -> Work[Run | None]:
     return run_from_row(rows[0]) if rows else None
 
 
-async def cancels(store: Store, me: str) -> list[Run]:
-    """Return this instance's open runs that are to be cancelled."""
+async def cancels(store: Store, me: str) -> list[Row]:
+    """Return the rows of this instance's open runs that are to be cancelled."""
     rows = await store.read(
         f"SELECT {RUN_COLUMNS} FROM runs WHERE cancel_requested = 1 AND owner = :me AND {_OPEN} LIMIT 1000", {"me": me}
     )
-    return [run_from_row(row) for row in rows]
+    return list(rows)
 
 
-async def due_runs(store: Store, now: int, me: str, limit: int) -> list[Run]:
-    """Return this instance's runs on outside engines whose next attempt or look is due."""
+async def due_runs(store: Store, now: int, me: str, limit: int) -> list[Row]:
+    """Return the rows of this instance's runs on outside engines whose next attempt or look is due."""
     rows = await store.read(
         f"SELECT {RUN_COLUMNS} FROM runs WHERE status IN ('QUEUED', 'RUNNING') AND next_attempt_at <= :now "
         "AND owner = :me ORDER BY next_attempt_at LIMIT :limit",
         {"now": now, "me": me, "limit": limit},
     )
-    return [run_from_row(row) for row in rows]
+    return list(rows)
+
+
+async def readable_runs(store: Store, rows: Sequence[Row], now: int) -> list[Run]:
+    """Return the runs of rows selected as RUN_COLUMNS; those that cannot be read are put into quarantine."""
+    found = []
+    for row in rows:
+        try:
+            found.append(run_from_row(row))
+        except (ValueError, TypeError) as error:
+            await store.transact(quarantine(str(row[1]), "runs", str(row[0]), str(error), now))
+    return found
 
 
 async def jobs_of(store: Store, run: Run) -> list[JobRecord]:

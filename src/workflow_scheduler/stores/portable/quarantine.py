@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from workflow_scheduler.core.ports.store import Page, Sql, Store, Work
+from workflow_scheduler.stores.portable import claims
+from workflow_scheduler.stores.portable.inspection import Finding
 
 
 class Quarantined(msgspec.Struct, frozen=True, gc=False):
@@ -22,6 +26,10 @@ class QuarantineRepository:
     def __init__(self, store: Store) -> None:
         """Read from and write to `store`."""
         self._store = store
+
+    async def add(self, rows: Sequence[Finding], now: int) -> None:
+        """List rows that cannot be used, and take them out of the work."""
+        await self._store.transact(_add(rows, now))
 
     async def release(self, tenant_id: str, kind: str, row_id: str) -> bool:
         """Forget a row that was mended or deleted; return whether it stood there."""
@@ -42,6 +50,11 @@ class QuarantineRepository:
         )
         items = [Quarantined(*row) for row in rows[:limit]]
         return Page(items, f"{items[-1].kind}/{items[-1].id}" if len(rows) > limit else None)
+
+
+def _add(rows: Sequence[Finding], now: int) -> Work[None]:
+    for row in rows:
+        yield from claims.quarantine(row.tenant_id, row.kind, row.id, row.detail, now)
 
 
 def _release(tenant_id: str, kind: str, row_id: str) -> Work[bool]:
