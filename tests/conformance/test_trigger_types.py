@@ -22,4 +22,4 @@ class TestTriggerTypes(TriggerTypeConformance):
 
 
 def test_the_types_of_the_spine_are_there() -> None:
-    assert {"manual", "cron", "interval", "once", "webhook", "github", "workflow", "event"} <= set(FOUND)
+    assert {"manual", "cron", "interval", "once", "rrule", "webhook", "github", "workflow", "event"} <= set(FOUND)

@@ -193,6 +193,7 @@ class Schedule(Document):
     cron: str | None
     every: str | float | None
     run_at: str | None
+    rrule: str | None
     timezone: str | None
     input: Any
     paused: bool

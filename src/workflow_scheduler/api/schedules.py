@@ -16,17 +16,18 @@ from workflow_scheduler.core.errors import PreconditionFailed
 router = APIRouter(prefix="/api/v1/schedules", tags=["schedules"])
 Id = Annotated[str, Path(max_length=256)]
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=64, description="The revision you have read.")]
-_FORM = "See the trigger types `cron`, `interval` and `once` for the further fields, such as `catchup` or `jitter`."
+_FORM = "The trigger types `cron`, `interval`, `once` and `rrule` have further fields, such as `catchup` or `jitter`."
 
 
 class Rule(BaseModel):
-    """When: exactly one of `cron`, `every` and `run_at`, with the further fields of that trigger type."""
+    """When: exactly one of `cron`, `every`, `run_at` and `rrule`, with the further fields of that trigger type."""
 
     model_config = ConfigDict(extra="allow")
 
     cron: str | None = Field(default=None, max_length=500, description="Five fields, or @daily and the like.")
     every: str | float | None = Field(default=None, description="A duration: 90s, 15m, 2h or 7d.")
     run_at: str | None = Field(default=None, max_length=64, description="One time, ISO 8601.")
+    rrule: str | None = Field(default=None, max_length=20_000, description="A recurrence rule; it needs `dtstart`.")
     timezone: str | None = Field(default=None, max_length=100, description="IANA name.")
 
 

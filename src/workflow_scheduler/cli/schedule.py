@@ -68,7 +68,12 @@ def create(
 ) -> None:
     """Add a schedule to a workflow; exactly one of --cron, --every, --at and --rrule."""
     session = session_of(context)
-    body = {"workflow": workflow, "name": name, **_rule(cron, every, at, rrule), **_place(dtstart, timezone)}
+    body: dict[str, Any] = {
+        "workflow": workflow,
+        "name": name,
+        **_rule(cron, every, at, rrule),
+        **_place(dtstart, timezone),
+    }
     if data:
         body["input"] = options.pairs(data)
     made = session.client.post(_BASE, body)
@@ -132,7 +137,9 @@ def preview(
 ) -> None:
     """Show the next times of a rule, as the service computes them."""
     session = session_of(context)
-    fires = session.client.post(f"{_BASE}/preview", {**_rule(cron, every, at, rrule), **_place(dtstart, timezone), "count": count})
+    fires = session.client.post(
+        f"{_BASE}/preview", {**_rule(cron, every, at, rrule), **_place(dtstart, timezone), "count": count}
+    )
     columns = {"LOCAL": "local", "UTC": "utc", "NOTE": lambda one: one["note"] or ""}
     output.show(session, fires, lambda value: output.table(value["fires"], columns, "it never fires"))
 

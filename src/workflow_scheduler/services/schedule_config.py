@@ -10,22 +10,24 @@ from pydantic import ValidationError
 
 from workflow_scheduler.core.errors import FieldError, SchedulerError, ValidationFailed, unknown_field
 
-_KINDS = {"cron": "cron", "cron_expression": "cron", "every": "interval", "run_at": "once", "at": "once"}
+_KINDS = {
+    "cron": "cron", "cron_expression": "cron", "every": "interval", "run_at": "once", "at": "once", "rrule": "rrule",
+}  # fmt: skip
 _SHARED = ("input", "condition", "on_unknown", "enabled", "description")
 _OWN = ("workflow", "name")
 
 
 def trigger_type(body: Mapping[str, Any]) -> str:
-    """Return the trigger type that a schedule's body means: `cron`, `interval` or `once`.
+    """Return the trigger type that a schedule's body means: `cron`, `interval`, `once` or `rrule`.
 
     Raises:
-        ValidationFailed: it names none of `cron`, `every` and `run_at`, or several.
+        ValidationFailed: it names none of `cron`, `every`, `run_at` and `rrule`, or several.
 
     """
     kinds = {kind for field, kind in _KINDS.items() if body.get(field) is not None}
     if len(kinds) != 1:
         said = "none of them" if not kinds else "more than one"
-        message = f"a schedule has exactly one of `cron`, `every` and `run_at`, not {said}"
+        message = f"a schedule has exactly one of `cron`, `every`, `run_at` and `rrule`, not {said}"
         raise ValidationFailed(message, errors=[FieldError("cron", message)])
     return kinds.pop()
 

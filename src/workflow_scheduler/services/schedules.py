@@ -91,6 +91,7 @@ class Schedules:
             "cron": config.get("cron") or config.get("cron_expression"),
             "every": _duration(config.get("every")),
             "run_at": config.get("run_at") or config.get("at"),
+            "rrule": config.get("rrule"),
             "timezone": self._timezone(row),
             "input": shared.get("input"),
             "config": config,
@@ -152,7 +153,7 @@ class Schedules:
         return row
 
     async def create(self, principal: Principal, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Create a schedule from `{"workflow", "name", "cron" | "every" | "run_at", "timezone", "input", …}`.
+        """Create a schedule from `{"workflow", "name", "cron" | "every" | "run_at" | "rrule", "timezone", …}`.
 
         Raises:
             ValidationFailed: a field is missing or wrong, or the schedule would never fire.
@@ -325,7 +326,7 @@ class Schedules:
         }
 
     def preview(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the next times of `{"cron" | "every" | "run_at", "timezone", "from", "count"}`; writes nothing.
+        """Return the next times of `{"cron" | "every" | "run_at" | "rrule", …, "from", "count"}`; writes nothing.
 
         Raises:
             ValidationFailed: the expression, the zone, `from` or `count` is wrong.

@@ -53,6 +53,19 @@ async def test_intervals_and_one_time_schedules_as_well(house):
     )
     assert every["type"] == "interval"
     assert every["next_fire_at"] == "2027-01-05T12:15:00Z"
+    rule = await house.schedules.create(
+        LOCAL,
+        {
+            "workflow": "report",
+            "name": "fridays",
+            "rrule": "FREQ=MONTHLY;BYDAY=-1FR",
+            "dtstart": "2027-01-01T17:00:00",
+            "exdate": ["2027-01-29"],
+            "timezone": "Europe/Berlin",
+        },
+    )
+    assert (rule["type"], rule["rrule"]) == ("rrule", "FREQ=MONTHLY;BYDAY=-1FR")
+    assert rule["next_fire_at"] == "2027-02-26T16:00:00Z"
     assert once["type"] == "once"
     assert once["next_fire_at"] == "2027-02-01T08:00:00Z"
 

@@ -4,16 +4,16 @@ from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.time.clock import from_iso
 from workflow_scheduler.services.schedule_config import parse, trigger_config, trigger_type
 from workflow_scheduler.services.schedule_times import preview
-from workflow_scheduler.triggers import cron, interval, once
+from workflow_scheduler.triggers import cron, interval, once, rrule
 
-TYPES = {"cron": cron, "interval": interval, "once": once}
+TYPES = {"cron": cron, "interval": interval, "once": once, "rrule": rrule}
 NOW = from_iso("2027-01-05T12:00:00Z")
 
 
 @pytest.mark.parametrize(
     ("body", "kind"),
     [({"cron": "@daily"}, "cron"), ({"cron_expression": "@daily"}, "cron"), ({"every": "1h"}, "interval"),
-     ({"every": 60}, "interval"), ({"run_at": "2027-02-01"}, "once"), ({"cron": None, "every": "1h"}, "interval")],
+     ({"every": 60}, "interval"), ({"rrule": "FREQ=DAILY"}, "rrule"), ({"run_at": "2027-02-01"}, "once"), ({"cron": None, "every": "1h"}, "interval")],
 )  # fmt: skip
 def test_the_field_names_the_type(body, kind):
     assert trigger_type(body) == kind

@@ -1,4 +1,4 @@
-"""When a cron expression fires in a zone, clock changes included.
+"""When a cron expression, or another wall calendar, fires in a zone, clock changes included.
 
 A fixed expression fires once per local date: in a gap at the first instant after it, in a fold at the first copy,
 unless the schedule chooses otherwise (`gap`: after, shift or skip; `overlap`: first, last or both). An expression
@@ -14,8 +14,7 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from workflow_scheduler.core.time.clock import SECOND_US
-from workflow_scheduler.core.time.cron import Cron
-from workflow_scheduler.core.time.fire import Fire
+from workflow_scheduler.core.time.fire import Calendar, Fire
 from workflow_scheduler.core.time.zone import EARLIEST, LATEST, Gap, Overlap, Segment, Zone, wall_text
 
 _MOST_NOTED = 3
@@ -31,7 +30,7 @@ class _Policy(NamedTuple):
 _REAL_TIME = _Policy("skip", "both")
 
 
-def next_fire(cron: Cron, zone: Zone, after: int, gap: Gap = "after", overlap: Overlap = "first") -> Fire | None:
+def next_fire(cron: Calendar, zone: Zone, after: int, gap: Gap = "after", overlap: Overlap = "first") -> Fire | None:
     """Return the first fire strictly later than the instant `after` (microseconds UTC), or None if there is none.
 
     `gap` and `overlap` concern fixed expressions only. The search ends with the year 2499.
@@ -48,13 +47,13 @@ def next_fire(cron: Cron, zone: Zone, after: int, gap: Gap = "after", overlap: O
     return Fire(utc * SECOND_US, local, fold, _note(cron, zone, segment, utc, _policy(cron, gap, overlap)))
 
 
-def next_utc(cron: Cron, zone: Zone, after: int, gap: Gap = "after", overlap: Overlap = "first") -> int | None:
+def next_utc(cron: Calendar, zone: Zone, after: int, gap: Gap = "after", overlap: Overlap = "first") -> int | None:
     """Return the instant of `next_fire` in microseconds, without its local text: the fast path."""
     utc = _find(cron, zone, after // SECOND_US, gap, overlap)
     return None if utc is None else utc * SECOND_US
 
 
-def count(cron: Cron, zone: Zone, between: tuple[int, int], gap: Gap = "after", overlap: Overlap = "first") -> int:
+def count(cron: Calendar, zone: Zone, between: tuple[int, int], gap: Gap = "after", overlap: Overlap = "first") -> int:
     """Return how many fires lie in (start, stop], both in microseconds; the cost grows with months, not with fires."""
     first, last = max(between[0] // SECOND_US + 1, EARLIEST), min(between[1] // SECOND_US, LATEST)
     if last < first:
@@ -65,11 +64,11 @@ def count(cron: Cron, zone: Zone, between: tuple[int, int], gap: Gap = "after", 
     return sum(_count_within(cron, segments[i], first, last + 1, policy) for i in range(zone.index(first), stop + 1))
 
 
-def _policy(cron: Cron, gap: Gap, overlap: Overlap) -> _Policy:
+def _policy(cron: Calendar, gap: Gap, overlap: Overlap) -> _Policy:
     return _Policy(gap, overlap) if cron.fixed else _REAL_TIME
 
 
-def _find(cron: Cron, zone: Zone, after: int, gap: Gap, overlap: Overlap) -> int | None:
+def _find(cron: Calendar, zone: Zone, after: int, gap: Gap, overlap: Overlap) -> int | None:
     """Return the second of the first fire later than the second `after`."""
     start = after + 1
     if start < EARLIEST:
@@ -93,7 +92,7 @@ def _find(cron: Cron, zone: Zone, after: int, gap: Gap, overlap: Overlap) -> int
     return _walk(cron, zone, start, _policy(cron, gap, overlap))
 
 
-def _walk(cron: Cron, zone: Zone, start: int, policy: _Policy) -> int | None:
+def _walk(cron: Calendar, zone: Zone, start: int, policy: _Policy) -> int | None:
     """Go from segment to segment until one holds a fire."""
     number = zone.index(start)
     known_from, known = 1, 0
@@ -133,7 +132,7 @@ def _plain_range(segment: Segment, overlap: Overlap) -> tuple[int, int]:
     return low, high
 
 
-def _first_moved(cron: Cron, segment: Segment, start: int, gap: Gap) -> int | None:
+def _first_moved(cron: Calendar, segment: Segment, start: int, gap: Gap) -> int | None:
     """Return the first fire at or after `start` that comes from a wall time in the gap before the segment."""
     width = segment.offset - segment.before
     if width <= 0 or gap == "skip" or start >= segment.start + width:
@@ -146,7 +145,7 @@ def _first_moved(cron: Cron, segment: Segment, start: int, gap: Gap) -> int | No
     return moved if moved is not None and moved < min(segment.start + width, segment.end) else None
 
 
-def _count_within(cron: Cron, segment: Segment, start: int, stop: int, policy: _Policy) -> int:
+def _count_within(cron: Calendar, segment: Segment, start: int, stop: int, policy: _Policy) -> int:
     """Count the fires of a segment in [start, stop), in UTC seconds."""
     low, high = _plain_range(segment, policy.overlap)
     low, high = max(low, start), min(high, stop)
@@ -159,7 +158,7 @@ def _count_within(cron: Cron, segment: Segment, start: int, stop: int, policy: _
     return total
 
 
-def _note(cron: Cron, zone: Zone, segment: Segment, utc: int, policy: _Policy) -> str | None:
+def _note(cron: Calendar, zone: Zone, segment: Segment, utc: int, policy: _Policy) -> str | None:
     """Say what a clock change does to the fire at `utc`, or return None when it does nothing."""
     wall = utc + segment.offset
     day, clock = wall_text(wall).split("T")
@@ -181,7 +180,7 @@ def _note(cron: Cron, zone: Zone, segment: Segment, utc: int, policy: _Policy) -
     return text + (f"runs both times, this is the {copy}" if policy.overlap == "both" else f"runs the {copy} time")
 
 
-def _missing(cron: Cron, segment: Segment, utc: int, gap: Gap) -> list[int]:
+def _missing(cron: Calendar, segment: Segment, utc: int, gap: Gap) -> list[int]:
     """Return the wall times in the gap before the segment that were moved to `utc`."""
     width = segment.offset - segment.before
     if width <= 0 or gap == "skip" or not segment.start <= utc < segment.start + width:

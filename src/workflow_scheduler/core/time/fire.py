@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
 
@@ -12,3 +14,23 @@ class Fire(msgspec.Struct, frozen=True, gc=False):
     local: str
     fold: int = 0
     note: str | None = None
+
+
+class Calendar(Protocol):
+    """Fires on the wall calendar, zones left aside; wall times are seconds since 1970 on the wall clock.
+
+    `fixed` chooses the rule at clock changes: true for a time of day that fires once per local date.
+    """
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the times of day are fixed; otherwise they follow real time."""
+        ...
+
+    def next_local(self, wall: int) -> int | None:
+        """Return the first matching wall time at or after `wall`, or None if there is none."""
+        ...
+
+    def count_local(self, start: int, stop: int) -> int:
+        """Return how many wall times in [start, stop) match."""
+        ...

@@ -6,6 +6,7 @@ from workflow_scheduler.core.time import dst
 from workflow_scheduler.core.time.clock import DAY_US, SECOND_US
 from workflow_scheduler.core.time.cron import Cron
 from workflow_scheduler.core.time.cron_field import HOUR, MINUTE, Field
+from workflow_scheduler.core.time.fire import Calendar
 from workflow_scheduler.core.time.zone import Gap, Overlap, Segment, Zone, wall_text
 
 _YEAR_US = 366 * DAY_US
@@ -13,7 +14,7 @@ _MOST_NOTES = 4
 _SHORTEST_MONTH = 28
 
 
-def clock_changes(cron: Cron, zone: Zone, now: int, gap: Gap = "after", overlap: Overlap = "first") -> list[str]:
+def clock_changes(cron: Calendar, zone: Zone, now: int, gap: Gap = "after", overlap: Overlap = "first") -> list[str]:
     """Return a sentence for each fire of the next year that a clock change moves, drops or could double."""
     found: list[str] = []
     first, last = zone.index(now // SECOND_US), zone.index((now + _YEAR_US) // SECOND_US)
@@ -58,7 +59,7 @@ def _uneven(field: Field) -> str | None:
     )
 
 
-def _skipped(cron: Cron, zone: Zone, segment: Segment) -> list[str]:
+def _skipped(cron: Calendar, zone: Zone, segment: Segment) -> list[str]:
     missing = cron.next_local(segment.start + segment.before)
     if missing is None or missing >= segment.start + segment.offset:
         return []
