@@ -187,7 +187,6 @@ class Application:
             emit=self._emit,
             on_drop=lambda run: self.launcher.ended(run.id),
             public_url=f"http://{settings.host}:{settings.port}",
-            on_drop=lambda run: self.launcher.ended(run.id),
         )
         self.engines: dict[str, Engine] = {"embedded": self.embedded}
         if settings.workflow_engine_url:
