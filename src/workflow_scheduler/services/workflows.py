@@ -44,7 +44,7 @@ class Workflows:
             Conflict: there is a workflow of that name already.
 
         """
-        checked = await self._definitions.read(given)
+        checked = await self._definitions.read(given, earlier_triggers(self._workflows, principal.tenant_id))
         now = self._clock.now()
         workflow_id = ids.mint(now)
         planned = self._definitions.planned(checked, principal.tenant_id, workflow_id)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflow_scheduler.core.errors import DefinitionInvalid
+from workflow_scheduler.core.errors import Conflict, DefinitionInvalid
 from workflow_scheduler.core.model.principal import LOCAL
 from workflow_scheduler.core.time.clock import from_iso, to_iso
 
@@ -35,6 +35,13 @@ async def test_a_change_beside_a_past_one_time_schedule_is_deployed_with_a_warni
     assert (await plane.deploy(once("b")))["live_version"] == 2
     assert (await plane.workflows.update(LOCAL, "report", once("c")))["version"] == 3
     assert (await plane.deployments.deploy(LOCAL, "report"))["live_version"] == 3
+
+
+async def test_creating_it_again_is_a_conflict_and_no_mistake_of_the_file(plane, once):
+    await plane.deploy(once())
+    await plane.clock.advance(2 * HOUR)
+    with pytest.raises(Conflict, match="already"):
+        await plane.workflows.create(LOCAL, once())
 
 
 async def test_a_new_past_time_is_still_refused(plane, once):
