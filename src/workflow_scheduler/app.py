@@ -159,6 +159,7 @@ class Application:
         self.launcher = Launcher(self.graphs, self.tracker, store, clock, owner)
         self.dispatcher = Dispatcher(store, self.graphs, self.tracker, clock, owner, self.signals)
         self.recovery = Recovery(store, self.launcher, self.tracker, clock, owner, self.signals)
+        self.recovery.lease_seconds = float(self.settings.lock_timeout)
         self.inspection = Inspection(
             Inspector(store), QuarantineRepository(store), self.cache, self.graphs, clock
         )

@@ -57,7 +57,9 @@ class Settings(BaseSettings):
     scheduler_max_workers: int = _named(
         "SCHEDULER_MAX_WORKERS", 10, "Threads for blocking jobs on this instance.", ge=1, le=1_000
     )
-    lock_timeout: int = _named("LOCK_TIMEOUT", 30, "Seconds until the lease of a silent instance ends.", ge=1)
+    lock_timeout: int = _named(
+        "LOCK_TIMEOUT", 15, "Seconds until the lease of a silent instance ends and others take its runs over.", ge=1
+    )
     lock_retry_delay: float = _named("LOCK_RETRY_DELAY", 0.1, "Seconds between two attempts at a lease.", gt=0)
 
     github_app_id: str = _named("GITHUB_APP_ID", "", "Id of the GitHub App.")

@@ -23,7 +23,7 @@ from workflow_scheduler.pipeline.suspects import Follows, Suspects, worn_out
 from workflow_scheduler.stores.portable import claims
 
 LEASE_SECONDS = 15.0
-HEARTBEAT_SECONDS = 5.0
+HEARTBEATS_PER_LEASE = 3
 CLAIM_RUNS = 200
 ORPHAN_LOOKS = 12
 
@@ -48,13 +48,14 @@ class Recovery:
         self._facts: dict[str, Any] = {}
         self._suspects = Suspects(store, sink, self.resume, self._bury)
         self._looks = 0
+        self.lease_seconds = LEASE_SECONDS
         self.recovered = 0
 
     async def begin(self, *, alone: bool, tzdata: str, version: str, roles: str) -> None:
         """Register this instance; `alone` says that no other process can hold this database open."""
         now = self._clock.now()
         self._facts = {"id": self._owner, "started_at": now, "roles": roles, "tzdata": tzdata, "version": version}
-        await self._store.transact(claims.register({**self._facts, "lease_until": _lease(now)}, alone=alone))
+        await self._store.transact(claims.register({**self._facts, "lease_until": self._lease()}, alone=alone))
 
     async def heartbeat(self) -> None:
         """Prolong the lease, tell engines about cancellations, and take over from the dead; for ever."""
@@ -68,10 +69,10 @@ class Recovery:
             except StoreUnavailable:
                 await self._clock.sleep(1.0)
                 continue
-            await self._clock.sleep(HEARTBEAT_SECONDS)
+            await self._clock.sleep(self.lease_seconds / HEARTBEATS_PER_LEASE)
 
     async def _prolong(self) -> None:
-        until = _lease(self._clock.now())
+        until = self._lease()
         if not await self._store.transact(claims.lease(self._owner, until)):
             # Others took this instance for dead and took its runs; what it starts from now on is its own again.
             await self._store.transact(claims.register({**self._facts, "lease_until": until}, alone=False))
@@ -140,12 +141,11 @@ class Recovery:
         )  # fmt: skip
         await self._sink.finish(_ended(run, RunStatus.FAILED, now, error), run, (), (), (letter,))
 
+    def _lease(self) -> int:
+        return self._clock.now() + int(self.lease_seconds * SECOND_US)
+
     async def _quarantine(self, tenant_id: str, run_id: str, detail: str) -> None:
         await self._store.transact(claims.quarantine(tenant_id, "runs", run_id, detail, self._clock.now()))
-
-
-def _lease(now: int) -> int:
-    return now + int(LEASE_SECONDS * SECOND_US)
 
 
 def _ended(run: Run, status: RunStatus, now: int, error: bytes | None) -> RunChange:

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
+SOON_SECONDS = 5  # so much a deployment may take on a busy machine
 FAILPOINT = re.compile(r"""signals\.emit\(\s*"([a-z.]+)\"""")
 
 
-def _mark(job, *needs, function="mark"):
+def mark(job, *needs, function="mark"):
     given = {"function": f"chaos_marks:{function}", "args": ["${run.id}", job]}
     return {"uses": "python", "with": given, "needs": list(needs)}
 
@@ -21,12 +22,12 @@ HOOK = {
     "name": "hook",
     "triggers": {"in": {"type": "webhook", "path": "chaos", "signature": {"scheme": "none"}}},
     "jobs": {
-        "first": _mark("first"),
+        "first": mark("first"),
         "rest": {"uses": "sleep_for", "with": {"duration": "50ms"}, "needs": ["first"]},
-        "left": _mark("left", "rest"),
-        "right": _mark("right", "rest", function="mark_in_thread"),
+        "left": mark("left", "rest"),
+        "right": mark("right", "rest", function="mark_in_thread"),
         "tell": {"uses": "emit", "with": {"type": "chaos.told"}, "needs": ["left", "right"]},
-        "last": _mark("last", "tell"),
+        "last": mark("last", "tell"),
     },
 }
 NEEDS = {"left": ("first",), "right": ("first",), "last": ("left", "right", "first")}
@@ -34,7 +35,7 @@ PING = {
     "version": 1,
     "name": "ping",
     "triggers": {"in": {"type": "event", "event": "chaos.ping"}},
-    "jobs": {"only": _mark("only")},
+    "jobs": {"only": mark("only")},
 }
 TOLD = {
     "version": 1,
@@ -46,7 +47,7 @@ AFTER = {
     "version": 1,
     "name": "after",
     "triggers": {"in": {"type": "workflow", "workflow": "hook"}},
-    "jobs": {"only": _mark("only")},
+    "jobs": {"only": mark("only")},
 }
 
 
@@ -54,7 +55,7 @@ def ticks(seconds):
     """Return a workflow with an interval, a cron and a one-time schedule for each second from now on."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)  # noqa: TID251 -- a test of the real clock
     onces = {
-        f"once-{n}": {"type": "once", "run_at": (now + dt.timedelta(seconds=n + 2)).isoformat()}
+        f"once-{n}": {"type": "once", "run_at": (now + dt.timedelta(seconds=n + SOON_SECONDS)).isoformat()}
         for n in range(seconds)
     }
     return {
@@ -65,7 +66,7 @@ def ticks(seconds):
             "minute": {"type": "cron", "cron": "* * * * *", "catchup": "all"},
             **onces,
         },
-        "jobs": {"only": _mark("only")},
+        "jobs": {"only": mark("only")},
     }
 
 
