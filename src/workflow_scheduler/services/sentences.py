@@ -107,7 +107,7 @@ def started_by(cause: Mapping[str, Any]) -> str:
     else:
         start = f"Started by *{name}*; its event is no longer stored"
     received = cause.get("received")
-    return f"{start}, received {to_iso(received)}." if received is not None else f"{start}."
+    return f"{start}, received {to_iso(received - received % 1000)}." if received is not None else f"{start}."
 
 
 def _fired(name: str, cause: Mapping[str, Any]) -> str:
@@ -151,10 +151,20 @@ def _first_false(predicates: Any) -> str | None:
 
 
 def _short(value: Any) -> str:
-    text = ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
-    if value is None:
-        text = "nothing"
+    if isinstance(value, dict):
+        text = ", ".join(f"{path} = {_plain(item)}" for path, item in value.items())
+    elif isinstance(value, list):
+        text = ", ".join(_plain(item) for item in value)
+    else:
+        text = _plain(value)
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - a line of a sentence
+
+
+def _plain(value: Any) -> str:
+    """Return a value in the words of JSON and not of Python."""
+    if value is None:
+        return "nothing"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def event_summary(event: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]) -> str:

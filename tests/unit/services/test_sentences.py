@@ -186,3 +186,12 @@ def test_an_event_is_summed_up():
 )
 def test_occurrences_are_told(outcome, reason, text):
     assert occurrence_summary("nightly", DUE, "America/New_York", outcome, reason) == text
+
+
+def test_what_a_condition_saw_is_told_in_the_words_of_json():
+    seen = {"event.data.amount": 20, "event.data.rush": False, "event.data.note": None}
+    line = {"name": "condition", "expected": "event.data.amount > 100", "actual": seen, "verdict": False}
+    assert decided(decision(predicates=[line], reason="condition_false")) == (
+        "*pushes* of build did not match: condition should be event.data.amount > 100, "
+        "was event.data.amount = 20, event.data.rush = false, event.data.note = nothing."
+    )
