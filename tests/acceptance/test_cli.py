@@ -59,6 +59,13 @@ class TestWithoutAService:
         ]  # fmt: skip
         assert "does not exist" in done.json["fires"][1]["note"]
 
+    def test_next_lists_what_clock_changes_do(self, wfs):
+        done = wfs("next", "--lab", "--cron", "30 2 * * *", "--timezone", "America/New_York", "--years", "2",
+                   "--from", "2027-01-01T00:00:00Z", "--json", WFS_SERVER="http://127.0.0.1:9")  # fmt: skip
+        assert done.code == 0, done.err
+        assert [one["local"] for one in done.json["items"]] == ["2027-03-14T02:30:00", "2028-03-12T02:30:00"]
+        assert wfs("next", "--lab").code == 2
+
     def test_validate_names_line_and_column(self, service, wfs):
         (service.folder / "broken.yaml").write_text(BROKEN)
         done = wfs("validate", "broken.yaml")

@@ -226,6 +226,37 @@ class Preview(Document):
     fires: list[Fire]
 
 
+class UnusualFire(Document):
+    """A wall time that a clock change removes (`gap`) or doubles (`fold`)."""
+
+    kind: str
+    local: str
+    utc: str | None = Field(description="Null where nothing runs for it.")
+    fold: int
+    note: str
+
+
+class ChangeDay(Document):
+    """A local date on which the number of fires is not the calendar's."""
+
+    date: str
+    at: str
+    shift_seconds: int
+    planned: int
+    fires: int
+    note: str
+
+
+class Lab(Document):
+    """What clock changes do to an expression."""
+
+    items: list[UnusualFire]
+    days: list[ChangeDay]
+    changes: int = Field(description="How often the clocks change in the range.")
+    complete: bool = Field(description="False: more fires are unusual than are listed.")
+    next: None
+
+
 class Occurrence(Document):
     """A time of a schedule and what became of it."""
 

@@ -12,6 +12,7 @@ from workflow_scheduler.api.answers import Time, answer, listing, moment, place
 from workflow_scheduler.api.context import Context
 from workflow_scheduler.api.security import Caller
 from workflow_scheduler.core.errors import PreconditionFailed
+from workflow_scheduler.core.time import lab
 
 router = APIRouter(prefix="/api/v1/schedules", tags=["schedules"])
 Id = Annotated[str, Path(max_length=256)]
@@ -71,6 +72,22 @@ class PreviewBody(Rule):
     count: int | None = Field(default=None, ge=1, le=1_000)
 
 
+class LabBody(BaseModel):
+    """What to examine."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"cron": "30 2 * * *", "timezone": "America/New_York", "years": 2}},
+    )
+
+    cron: str = Field(max_length=500, description="Five fields, or @daily and the like.")
+    timezone: str = Field(default="UTC", max_length=100, description="IANA name.")
+    years: int = Field(default=10, ge=1, le=lab.YEARS_MAX)
+    start: str | None = Field(default=None, alias="from", max_length=64, description="ISO 8601; now by default.")
+    dst_gap: Literal["after", "shift", "skip"] = "after"
+    dst_overlap: Literal["first", "last", "both"] = "first"
+
+
 class PauseBody(BaseModel):
     """Why and how long."""
 
@@ -120,6 +137,14 @@ async def list_schedules(
 async def preview_schedule(body: PreviewBody, context: Context) -> Response:
     """Return the next times of an expression, with a note at each clock change. Nothing is stored."""
     return answer(context.schedules.preview(body.model_dump(by_alias=True, exclude_none=True)))
+
+
+@router.post("/lab", response_model=documents.Lab, summary="Examine clock changes")
+def examine_schedule(body: LabBody, context: Context) -> Response:
+    """List every time that a clock change removes or doubles, and the days with other counts. Nothing is stored."""
+    since = moment(body.start, "from")
+    start = context.clock.now() if since is None else since
+    return answer(lab.examine(body.cron, body.timezone, start, body.years, (body.dst_gap, body.dst_overlap)))
 
 
 @router.get("/{schedule_id}", response_model=documents.Schedule, summary="Show a schedule")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -22,9 +22,23 @@ def next_(
     cron: Annotated[str | None, typer.Option(help="A cron expression, evaluated here; needs no service.")] = None,
     timezone: Annotated[str, typer.Option(help="IANA name of the zone of --cron.")] = "UTC",
     start: Annotated[str | None, typer.Option("--from", help="Begin here: ISO 8601, or 2h for in two hours.")] = None,
+    lab: Annotated[bool, typer.Option("--lab", help="Every time of --cron that a clock change touches.")] = False,
+    years: Annotated[int, typer.Option(min=1, max=100, help="How many years --lab examines.")] = 10,
+    dst_gap: Annotated[
+        Literal["after", "shift", "skip"], typer.Option(help="--lab: what a missing time does.")
+    ] = "after",
+    dst_overlap: Annotated[
+        Literal["first", "last", "both"], typer.Option(help="--lab: which copies of a doubled time run.")
+    ] = "first",
 ) -> None:
     """Show the next times of a workflow's schedules, or of a cron expression."""
     session = session_of(context)
+    if lab:
+        if cron is None:
+            raise typer.BadParameter("--lab needs --cron")
+        found = _examined(cron, timezone, times.future(start), years, (dst_gap, dst_overlap))
+        output.show(session, found, _tell_lab)
+        return
     if cron is not None and name is not None:
         raise typer.BadParameter("give either NAME or --cron")
     if cron is not None:
@@ -57,6 +71,28 @@ def _computed(cron: str, timezone: str, start: str | None, count: int) -> dict[s
         "items": fires,
         "next": None,
     }
+
+
+def _examined(cron: str, timezone: str, start: str | None, years: int, policy: tuple[Any, Any]) -> dict[str, Any]:
+    import msgspec
+
+    from workflow_scheduler.core.time import lab
+    from workflow_scheduler.core.time.clock import SystemClock, from_iso
+
+    begin = SystemClock().now() if start is None else from_iso(start)
+    found: dict[str, Any] = msgspec.to_builtins(lab.examine(cron, timezone, begin, years, policy))
+    return found
+
+
+def _tell_lab(found: dict[str, Any]) -> None:
+    output.note(f"{found['description']} ({found['timezone']}, tzdata {found['tzdata']}); {found['rule']}")
+    output.note(f"{found['changes']} clock changes from {found['from'][:10]} to {found['to'][:10]}")
+    columns = {"LOCAL": "local", "UTC": lambda one: one["utc"] or "-", "NOTE": "note"}
+    output.table(found["items"], columns, "no clock change touches it")
+    for day in found["days"]:
+        output.note(f"{day['date']}: {day['note']}")
+    if not found["complete"]:
+        output.note("more times are touched than are listed; ask for fewer --years")
 
 
 def _tell_fires(found: dict[str, Any]) -> None:

@@ -198,6 +198,20 @@ async def test_schedules_are_made_shown_paused_and_run_now(client):
     assert (await client.get(f"/api/v1/schedules/{schedule_id}")).status == 404
 
 
+async def test_the_laboratory_lists_what_clock_changes_do(client):
+    body = {"cron": "30 2 * * *", "timezone": "America/New_York", "years": 1, "from": "2027-01-01T00:00:00Z"}
+    reply = await client.post("/api/v1/schedules/lab", json=body)
+    assert reply.status == 200, reply.body
+    (item,) = reply.json()["items"]
+    assert (item["local"], item["utc"]) == ("2027-03-14T02:30:00", "2027-03-14T07:00:00Z")
+    skipped = await client.post("/api/v1/schedules/lab", json={**body, "dst_gap": "skip"})
+    assert skipped.json()["items"][0]["utc"] is None
+    assert skipped.json()["days"][0]["fires"] == 0
+    for wrong in ({"cron": "0 0 31 2 *"}, {"timezone": "Mars/Base"}, {"years": 0}, {"from": "9999-01-01"}):
+        bad = await client.post("/api/v1/schedules/lab", json={**body, **wrong})
+        assert bad.status == 422, bad.body
+
+
 async def test_previews_note_clock_changes(client):
     body = {"cron": "30 2 * * *", "timezone": "America/New_York", "from": "2027-03-13T00:00:00Z", "count": 2}
     reply = await client.post("/api/v1/schedules/preview", json=body)
