@@ -95,9 +95,10 @@ class JobTypeConformance:
         assert len(set(keys)) <= 1
 
     async def test_cancellation_goes_through(self, job_type: Any) -> None:
-        """A cancelled job ends as cancelled: it does not swallow the cancellation."""
+        """A cancelled job ends as cancelled: it does not swallow the cancellation. An inline one never waits."""
         if job_type.inline:
-            pytest.skip("an inline job cannot be cancelled")
+            assert not asyncio.iscoroutinefunction(job_type.run)
+            return
         resources = FakeResources(FakeOutbound(held=True))
         context = FakeJobContext(resources=resources, held=True)
         task = asyncio.ensure_future(_outcome(job_type, job_type.examples[0], context))
