@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import inspect
 import re
 from typing import Any
 
@@ -97,7 +98,7 @@ class JobTypeConformance:
     async def test_cancellation_goes_through(self, job_type: Any) -> None:
         """A cancelled job ends as cancelled: it does not swallow the cancellation. An inline one never waits."""
         if job_type.inline:
-            assert not asyncio.iscoroutinefunction(job_type.run)
+            assert not inspect.iscoroutinefunction(job_type.run)
             return
         resources = FakeResources(FakeOutbound(held=True))
         context = FakeJobContext(resources=resources, held=True)
