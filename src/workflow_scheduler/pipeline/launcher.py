@@ -75,7 +75,7 @@ class Launcher:
         self._owner = owner
         self._active: dict[Key, int] = {}
         self._limited: dict[str, Key] = {}
-        self._backlog = backlog or Backlog()
+        self._backlog = Backlog() if backlog is None else backlog
         self._tasks: set[asyncio.Task[None]] = set()
 
     def launch(self, accepted: Sequence[Accepted]) -> None:
@@ -119,13 +119,21 @@ class Launcher:
 
     async def _load(self, run: Run, event: bytes, done: Sequence[JobRecord], *, again: bool = False) -> None:
         try:
-            graph = await self._graphs.find(run.tenant_id, run.workflow_id, run.version)
+            graph = await self._graph(run)
         except SchedulerError as error:
             await self._refuse(run, error)
             return
         tasks: list[Task] = []
         self._admit(Task(run, graph, done, event), tasks, again=again)
         self._submit(tasks)
+
+    async def _graph(self, run: Run) -> Graph:
+        """Return the run's compiled graph; a database that is away is waited for."""
+        while True:
+            try:
+                return await self._graphs.find(run.tenant_id, run.workflow_id, run.version)
+            except StoreUnavailable:
+                await self._clock.sleep(RETRY_SECONDS)
 
     async def _refuse(self, run: Run, error: SchedulerError) -> None:
         now = self._clock.now()

@@ -6,6 +6,7 @@ in chunks, under a higher fence, counting the delivery at the claim. Every later
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ from workflow_scheduler.core.errors import StoreUnavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import RunSink
-from workflow_scheduler.core.ports.store import DeadLetter, Row, Store
+from workflow_scheduler.core.ports.store import DeadLetter, Store
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
@@ -49,6 +50,7 @@ class Recovery:
         self._suspects = Suspects(store, sink, self.resume, self._bury)
         self._looks = 0
         self.lease_seconds = LEASE_SECONDS
+        self._claimed: deque[Run] = deque()
         self.recovered = 0
 
     async def begin(self, *, alone: bool, tzdata: str, version: str, roles: str) -> None:
@@ -88,6 +90,7 @@ class Recovery:
     async def take_over(self) -> int:
         """Claim and continue the open runs of every instance whose lease has run out; return how many."""
         count = 0
+        await self._continue()  # what was claimed when the store went away
         gone = await claims.dead_instances(self._store, self._clock.now(), self._owner)
         if self._looks % ORPHAN_LOOKS == 0:
             gone += await claims.orphans(self._store, self._owner)
@@ -96,14 +99,17 @@ class Recovery:
             while rows := await self._store.transact(claims.claim(instance, self._owner, CLAIM_RUNS)):
                 count += len(rows)
                 self._signals.emit("recovery.claim.after")
-                await self._continue(rows)
+                rows.sort(key=lambda row: str(row[0]))
+                self._claimed += await claims.readable_runs(self._store, rows, self._clock.now())
+                await self._continue()
             await self._store.transact(claims.forget(instance))
         self.recovered += count
         return count
 
-    async def _continue(self, rows: list[Row]) -> None:
-        rows = sorted(rows, key=lambda row: str(row[0]))
-        for run in await claims.readable_runs(self._store, rows, self._clock.now()):
+    async def _continue(self) -> None:
+        """Continue the claimed runs; one at which the store goes away stays first in line."""
+        while self._claimed:
+            run = self._claimed[0]
             if run.cancel_requested and run.status is RunStatus.QUEUED:
                 await self._cancelled(run)
             elif run.deliveries >= claims.SUSPECT_DELIVERIES and self._launcher.is_local(run):
@@ -112,9 +118,12 @@ class Recovery:
                 await self._bury(run)
             else:
                 await self.resume(run)
+            self._claimed.popleft()
 
     async def resume(self, run: Run) -> None:
         """Continue a run that this instance owns now, from the records of its jobs."""
+        if self._launcher.leave(run):
+            return
         try:
             done = await claims.jobs_of(self._store, run)
             event = await claims.event_of(self._store, run)

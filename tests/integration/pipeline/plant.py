@@ -26,7 +26,6 @@ from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.stores.portable.catalog import StoreCatalog
-from workflow_scheduler.testing.clock import FakeClock
 from workflow_scheduler.testing.factories import Rows
 
 TRIGGERS = discover("workflow_scheduler.triggers", "workflow_scheduler.triggers")
@@ -203,9 +202,9 @@ class Instance:
     async def all(self, text, **params):
         return await self.store.read(text, params)
 
-    async def write(self, text, **params):
+    async def write(self, statement, **params):
         def work():
-            yield Sql(text, params)
+            yield Sql(statement, params)
 
         await self.store.transact(work())
 

@@ -57,7 +57,10 @@ def lease(instance: str, until: int) -> Work[bool]:
 
 def forget(instance: str) -> Work[None]:
     """Remove an instance that has no runs left."""
-    yield Sql("DELETE FROM instances WHERE id = :id", {"id": instance})
+    yield Sql(
+        f"DELETE FROM instances WHERE id = :id AND NOT EXISTS (SELECT 1 FROM runs WHERE owner = :id AND {_OPEN})",
+        {"id": instance},
+    )
 
 
 async def orphans(store: Store, me: str) -> list[str]:

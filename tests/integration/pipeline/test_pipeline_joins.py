@@ -1,0 +1,226 @@
+"""Workflows after others: `any` fires each time, `all` once per round, whatever happens in between."""
+
+import asyncio
+
+import msgspec
+import pytest
+from plant import Instance
+
+from workflow_scheduler.core.model.principal import LOCAL
+from workflow_scheduler.core.model.run import RunStatus
+
+MANUAL = {"by_hand": {"type": "manual"}}
+
+
+def after(**members):
+    ((kind, names),) = members.items()
+    return {"after": {"type": "workflow", kind: [{"workflow": name} for name in names]}}
+
+
+BOTH = after(all=["sales", "stock"])
+
+
+@pytest.fixture
+async def upstreams(one):
+    for name in ("sales", "stock", "costs"):
+        await one.deploy(name, MANUAL)
+    return one
+
+
+async def begin(instance, name):
+    receipt = await instance.manual.start(LOCAL, name)
+    await instance.until(lambda: receipt.run_ids[0] in instance.engine.tasks)
+    return receipt.run_ids[0]
+
+
+async def end(instance, name, status=RunStatus.SUCCEEDED, **more):
+    run_id = await begin(instance, name)
+    await instance.engine.finish(run_id, status, **more)
+    await instance.settle()
+    return run_id
+
+
+async def runs_of(instance, name):
+    rows = await instance.all("SELECT input FROM runs WHERE workflow = :name ORDER BY id", name=name)
+    return [msgspec.json.decode(row[0]) for row in rows]
+
+
+async def last_decision(instance, name="report"):
+    rows = await instance.all(
+        "SELECT d.outcome, d.reason, d.predicates FROM decisions d JOIN workflows w ON w.tenant_id = d.tenant_id "
+        "AND w.id = d.workflow_id WHERE w.name = :name ORDER BY d.event_id DESC LIMIT 1",
+        name=name,
+    )
+    return rows[0][0], rows[0][1], msgspec.json.decode(rows[0][2])
+
+
+async def test_any_fires_for_each_end_that_counts(upstreams):
+    await upstreams.deploy("report", after(any=["sales", "stock"]))
+    await end(upstreams, "sales")
+    await end(upstreams, "stock")
+    await end(upstreams, "sales", RunStatus.FAILED)
+    await end(upstreams, "costs")
+    found = await runs_of(upstreams, "report")
+    assert [(one["workflow_name"], one["status"]) for one in found] == [("sales", "SUCCEEDED"), ("stock", "SUCCEEDED")]
+
+
+@pytest.mark.parametrize(
+    ("condition", "fires"),
+    [
+        ("on_success", ["SUCCEEDED"]),
+        ("on_failure", ["FAILED"]),
+        ("on_completion", ["SUCCEEDED", "FAILED", "CANCELLED"]),
+    ],
+)
+async def test_conditions(upstreams, condition, fires):
+    members = [{"workflow": "sales", "condition": condition}]
+    await upstreams.deploy("report", {"after": {"type": "workflow", "any": members}})
+    for status in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED):
+        await end(upstreams, "sales", status)
+    assert [one["status"] for one in await runs_of(upstreams, "report")] == fires
+
+
+async def test_all_fires_once_when_the_last_one_has_ended_and_then_begins_again(upstreams):
+    await upstreams.deploy("report", BOTH)
+    await end(upstreams, "sales", output=b'{"rows":7}')
+    outcome, reason, lines = await last_decision(upstreams)
+    assert (outcome, reason) == ("absorbed", "waiting_for_members")
+    assert lines[-1]["note"] == "still missing: stock"
+    assert await runs_of(upstreams, "report") == []
+    await end(upstreams, "stock")
+    (first,) = await runs_of(upstreams, "report")
+    assert first["members"]["sales"]["output"] == {"rows": 7}
+    assert set(first["members"]) == {"sales", "stock"}
+    assert await upstreams.count("joins") == 0
+    await end(upstreams, "stock")
+    assert len(await runs_of(upstreams, "report")) == 1
+    await end(upstreams, "sales")
+    assert len(await runs_of(upstreams, "report")) == 2
+    assert (await last_decision(upstreams))[:2] == ("run_started", "matched")
+
+
+async def test_the_later_end_of_one_member_replaces_the_earlier(upstreams):
+    await upstreams.deploy("report", BOTH)
+    await end(upstreams, "sales", output=b"1")
+    await end(upstreams, "sales", output=b"2")
+    await end(upstreams, "stock")
+    (found,) = await runs_of(upstreams, "report")
+    assert found["members"]["sales"]["output"] == 2
+
+
+async def test_a_window_lets_old_members_go(upstreams):
+    await upstreams.deploy("report", {"after": {**BOTH["after"], "window": "1h"}})
+    await end(upstreams, "sales")
+    await upstreams.clock.advance(3700)
+    await end(upstreams, "stock")
+    assert await runs_of(upstreams, "report") == []
+    await upstreams.clock.advance(60)
+    await end(upstreams, "sales")
+    assert len(await runs_of(upstreams, "report")) == 1
+
+
+async def test_members_that_are_not_required_are_not_waited_for_but_handed_on(upstreams):
+    members = [{"workflow": "sales"}, {"workflow": "stock", "required": False}]
+    await upstreams.deploy("report", {"after": {"type": "workflow", "all": members}})
+    await end(upstreams, "sales")
+    await end(upstreams, "stock")
+    await end(upstreams, "sales")
+    assert [set(one["members"]) for one in await runs_of(upstreams, "report")] == [{"sales"}, {"sales", "stock"}]
+
+
+async def test_a_failed_or_cancelled_member_does_not_count(upstreams):
+    await upstreams.deploy("report", BOTH)
+    await end(upstreams, "sales", RunStatus.FAILED)
+    await end(upstreams, "sales", RunStatus.CANCELLED)
+    await end(upstreams, "stock")
+    assert await runs_of(upstreams, "report") == []
+
+
+async def test_what_arrived_survives_a_restart(upstreams, store, clock):
+    await upstreams.deploy("report", BOTH)
+    await end(upstreams, "sales")
+    later = Instance(store, clock, "later")
+    await later.begin()
+    await end(later, "stock")
+    assert len(await runs_of(later, "report")) == 1
+
+
+async def test_a_member_that_left_the_definition_is_not_handed_on(upstreams):
+    await upstreams.deploy("report", BOTH)
+    await end(upstreams, "sales")
+    await upstreams.deploy("report", after(all=["stock", "costs"]))
+    await end(upstreams, "stock")
+    await end(upstreams, "costs")
+    (found,) = await runs_of(upstreams, "report")
+    assert set(found["members"]) == {"stock", "costs"}
+
+
+async def test_two_members_that_end_at_once_on_two_instances_start_one_run(upstreams, two):
+    await upstreams.deploy("report", BOTH)
+    for _ in range(10):
+        sales, stock = await begin(upstreams, "sales"), await begin(two, "stock")
+        await asyncio.gather(upstreams.engine.finish(sales), two.engine.finish(stock))
+    await upstreams.settle()
+    await two.settle()
+    assert len(await runs_of(upstreams, "report")) == 10
+    started = upstreams.engine.started + two.engine.started
+    assert len(started) == len(set(started)) == await upstreams.count("runs")
+
+
+async def test_a_deploy_between_decision_and_commit_is_heard(upstreams):
+    """The join is decided again by the new version; nothing is written under the old one."""
+    await upstreams.deploy("report", BOTH)
+    await end(upstreams, "sales")
+    run_id = await begin(upstreams, "stock")
+    decide, held = upstreams.inbox._joins.commit, []
+
+    async def deploy_first(entry, accepted, joined, epoch, now):
+        if not held:
+            held.append(epoch)
+            await upstreams.deployments.deploy(*report(["sales", "stock", "costs"]))
+        return await decide(entry, accepted, joined, epoch, now)
+
+    upstreams.inbox._joins.commit = deploy_first
+    await upstreams.engine.finish(run_id)
+    await upstreams.settle()
+    assert await runs_of(upstreams, "report") == []
+    assert (await last_decision(upstreams))[2][-1]["note"] == "still missing: costs"
+
+
+def report(names):
+    text = {"version": 1, "name": "report", "triggers": after(all=names), "jobs": {"w": {"uses": "noop"}}}
+    return LOCAL, "report", text
+
+
+async def test_a_former_owner_completes_nothing(upstreams):
+    await upstreams.deploy("report", BOTH)
+    await end(upstreams, "sales")
+    run_id = await begin(upstreams, "stock")
+    await upstreams.write("UPDATE runs SET fence = fence + 1 WHERE id = :id", id=run_id)
+    await upstreams.engine.finish(run_id)
+    await upstreams.settle()
+    assert await runs_of(upstreams, "report") == []
+    assert await upstreams.all("SELECT status FROM runs WHERE id = :id", id=run_id) == [("QUEUED",)]
+
+
+async def test_a_lost_connection_after_the_join_was_written_still_launches_its_run(upstreams):
+    await upstreams.deploy("report", BOTH)
+    await end(upstreams, "sales")
+    run_id = await begin(upstreams, "stock")
+    upstreams.store.lose = 1
+    ending = asyncio.ensure_future(upstreams.engine.finish(run_id))
+    for _ in range(30):
+        await upstreams.settle()
+        await upstreams.clock.advance(1)
+    await ending
+    rows = await upstreams.all("SELECT id FROM runs WHERE workflow = 'report'")
+    assert [row[0] for row in rows] == [name for name in upstreams.engine.started if name in upstreams.engine.tasks]
+
+
+async def test_one_end_may_complete_one_join_and_start_other_workflows(upstreams):
+    await upstreams.deploy("report", BOTH)
+    await upstreams.deploy("audit", {"after": {"type": "workflow", "any": [{"workflow": "stock"}]}})
+    await upstreams.deploy("watch", {"ends": {"type": "event", "event": "workflow_completed"}})
+    await end(upstreams, "sales")
+    await end(upstreams, "stock")
+    assert [len(await runs_of(upstreams, name)) for name in ("report", "audit", "watch")] == [1, 1, 2]
