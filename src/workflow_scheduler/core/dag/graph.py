@@ -2,7 +2,8 @@
 
 `compile_graph` refuses what could never run: cycles (with the path), needs that do not exist (with a suggestion), jobs
 that need themselves, jobs whose `run_if` can never hold, unknown job types, `${…}` and `if` expressions that do not
-parse. All errors come at once, each with its field (`jobs.load.needs[0]`).
+parse or read jobs that need not have ended by then. All errors come at once, each with its field
+(`jobs.load.needs[0]`).
 
 A workflow in which no job has `needs` and every job has `order_index` runs in that order, one job after the other.
 """
@@ -16,11 +17,12 @@ from typing import Any, Final
 
 import msgspec
 
+from workflow_scheduler.core.dag.references import check_references
 from workflow_scheduler.core.dag.run_if import NEVER_WITHOUT_NEEDS, WANTS_SUCCESS
 from workflow_scheduler.core.errors import DefinitionInvalid, FieldError, ValidationFailed, did_you_mean
 from workflow_scheduler.core.match import template
 from workflow_scheduler.core.match.condition import Condition
-from workflow_scheduler.core.match.template import Template
+from workflow_scheduler.core.match.template import Template, Use
 from workflow_scheduler.core.model.workflow import Definition, Job, Retry
 
 JOBS_MAX: Final = 10_000
@@ -76,6 +78,7 @@ class _Texts(msgspec.Struct, frozen=True, eq=False):
     config: Template
     env: Template
     condition: Condition | None
+    uses: tuple[Use, ...]
 
 
 def compile_graph(definition: Definition, job_types: Mapping[str, Any] | None = None) -> Graph:
@@ -102,6 +105,8 @@ def compile_graph(definition: Definition, job_types: Mapping[str, Any] | None = 
     if not any(error.field.startswith("jobs.") and ".needs[" in error.field for error in errors):
         _check_cycles(list(jobs), needs, errors)
     compiled = [_templates(definition, job_id, job, job_types or {}, errors) for job_id, job in jobs.items()]
+    if not errors:
+        check_references(index, needs, [text.uses for text in compiled], errors)
     if errors:
         raise DefinitionInvalid(_summary(errors), errors=errors)
     return _assemble(definition, index, needs, compiled)
@@ -218,21 +223,26 @@ def _templates(
     shell = getattr(module, "shell_fields", SHELL_FIELDS)
     raw = RAW_FIELDS if module is None else getattr(module, "raw_fields", ())
     compiled = []
+    names = {} if job.run is None else {"command": f"jobs.{job_id}.run"}
     for value, field in ((config, f"jobs.{job_id}.with"), ({**definition.env, **job.env}, f"jobs.{job_id}.env")):
-        fields = (shell, raw) if value is config else ((), ())
+        known: dict[str, Any] = {}
+        if value is config:
+            known = {"shell_fields": shell, "raw_fields": raw, "names": names}
         try:
-            compiled.append(template.parse(value, field, shell_fields=fields[0], raw_fields=fields[1]))
+            compiled.append(template.parse(value, field, **known))
         except ValidationFailed as error:
-            errors.extend(_at_run(one, job_id) if job.run is not None else one for one in error.errors)
+            errors.extend(error.errors)
             compiled.append(template.EMPTY)
     _check_shell(job_id, config, compiled[0], errors)
     condition = None
+    uses = [*compiled[0].uses, *compiled[1].uses]
     if job.condition is not None:
         try:
             condition = template.check(job.condition, f"jobs.{job_id}.if")
+            uses.append(Use(f"jobs.{job_id}.if", condition.expression.paths))
         except ValidationFailed as error:
             errors.extend(error.errors)
-    return _Texts(compiled[0], compiled[1], condition)
+    return _Texts(compiled[0], compiled[1], condition, tuple(uses))
 
 
 def _check_shell(job_id: str, config: Mapping[str, Any], parsed: Template, errors: list[FieldError]) -> None:
@@ -243,13 +253,6 @@ def _check_shell(job_id: str, config: Mapping[str, Any], parsed: Template, error
     if not isinstance(program, str) or program.rsplit("/", 1)[-1] not in POSIX_SHELLS:
         message = f"values can be quoted for POSIX shells only, not for `{program}`; hand them over in `env`"
         errors.append(FieldError(f"jobs.{job_id}.with.shell", message))
-
-
-def _at_run(error: FieldError, job_id: str) -> FieldError:
-    """Return an error of the command under `run`, where the author wrote it."""
-    if error.field != f"jobs.{job_id}.with.command":
-        return error
-    return FieldError(f"jobs.{job_id}.run", error.message, suggestion=error.suggestion)
 
 
 def _assemble(

@@ -12,6 +12,7 @@ A template without `${` is `static`: its value is ready and costs nothing at run
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
@@ -32,15 +33,23 @@ _QUOTES = "'\""
 Filler: TypeAlias = Callable[[Mapping[str, Any]], Any]
 
 
+class Use(msgspec.Struct, frozen=True, gc=False):
+    """One expression of a template: the field that holds it, and the paths of variables that it reads."""
+
+    field: str
+    paths: tuple[tuple[str, ...], ...]
+
+
 class Template:
     """A parsed value. `value` is what a static one is; of another one it is the source, for display only."""
 
-    __slots__ = ("_fill", "static", "value")
+    __slots__ = ("_fill", "static", "uses", "value")
 
-    def __init__(self, value: Any, fill: Filler | None) -> None:
-        """Keep the source and, unless it is static, the function that fills it in."""
+    def __init__(self, value: Any, fill: Filler | None, uses: Sequence[Use] = ()) -> None:
+        """Keep the source and, unless it is static, the function that fills it in and what that one reads."""
         self.value = value
         self.static = fill is None
+        self.uses = tuple(uses)
         self._fill = fill
 
     def render(self, variables: Mapping[str, Any]) -> Any:
@@ -56,29 +65,49 @@ class Template:
 EMPTY = Template({}, None)
 
 
-def parse(value: Any, field: str, *, shell_fields: Sequence[str] = (), raw_fields: Sequence[str] = ()) -> Template:
+class _Findings:
+    """What parsing comes across: what is wrong, and which expressions there are."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+        self.uses: list[Use] = []
+
+
+def parse(
+    value: Any,
+    field: str,
+    *,
+    shell_fields: Sequence[str] = (),
+    raw_fields: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
+) -> Template:
     """Parse every text inside `value`, which is plain JSON; `field` is its name in messages.
 
-    The entries of an object that are named in `shell_fields` are shell commands, in which values are quoted; those
-    named in `raw_fields` are program text and stay as they are, because no quoting is safe there.
+    `names` holds other names for entries of an object that stand somewhere else in the file. The entries that are
+    named in `shell_fields` are shell commands, in which values are quoted; those named in `raw_fields` are program
+    text and stay as they are, because no quoting is safe there.
 
     Raises:
         ValidationFailed: expressions that do not parse; one field error each.
 
     """
-    errors: list[FieldError] = []
+    findings = _Findings()
     if isinstance(value, dict):
         verbatim = {key: one for key, one in value.items() if key in raw_fields}
         value = {key: one for key, one in value.items() if key not in verbatim}
-        parts = {key: _parse(one, f"{field}.{key}", errors, shell=key in shell_fields) for key, one in value.items()}
+        names = names or {}
+        parts = {
+            key: _parse(one, names.get(key, f"{field}.{key}"), findings, shell=key in shell_fields)
+            for key, one in value.items()
+        }
         fill = _with(_object(parts, value), verbatim)
         value = _unescape(value) | verbatim
     else:
-        fill = _parse(value, field, errors, shell=False)
+        fill = _parse(value, field, findings, shell=False)
         value = value if fill else _unescape(value)
-    if errors:
+    if errors := findings.errors:
         raise ValidationFailed(f"{errors[0].field}: {errors[0].message}", errors=errors)
-    return Template(value, fill)
+    return Template(value, fill, findings.uses)
 
 
 def check(text: str, field: str) -> Condition:
@@ -103,19 +132,18 @@ def _renamed(error: ValidationFailed, field: str) -> list[FieldError]:
     return found or [FieldError(field, error.detail)]
 
 
-def _parse(value: Any, field: str, errors: list[FieldError], *, shell: bool, depth: int = 0) -> Filler | None:
+def _parse(value: Any, field: str, findings: _Findings, *, shell: bool, depth: int = 0) -> Filler | None:
     if isinstance(value, str):
-        return _text(value, field, errors, shell=shell) if "${" in value else None
+        return _text(value, field, findings, shell=shell) if "${" in value else None
     if not isinstance(value, (dict, list, tuple)):
         return None
     if depth >= DEPTH_MAX:
-        errors.append(FieldError(field, f"nested deeper than {DEPTH_MAX} levels"))
+        findings.errors.append(FieldError(field, f"nested deeper than {DEPTH_MAX} levels"))
         return None
+    below = partial(_parse, findings=findings, shell=shell, depth=depth + 1)
     if isinstance(value, dict):
-        parts = {key: _parse(one, f"{field}.{key}", errors, shell=shell, depth=depth + 1) for key, one in value.items()}
-        return _object(parts, value)
-    items = [_parse(one, f"{field}[{place}]", errors, shell=shell, depth=depth + 1) for place, one in enumerate(value)]
-    return _list(items, value)
+        return _object({key: below(one, f"{field}.{key}") for key, one in value.items()}, value)
+    return _list([below(one, f"{field}[{place}]") for place, one in enumerate(value)], value)
 
 
 def _object(parts: dict[str, Filler | None], source: dict[str, Any]) -> Filler | None:
@@ -151,7 +179,7 @@ def _unescape(value: Any) -> Any:
     return value
 
 
-def _text(text: str, field: str, errors: list[FieldError], *, shell: bool) -> Filler | None:
+def _text(text: str, field: str, findings: _Findings, *, shell: bool) -> Filler | None:
     """Return the function that fills in one text, or None when it holds only escaped `$${` or has errors."""
     literals: list[str] = []
     fillers: list[Filler] = []
@@ -159,13 +187,13 @@ def _text(text: str, field: str, errors: list[FieldError], *, shell: bool) -> Fi
         for literal, expression in _split(text):
             literals.append(literal)
             if expression is not None:
-                fillers.append(_expression(expression, field))
+                fillers.append(_expression(expression, field, findings.uses))
         places = _places(literals, len(fillers)) if shell else None
     except ValidationFailed as error:
-        errors.extend(_renamed(error, field))
+        findings.errors.extend(_renamed(error, field))
         return None
     except ValueError as error:
-        errors.append(FieldError(field, str(error)))
+        findings.errors.append(FieldError(field, str(error)))
         return None
     if not fillers:
         return None
@@ -207,8 +235,9 @@ def _quoted(fill: Filler, place: Place) -> Callable[[Mapping[str, Any]], str]:
     return lambda variables: quote(_word(fill(variables)), place)
 
 
-def _expression(text: str, field: str) -> Filler:
+def _expression(text: str, field: str, uses: list[Use]) -> Filler:
     compiled = compile_expression(text.strip(), JOB_VARIABLES)
+    uses.append(Use(field, compiled.paths))
 
     def fill(variables: Mapping[str, Any]) -> Any:
         try:

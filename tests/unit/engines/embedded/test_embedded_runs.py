@@ -176,7 +176,7 @@ async def test_a_condition_decides_with_the_results_so_far(bench):
 
 
 async def test_a_condition_that_cannot_be_decided_fails_the_job(bench):
-    task = await bench.start({"a": {**NOOP, "if": "jobs.nope.output"}})
+    task = await bench.start({"a": {**NOOP, "if": "input.nope"}})
     assert bench.error(task, "a")["code"] == "condition_unknown"
     assert bench.status(task) == "FAILED"
 
