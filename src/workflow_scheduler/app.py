@@ -216,7 +216,7 @@ class Application:
         accepted = self.inbox.event(
             heard, tenant_id=run.tenant_id, provider="event", depth=run.depth + 1, cause_run_id=run.id
         )
-        return (await self.inbox.accept(accepted)).event_id
+        return (await self.tracker.persist(lambda: self.inbox.accept(accepted))).event_id
 
     def _wire_services(self) -> ApiContext:
         store, clock, settings = self.store, self.clock, self.settings

@@ -1,5 +1,6 @@
 """Hostile bodies, clients and signatures against the real process: a clear 4xx, quickly, in bounded memory."""
 
+import contextlib
 import gzip
 import http.client
 import json
@@ -84,10 +85,8 @@ class Attacker:
             for name, value in {**headers, "Content-Length": str(len(body))}.items():
                 connection.putheader(name, value)
             connection.endheaders()
-            try:
-                connection.send(body)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # refused by its length before it was read: the answer is there
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.send(body)  # refused by its length before it was read: the answer is there
             answer = connection.getresponse()
             text = answer.read()
         finally:

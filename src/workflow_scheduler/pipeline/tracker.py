@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from workflow_scheduler.core.errors import StoreUnavailable
+from workflow_scheduler.core.errors import Unavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import FINAL, JobRecord, LogLine, Run, RunChange, RunStatus
@@ -87,7 +87,7 @@ class Tracker:
     ) -> None:
         """Record the end of a run and, in the same transaction, its dead letter and the events of its end."""
         events: Sequence[Event] = ()
-        if await self._persist(partial(self._has_listeners, run)):
+        if await self.persist(partial(self._has_listeners, run)):
             events = self._end_events(change, run)
         await self._commit(events, (change,), jobs, logs, dead)
         self._wake(run.id)
@@ -113,15 +113,15 @@ class Tracker:
             assert entry.future is not None
             return entry.future
 
-        return await self._persist(submit)
+        return await self.persist(submit)
 
-    async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Make attempts until the store answers one, and return its result."""
+    async def persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Make attempts until the store takes one, and return its result; a job's time-out ends the wait as well."""
         failures = 0
         while True:
             try:
                 return await attempt()
-            except StoreUnavailable:
+            except Unavailable:
                 await self._clock.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
 
