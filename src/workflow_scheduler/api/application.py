@@ -21,6 +21,7 @@ RESOURCES = (
     "deployment",
     "triggers",
     "schedules",
+    "forecast",
     "events",
     "runs",
     "dead_letters",

@@ -257,6 +257,40 @@ class Lab(Document):
     next: None
 
 
+class Bucket(Document):
+    """The fires of an hour or a minute that begins at `start`."""
+
+    start: str
+    fires: int
+
+
+class Collision(Document):
+    """An instant at which several schedules without jitter fire."""
+
+    at: str
+    fires: int
+    schedules: list[dict[str, str]] = Field(description="The first 20 of them.")
+    more: int
+    summary: str
+
+
+class Forecast(Document):
+    """The fires that are planned. Nominal times are counted."""
+
+    total: int
+    schedules: int
+    rules: int = Field(description="How many different rules they have.")
+    resting: int = Field(description="Paused, disabled and completed schedules; they are not counted.")
+    exact: bool
+    sampled: int = Field(description="k: one of k rules was computed and stands for k.")
+    note: str | None
+    bucket_seconds: int
+    items: list[Bucket]
+    busiest_minutes: list[Bucket]
+    collisions: list[Collision]
+    next: None
+
+
 class Occurrence(Document):
     """A time of a schedule and what became of it."""
 

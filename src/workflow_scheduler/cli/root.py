@@ -17,6 +17,7 @@ from workflow_scheduler.cli import (
     doctor,
     events,
     explain,
+    forecast,
     key,
     migrations,
     next,  # noqa: A004 -- the command is called `next`
@@ -94,6 +95,7 @@ for _command, _name in (
     (definitions.diff, "diff"),
     (run.run, "run"),
     (next.next_, "next"),
+    (forecast.forecast, "forecast"),
     (pauses.pause, "pause"),
     (pauses.resume, "resume"),
     (explain.explain, "explain"),

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-import msgspec
-
-from workflow_scheduler.core.errors import SchedulerError, ValidationFailed
 from workflow_scheduler.core.registry import Fire
 from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, MINUTE_US
+from workflow_scheduler.services.schedule_config import stored
 
 _LOOK_BACK = (HOUR_US, DAY_US, 8 * DAY_US, 35 * DAY_US, 400 * DAY_US, 3_000 * DAY_US)
 _STEPS_MAX = 4_000
@@ -33,13 +31,7 @@ class Timetable:
             ValidationFailed: the type is not installed, or the stored configuration cannot be read.
 
         """
-        module: Any = types.get(kind)
-        if module is None or module.shape != "timer":
-            raise ValidationFailed(f"`{kind}` is no installed timer type.")
-        try:
-            return cls(module, module.Config.model_validate(msgspec.json.decode(config)), anchor)
-        except (msgspec.MsgspecError, ValueError, SchedulerError) as error:
-            raise ValidationFailed(f"The stored configuration cannot be read: {error}") from error
+        return cls(*stored(types, kind, config), anchor)
 
     @property
     def timezone(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+import msgspec
 from pydantic import ValidationError
 
 from workflow_scheduler.core.errors import FieldError, SchedulerError, ValidationFailed, unknown_field
@@ -67,6 +68,22 @@ def parse(types: Mapping[str, ModuleType], body: Mapping[str, Any], now: int | N
     if problems:
         raise ValidationFailed(problems[0].message, errors=problems)
     return module, config
+
+
+def stored(types: Mapping[str, ModuleType], kind: str, config: bytes | str) -> tuple[ModuleType, Any]:
+    """Return the timer type and the validated configuration of a stored trigger.
+
+    Raises:
+        ValidationFailed: the type is not installed, or the stored configuration cannot be read.
+
+    """
+    module: Any = types.get(kind)
+    if module is None or module.shape != "timer":
+        raise ValidationFailed(f"`{kind}` is no installed timer type.")
+    try:
+        return module, module.Config.model_validate(msgspec.json.decode(config))
+    except (msgspec.MsgspecError, ValueError, SchedulerError) as error:
+        raise ValidationFailed(f"The stored configuration cannot be read: {error}") from error
 
 
 def _refused(module: Any, error: ValidationError) -> ValidationFailed:

@@ -21,6 +21,7 @@ from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.core.time.due import next_due
 from workflow_scheduler.core.time.late import Catchup, duration_text, microseconds
 from workflow_scheduler.services.explain_time import paused_now
+from workflow_scheduler.services.forecast import Forecast
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.replay import Accepts, Received
 from workflow_scheduler.services.resumption import Resumption
@@ -73,6 +74,7 @@ class Schedules:
         self._wake = wake
         self._schedules = ScheduleRepository(store)
         self._ledger = Ledger(store, trigger_types)
+        self.forecast = Forecast(store, clock, trigger_types)
         self._events = EventRepository(store)
         self._decisions = DecisionRepository(store)
         self._runs = RunRepository(store)

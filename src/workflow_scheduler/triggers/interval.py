@@ -28,6 +28,7 @@ shape = "timer"
 since = "0.1"
 extras = ""
 recurring = True
+anchored = True
 
 
 class Config(RecurringConfig):

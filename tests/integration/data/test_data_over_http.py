@@ -198,6 +198,14 @@ async def test_schedules_are_made_shown_paused_and_run_now(client):
     assert (await client.get(f"/api/v1/schedules/{schedule_id}")).status == 404
 
 
+async def test_the_forecast_counts_what_is_planned(client):
+    reply = await client.get("/api/v1/forecast?hours=24&spread=true")
+    assert reply.status == 200, reply.body
+    assert {"total", "items", "collisions", "busiest_minutes", "exact", "note", "next"} <= set(reply.json())
+    assert (await client.get("/api/v1/forecast?hours=0")).status == 422
+    assert (await client.get("/api/v1/forecast?collisions=1000")).status == 422
+
+
 async def test_the_laboratory_lists_what_clock_changes_do(client):
     body = {"cron": "30 2 * * *", "timezone": "America/New_York", "years": 1, "from": "2027-01-01T00:00:00Z"}
     reply = await client.post("/api/v1/schedules/lab", json=body)

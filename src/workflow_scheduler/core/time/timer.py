@@ -15,7 +15,7 @@ class TimerType(Protocol):
     """What a trigger type of the shape `timer` offers.
 
     Optional: `count(config, after, until, anchor) -> int`, the number of fires in (after, until] without walking
-    through them; without it, long downtimes are settled in portions.
+    through them; without it, long downtimes are settled in portions. `anchored`, True where the anchor moves the times.
     """
 
     def next_fire(self, config: Any, after: int, anchor: int) -> Fire | None:

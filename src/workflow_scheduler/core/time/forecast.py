@@ -1,0 +1,133 @@
+"""How many fires lie ahead, when they collide, and how jitter would spread them (pure, bounded).
+
+Schedules with the same rule are one group and are walked through once. Where even the groups have more fires than
+are worth walking, every k-th group is taken and stands for k: the answer says so.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from workflow_scheduler.core.time.clock import HOUR_US, MINUTE_US, SECOND_US
+from workflow_scheduler.core.time.jitter import jitter
+from workflow_scheduler.core.time.timer import TimerType
+
+WALKED_MAX = 400_000
+_PER_SECOND = 5
+_SPREAD_MAX = 900
+_FEWEST = 2
+
+
+class Group(NamedTuple):
+    """Schedules that fire at the same nominal times: their ids, and the instant (microseconds) they rest until."""
+
+    type: TimerType
+    config: Any
+    anchor: int
+    begin: int
+    spread: bool
+    members: list[str]
+
+
+class Collision(NamedTuple):
+    """An instant (microseconds) at which several schedules without jitter fire, and their ids in order."""
+
+    at: int
+    members: list[str]
+
+
+class Spreading(msgspec.Struct, frozen=True):
+    """A jitter, in seconds, that would spread a collision, and the most starts in one second before and with it."""
+
+    jitter_seconds: int
+    peak_before: int
+    peak_after: int
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """Fires by the start of their hour and minute (microseconds); `stride` k: every k-th group stands for k.
+
+    `instants` has the numbers of the groups without jitter that fire at an instant.
+    """
+
+    total: int
+    stride: int
+    hours: dict[int, int]
+    minutes: dict[int, int]
+    instants: dict[int, list[int]]
+
+
+def look_ahead(groups: Sequence[Group], start: int, stop: int) -> Outlook:
+    """Return the fires in (start, stop], microseconds, exactly where at most 400,000 have to be walked through."""
+    minutes = (stop - start) // MINUTE_US + 1
+    fires = [_fires(group, start, stop) for group in groups]
+    stride = max(1, -(-sum(min(number, minutes) for number in fires) // WALKED_MAX))
+    by_minute: dict[int, int] = defaultdict(int)
+    instants: dict[int, list[int]] = defaultdict(list)
+    for number in range(0, len(groups), stride):
+        group, weight = groups[number], len(groups[number].members) * stride
+        if fires[number] > minutes and hasattr(group.type, "count"):
+            for minute, many in _by_minute(group, start, stop):
+                by_minute[minute] += many * weight
+            continue
+        for at in _walk(group, start, stop):
+            by_minute[at - at % MINUTE_US] += weight
+            if not group.spread:
+                instants[at].append(number)
+    hours: dict[int, int] = defaultdict(int)
+    for minute, many in by_minute.items():
+        hours[minute - minute % HOUR_US] += many
+    return Outlook(sum(hours.values()), stride, dict(hours), dict(by_minute), dict(instants))
+
+
+def collisions(groups: Sequence[Group], found: Outlook, most: int) -> list[Collision]:
+    """Return the `most` instants at which the most schedules fire, two at least; the earlier first among equals."""
+    sizes = {at: sum(len(groups[number].members) for number in numbers) for at, numbers in found.instants.items()}
+    worst = sorted((at for at, size in sizes.items() if size >= _FEWEST), key=lambda at: (-sizes[at], at))[:most]
+    return [
+        Collision(at, sorted(member for number in found.instants[at] for member in groups[number].members))
+        for at in worst
+    ]
+
+
+def spreading(collision: Collision, room: int) -> Spreading:
+    """Return the jitter that brings a collision to about five starts a second, at most `room` (microseconds).
+
+    The delays are those that the schedules would really get: jitter is a function of trigger and nominal time.
+    """
+    size = len(collision.members)
+    seconds = max(1, min(-(-size // _PER_SECOND), _SPREAD_MAX, room // SECOND_US))
+    starts: dict[int, int] = defaultdict(int)
+    for member in collision.members:
+        starts[jitter(member, collision.at, seconds * SECOND_US) // SECOND_US] += 1
+    return Spreading(seconds, size, max(starts.values()))
+
+
+def _fires(group: Group, start: int, stop: int) -> int:
+    """Return the number of fires of a group; a type that cannot count is walked through."""
+    counter: Any = group.type
+    if hasattr(counter, "count"):
+        return int(counter.count(group.config, max(start, group.begin), stop, group.anchor))
+    return sum(1 for _ in _walk(group, start, stop))
+
+
+def _by_minute(group: Group, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the minutes of a group that fires more than once a minute, and the number of fires in each."""
+    counter: Any = group.type
+    begin = max(start, group.begin)
+    for minute in range(begin - begin % MINUTE_US, stop + 1, MINUTE_US):
+        low, high = max(minute - 1, begin), min(minute + MINUTE_US - 1, stop)
+        yield minute, int(counter.count(group.config, low, high, group.anchor)) if high > low else 0
+
+
+def _walk(group: Group, start: int, stop: int) -> Iterator[int]:
+    fire = group.type.next_fire(group.config, max(start, group.begin), group.anchor)
+    for _ in range(WALKED_MAX):
+        if fire is None or fire.utc > stop:
+            return
+        yield fire.utc
+        fire = group.type.next_fire(group.config, fire.utc, group.anchor)
