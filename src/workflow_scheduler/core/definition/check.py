@@ -84,7 +84,8 @@ def inspect(
     timezone = _timezone(reading.document, rules, errors)
     trigger_rules = TriggerRules(trigger_types, now, timezone, accepted or {})
     triggers = check_triggers(reading.document, trigger_rules, warnings, errors)
-    check_jobs(reading.document, JobRules(job_types, rules.allow_code), errors)
+    embedded = reading.document.value.get("engine", EMBEDDED) == EMBEDDED
+    check_jobs(reading.document, JobRules(job_types, rules.allow_code, embedded), errors)
     _check_engine(reading.document, rules, errors)
     graph = None if reading.definition is None else _graph(reading, job_types, errors)
     if errors or graph is None:
@@ -128,7 +129,8 @@ def _graph(reading: Reading, job_types: Mapping[str, ModuleType], errors: list[F
     try:
         return compile_graph(definition, known)
     except DefinitionInvalid as error:
-        errors += [located(reading.document, issue) for issue in error.errors]
+        told = {issue.field for issue in errors}
+        errors += [located(reading.document, issue) for issue in error.errors if issue.field not in told]
         return None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from workflow_scheduler.core.definition.absent import JOB_TYPES, type_problem
 from workflow_scheduler.core.definition.document import Document, Path
 from workflow_scheduler.core.definition.problems import explain, sentence
 from workflow_scheduler.core.errors import FieldError, SchedulerError
@@ -25,10 +26,14 @@ _NAME = re.compile(JOB_PATTERN)
 
 
 class JobRules(msgspec.Struct, frozen=True):
-    """What the check of a job depends on besides the file."""
+    """What the check of a job depends on besides the file.
+
+    `closed`: the job types are all there are; an engine elsewhere may know others.
+    """
 
     types: Mapping[str, ModuleType]
     allow_code: bool
+    closed: bool = True
 
 
 def check_jobs(document: Document, rules: JobRules, errors: list[FieldError]) -> None:
@@ -52,6 +57,9 @@ def _check_job(
     kind = value.get("uses") or ("run" if command is not None else None)
     module = rules.types.get(kind) if isinstance(kind, str) else None
     if module is None:
+        if rules.closed and isinstance(kind, str):
+            message, near = type_problem("job", kind, rules.types, JOB_TYPES)
+            errors.append(document.issue((*path, "uses"), message, suggestion=near))
         return
     if module.needs_code_allowance and not rules.allow_code:
         message = f"jobs of type `{kind}` run code, which is not allowed here; allow it with WFS_ALLOW_CODE=true"

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from workflow_scheduler.core.definition.absent import field_hint
 from workflow_scheduler.core.definition.document import Document, Path
 from workflow_scheduler.core.errors import FieldError, did_you_mean, unknown_field
 
@@ -91,7 +92,10 @@ def _issue(
         known = [name for part in models_at(model, path[:-1]) for name in field_names(part)]
         known += list(also_known) if len(path) == 1 else []
         word = str(path[-1]) if path else ""
-        return document.issue(whole, unknown_field(word, known), key=True, suggestion=did_you_mean(word, known))
+        near = did_you_mean(word, known)
+        hint = field_hint(word) if near is None else ""
+        message = unknown_field(word, known) + (f": {hint}" if hint else "")
+        return document.issue(whole, message, key=True, suggestion=near)
     if kind == "missing":
         word = str(detail["loc"][-1])
         return document.issue((*whole, word), f"`{word}` is required")

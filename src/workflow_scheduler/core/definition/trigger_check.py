@@ -10,9 +10,10 @@ from typing import Any, Literal
 import msgspec
 from pydantic import Field, ValidationError
 
+from workflow_scheduler.core.definition.absent import TRIGGER_TYPES, type_problem
 from workflow_scheduler.core.definition.document import Document, Path
 from workflow_scheduler.core.definition.problems import explain
-from workflow_scheduler.core.errors import FieldError, SchedulerError, did_you_mean
+from workflow_scheduler.core.errors import FieldError, SchedulerError
 from workflow_scheduler.core.match.condition import compile_condition
 from workflow_scheduler.core.model.workflow import NAME_PATTERN, Part
 from workflow_scheduler.core.registry import Config
@@ -139,9 +140,8 @@ class _Check:
             return None
         module = self._rules.types.get(kind)
         if module is None:
-            near = did_you_mean(kind, self._rules.types)
-            known = f"did you mean `{near}`?" if near else f"known are {', '.join(sorted(self._rules.types))}"
-            self._complain(("type",), f"unknown trigger type `{kind}`, {known}", suggestion=near)
+            message, near = type_problem("trigger", kind, self._rules.types, TRIGGER_TYPES)
+            self._complain(("type",), message, suggestion=near)
         return module
 
     def _shared(self, value: dict[str, Any]) -> SharedKeys | None:

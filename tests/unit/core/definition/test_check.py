@@ -89,7 +89,7 @@ def test_the_missions_names_are_understood():
 @pytest.mark.parametrize(
     ("text", "field", "line", "column", "message"),
     [
-        (trigger("{type: crn}"), "triggers.t.type", 4, 13, "unknown trigger type `crn`, did you mean `cron`?"),
+        (trigger("{type: crn}"), "triggers.t.type", 4, 13, "there is no trigger type `crn`, did you mean `cron`?"),
         (trigger("{cron: x}"), "triggers.t.type", 4, 6, "`type` is required; the trigger types are"),
         (trigger("{type: cron}"), "triggers.t.cron", 4, 6, "`cron` is required"),
         (trigger('{type: cron, cron: "0 2 * *"}'), "triggers.t.cron", 4, 25, ""),

@@ -101,7 +101,7 @@ def test_mistakes_in_the_second_document_have_their_lines_in_the_file():
 )  # fmt: skip
 def test_a_mistake_is_shown_where_it_stands(text, field, line, column, message):
     found = mistakes(text)
-    assert (field, line, column, message) in [entry[:4] for entry in found]
+    assert any(entry[:3] == (field, line, column) and entry[3].startswith(message) for entry in found)
 
 
 def test_all_mistakes_come_at_once_in_the_order_of_their_lines():

@@ -1,0 +1,79 @@
+"""What people who come from other schedulers look for in a definition, and what there is in its place.
+
+Only names that are unknown are looked up here: an entry for a type that is installed is never used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from workflow_scheduler.core.errors import did_you_mean
+
+_LOOP = "one job does not run once per item: loop inside its command, or start one run per item with `emit` jobs"
+_EVENTS = "let what hears it post to a `webhook` trigger, or to /api/v1/events for an `event` trigger"
+_TABLES = "ask on a `cron` or `interval` trigger, in a job"
+
+FIELDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "map": _LOOP,
+        "max_parallel": f"{_LOOP}; `concurrency` bounds the jobs of a run",
+        "for_each": _LOOP,
+        "while": "jobs do not loop: loop inside the command, or use `retry`",
+        "resources": "jobs reserve no resources: bound the load with `concurrency`",
+        "nodes": "the node form is not understood: write `triggers` and `jobs`",
+        "connections": "the node form is not understood: write `triggers`, and `jobs` with `needs`",
+        "depends_on": "write `needs`",
+        "schedule": "write a `cron` trigger under `triggers`",
+        "steps": "write `jobs`",
+        "tasks": "write `jobs`",
+        "on": "write `triggers`",
+    }
+)
+TRIGGER_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "http_poll": _TABLES,
+        "sql_poll": _TABLES,
+        **dict.fromkeys(
+            (
+                "slack", "email", "google_calendar", "kafka", "redis_stream", "google_pubsub", "sns_sqs", "nats",
+                "websocket", "sse", "file", "s3", "gcs",
+            ),
+            _EVENTS,
+        ),
+    }
+)  # fmt: skip
+JOB_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "approval": "end the workflow here, and start the rest with a `manual` trigger that has `require_confirmation`",
+        "workflow": "give the other workflow a `workflow` trigger on this one, or an `event` trigger and `emit` here",
+        "sql": "use a `python` or `run` job",
+        "email": "use a `python` or `run` job, or the `http` API of a mail service",
+        "slack": "post to Slack's API with an `http` job",
+        "shell": "write `run: COMMAND`",
+        "bash": "write `run: COMMAND`",
+    }
+)
+
+
+def field_hint(word: str) -> str:
+    """Return what to write in place of an unknown key, or an empty text."""
+    return FIELDS.get(word, "")
+
+
+def type_problem(
+    kind: str, word: str, known: Mapping[str, object], absent: Mapping[str, str]
+) -> tuple[str, str | None]:
+    """Return the sentence for the unknown type `word` and the known one that was probably meant.
+
+    `kind` says what it is a type of; `absent` are types that other schedulers have. Capitals are no difference.
+    """
+    lower = word.lower()
+    near = did_you_mean(lower, known)
+    listed = ", ".join(sorted(known))
+    if lower in absent and (near is None or near != lower):
+        return f"there is no {kind} type `{word}` here: {absent[lower]}; known are {listed}", None
+    if near is not None:
+        return f"there is no {kind} type `{word}`, did you mean `{near}`?", near
+    return f"there is no {kind} type `{word}`; known are {listed}", None
