@@ -23,7 +23,4 @@ def test_nothing_is_lost_or_doubled(portion):
     for seed in _seeds(portion):
         found, steps = complaints(seed)
         lines = "\n  ".join(found[:10])
-        assert not found, (
-            f"after {' '.join(steps)}:\n  {lines}\n"
-            f"replay: WFS_SIM_SEED={seed} pytest tests/simulation"
-        )
+        assert not found, f"after {' '.join(steps)}:\n  {lines}\nreplay: WFS_SIM_SEED={seed} pytest tests/simulation"

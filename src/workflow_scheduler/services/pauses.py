@@ -19,10 +19,12 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time import due as dues
-from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.core.time.clock import Clock, to_iso
+from workflow_scheduler.core.time.fire import Fire
 from workflow_scheduler.core.time.timer import Timer
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.stores.portable import pausing
+from workflow_scheduler.stores.portable.occurrences import STRETCH_NOTE
 from workflow_scheduler.stores.portable.pausing import Pause, PausedTimer, Resumption
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository
 
@@ -124,22 +126,27 @@ class Pauses:
         config = module.Config.model_validate(msgspec.json.decode(row.config))
         timer = Timer(module, config, row.trigger_id, row.anchor)
         settlement = dues.resume(timer, row.next_nominal, until, missed)
-        skipped = tuple(
-            Occurrence(
+
+        def record(fire: Fire, outcome: str, reason: str, note: str | None) -> Occurrence:
+            return Occurrence(
                 tenant_id=row.tenant_id,
                 trigger_id=row.trigger_id,
-                nominal=unfired.fire.utc,
-                nominal_local=unfired.fire.local,
+                nominal=fire.utc,
+                nominal_local=fire.local,
                 timezone=module.timezone(config),
-                fold=unfired.fire.fold,
+                fold=fire.fold,
                 tzdata=tzdata_version(),
-                outcome=unfired.outcome,
-                reason=unfired.reason,
-                note=unfired.fire.note,
+                outcome=outcome,
+                reason=reason,
+                note=note,
                 recorded_at=now,
             )
-            for unfired in settlement.outcomes
-        )
+
+        skipped = [
+            record(timer.at(one.first), one.outcome, one.reason, f"{one.count}{STRETCH_NOTE}{to_iso(one.last)}")
+            for one in settlement.stretches
+        ]
+        skipped += [record(one.fire, one.outcome, one.reason, one.fire.note) for one in settlement.outcomes]
         if settlement.fire:
             first = settlement.fire[0].fire.utc
             return Resumption(now, first, completed=False, occurrences=[s for s in skipped if s.nominal < first])

@@ -3,9 +3,9 @@
 from collections import Counter
 
 import msgspec
+
 from sim import scene
 from sim.plan import schedules
-
 from workflow_scheduler.core.time.clock import SECOND_US
 
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
@@ -113,8 +113,6 @@ def _same(actual, wanted):
 
 def open_runs(world):
     """Return the runs that should have ended by now."""
-    old = world.clock.monotonic()
-    del old
     return world.select(
         "SELECT r.id, r.workflow, r.status, r.deliveries, r.owner, r.created_at FROM runs r "
         "WHERE r.status NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND r.created_at < ? ORDER BY r.id",
@@ -160,12 +158,9 @@ def end_events(world):
     )
     kinds = dict(world.select("SELECT event_key, type FROM events WHERE provider = 'workflow'"))
     found = []
-    marks = ", ".join("?" for _ in _LISTENED)
     revived = {row[0] for row in world.select("SELECT run_id FROM dead_letters")}
-    for run_id, status, workflow in world.select(
-        f"SELECT id, status, workflow FROM runs WHERE workflow IN ({marks})", _LISTENED
-    ):
-        if status not in FINAL:
+    for run_id, status, workflow in world.select("SELECT id, status, workflow FROM runs"):
+        if status not in FINAL or workflow not in _LISTENED:
             continue
         key = f"{run_id}:{status}"
         counts = (events["workflow", key], events["event", key])

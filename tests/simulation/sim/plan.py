@@ -2,7 +2,6 @@
 
 from sim import scene
 from sim.virtual import BEGINNING
-
 from workflow_scheduler.core.time.clock import HOUR_US, MINUTE_US, SECOND_US, from_iso
 
 GRACE_US = 60 * SECOND_US

@@ -9,7 +9,6 @@ from sim import audit
 from sim.steps import Steps
 from sim.virtual import VirtualLoop
 from sim.world import World
-
 from workflow_scheduler.core.model.principal import LOCAL
 
 STEPS = 30

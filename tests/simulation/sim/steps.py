@@ -3,9 +3,9 @@
 import asyncio
 
 import msgspec
+
 from sim import scene
 from sim.model import Ledger, Sent, State
-
 from workflow_scheduler.core.model.principal import LOCAL
 from workflow_scheduler.core.registry import Heard, PushRequest
 

@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
+import functools
 import random
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import apsw
-from sim import recorder, scene
+
+from sim import recorder
 from sim.disk import Faults, SimStore
 from sim.virtual import VirtualClock
-
 from workflow_scheduler import app as composition
 from workflow_scheduler.core import ids
 from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable
@@ -20,6 +21,8 @@ from workflow_scheduler.settings import Settings
 
 CLIENT_SECONDS = 20.0
 _CANCEL_ROUNDS = 50
+_trigger_types = functools.cache(composition.trigger_types)
+_job_types = functools.cache(composition.job_types)
 
 
 class Answer(NamedTuple):
@@ -47,7 +50,7 @@ class World:
     def __init__(self, folder, loop, seed):
         self.folder = folder
         self.loop = loop
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 -- the same numbers every time
         self.clock = VirtualClock(loop, seed)
         self.faults = Faults(self.clock, self.random)
         self.faults.on_crash = self._crashing
@@ -57,7 +60,6 @@ class World:
         self._at_work = set()
         self._chances = {}
         self._crashed = loop.create_future()
-        self._keep = set()
         self.app = None
         self.outside = None
         settings = {"data": folder, "allow_code": True, "roles": "api,ingest,timer,sources,engine"}
@@ -71,25 +73,33 @@ class World:
     async def start(self):
         """Start a new process on the same file."""
         _Simulated.complaints = self.complaints
-        ids.mint.__self__._ms = -1
-        self._crashed = self.loop.create_future()
         while True:
-            composition_store = composition.open_store
-            composition.open_store = self._open_store
-            try:
+            ids.mint.__self__._ms = -1
+            self._crashed = self.loop.create_future()
+            with self._substitutes():
                 self.app = _Simulated(self.settings, self.clock)
-            finally:
-                composition.open_store = composition_store
             starting = asyncio.ensure_future(self.app.start())
             await asyncio.wait((starting, self._crashed), return_when=asyncio.FIRST_COMPLETED)
-            if starting.done() and starting.exception() is None:
+            failure = starting.exception() if starting.done() else None
+            if starting.done() and failure is None and not self.crashed:
                 break
-            if starting.done() and not isinstance(starting.exception(), StoreUnavailable):
-                raise starting.exception()
+            if failure is not None and not isinstance(failure, StoreUnavailable):
+                raise failure
             await self._end_process()
             await self.clock.sleep(1.0)
         if self.outside is None:
             self.outside = apsw.Connection(str(self.folder / "workflow_scheduler.db"))
+
+    @contextlib.contextmanager
+    def _substitutes(self):
+        """Let the composition root open our store, and look for plug-ins once only."""
+        replaced = {"open_store": self._open_store, "trigger_types": _trigger_types, "job_types": _job_types}
+        before = {name: getattr(composition, name) for name in replaced}
+        try:
+            vars(composition).update(replaced)
+            yield
+        finally:
+            vars(composition).update(before)
 
     def _open_store(self, _settings, clock):
         return SimStore(self.folder / "workflow_scheduler.db", clock, self.faults, self.loop)
@@ -113,7 +123,7 @@ class World:
 
     async def _end_process(self):
         self.app.store.sever()
-        me = {asyncio.current_task(), *self._keep}
+        me = {asyncio.current_task()}
         for _ in range(_CANCEL_ROUNDS):
             tasks = asyncio.all_tasks() - me
             if not tasks:
@@ -127,9 +137,6 @@ class World:
         self.app.workers.close()
         await self.app.outbound.close()
         self._at_work.clear()
-        if not self._crashed.done():
-            return
-        self._crashed = self.loop.create_future()
 
     async def close(self):
         """End the sequence."""
@@ -147,18 +154,18 @@ class World:
 
     async def calls(self, works):
         """Let several clients wait at once."""
+        if not works:
+            return []
         tasks = [asyncio.ensure_future(work) for work in works]
-        everything = asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.wait(
-            (everything, self._crashed), timeout=CLIENT_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
+        everything = asyncio.ensure_future(asyncio.wait(tasks))
+        await asyncio.wait((everything, self._crashed), timeout=CLIENT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         answers = [_answer(task) for task in tasks]
-        for task in tasks:
+        for task in (*tasks, everything):
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await everything
         if self.crashed:
             await self.crash()
+        else:
+            await asyncio.wait(tasks, timeout=CLIENT_SECONDS)
         return answers
 
     async def live(self, seconds):

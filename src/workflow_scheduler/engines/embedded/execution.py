@@ -359,6 +359,8 @@ class Execution:
         job = action.job
         if self._queued is not None:
             self._queued.discard(job)
+        # Its start may still wait for the checkpoint of a job before it.
+        self._gated = [one for one in self._gated if not (isinstance(one, StartJob) and one.job == job)]
         if self._attempts is not None and job in self._attempts:
             self._attempts.stop(job, CANCEL)
             return []

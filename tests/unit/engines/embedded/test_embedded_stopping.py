@@ -281,3 +281,15 @@ async def test_describe_knows_only_runs_that_are_here(bench):
     assert await bench.engine.describe(make_run()) is None
     task = await bench.start({"a": WAIT})
     assert (await bench.engine.describe(task.run)).status is RunStatus.RUNNING
+
+
+async def test_a_job_whose_start_waits_for_a_checkpoint_never_starts_after_a_cancel(bench):
+    task = await bench.start({"a": WAIT, "b": {**WAIT, "needs": ["a"]}})
+    bench.sink.hold.clear()
+    await bench.release("a")
+    await bench.engine.cancel(task.run)
+    bench.sink.hold.set()
+    await bench.clock.settle()
+    assert bench.calls == [("a", 1)]
+    assert bench.statuses(task) == {"a": "SUCCEEDED", "b": "CANCELLED"}
+    assert bench.status(task) == "CANCELLED"
