@@ -36,7 +36,10 @@ class Config(BaseModel):
 
 
 class PushRequest(msgspec.Struct, frozen=True, gc=False):
-    """An inbound HTTP request as a push trigger sees it. Header names are lower-case, values latin-1 text."""
+    """An inbound HTTP request as a push trigger sees it. Header names are lower-case, values latin-1 text.
+
+    `signed_with` names the secrets whose check it passed, where several triggers hear it.
+    """
 
     method: str
     path: str
@@ -44,6 +47,7 @@ class PushRequest(msgspec.Struct, frozen=True, gc=False):
     headers: Mapping[str, str]
     body: bytes
     received_at: int
+    signed_with: tuple[str, ...] = ()
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True, gc=False):

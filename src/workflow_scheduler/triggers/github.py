@@ -288,6 +288,7 @@ def parse(config: Config | None, request: PushRequest) -> list[Heard]:  # noqa: 
         "delivery": headers.get("x-github-delivery"),
         "installation_id": facts.installation,
         "repository": facts.repository,
+        "signed_with": request.signed_with,
     }
     keys = [facts.repository] if facts.repository else []
     keys += [f"{facts.owner}/*"] if facts.owner else []
@@ -310,6 +311,9 @@ def matches(config: Config, event: EventView) -> Verdict:
     """Compare repository, event, action, refs, files and authors; what GitHub did not send is unknown."""
     facts = _facts(event)
     lines = [_repository_line(config, facts), _event_line(config, facts)]
+    signed = event.attributes.get("signed_with") if isinstance(event.attributes, dict) else None
+    if signed:  # one delivery is heard for all triggers of a tenant; it counts for those whose own secret it passed
+        lines.append(Predicate("secret", config.secret, signed, config.secret in signed))
     if config.installation is not None:
         fits = None if facts.installation is None else facts.installation == config.installation
         lines.append(Predicate("installation", config.installation, facts.installation, fits))

@@ -160,11 +160,16 @@ examples = (
 
 
 def index_keys(config: Config) -> tuple[str, ...]:
-    """Return the path, also without a leading `webhook/`; none where the address is an id."""
+    """Return the path, also without a leading `webhook/`; none where the address is an id.
+
+    The last key is the address that is claimed. It has no such prefix left, so that two paths that share any key
+    claim the same address: nobody else can listen in.
+    """
     if config.path is None:
         return ()
-    path = config.path.strip("/")
-    short = path.removeprefix(_MISSION_PREFIX)
+    path = short = config.path.strip("/")
+    while short.startswith(_MISSION_PREFIX):
+        short = short.removeprefix(_MISSION_PREFIX)
     return (path,) if short == path else (path, short)
 
 

@@ -22,8 +22,8 @@ def secret_route(tenant_id: str, secret_name: str) -> str:
 
 
 def split_secret_route(key: str) -> tuple[str, str]:
-    """Return the tenant and the secret's name of a `secret_route`."""
-    tenant_id, _, name = key.removeprefix("secret:").partition("/")
+    """Return the tenant and the secret's name of a `secret_route`; a tenant's id may hold slashes, a name never."""
+    tenant_id, _, name = key.removeprefix("secret:").rpartition("/")
     return tenant_id, name
 
 

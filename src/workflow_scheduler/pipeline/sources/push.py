@@ -113,7 +113,11 @@ class PushSource:
         for tenant_id, mine in tenants.items():
             first = mine[0].trigger
             extra: dict[str, Any] = {"target_trigger_id": first.id} if len(mine) == 1 else {}
-            heard: list[Heard] = module.parse(mine[0].config, request)
+            given = request
+            if len(mine) > 1:
+                names = dict.fromkeys(module.secret_name(one.config) for one in mine)
+                given = structs.replace(request, signed_with=tuple(name for name in names if name))
+            heard: list[Heard] = module.parse(mine[0].config, given)
             if len(mine) > 1:
                 route = (workflow_route(first.workflow_id),)
                 heard = [one if one.index_keys else structs.replace(one, index_keys=route) for one in heard]
@@ -122,21 +126,19 @@ class PushSource:
         return receipts
 
     async def _receive_for_type(self, module: Any, request: PushRequest) -> list[Receipt]:
-        """Receive at an endpoint that serves all triggers of a type: the secret that fits names the tenant."""
-        receipts: list[Receipt] = []
+        """Receive at an endpoint that serves all triggers of a type: the secrets that fit name tenant and triggers."""
+        fitting: dict[str, list[str]] = {}
         for tenant_id, name in await self._secret_names(module.name):
             secret = await self._secrets.get(tenant_id, name)
-            if secret is None:
-                continue
-            try:
-                module.verify(None, request, secret)
-            except SignatureInvalid:
-                continue
-            heard: list[Heard] = module.parse(None, request)
+            if secret is not None and _passes(module, request, secret):
+                fitting.setdefault(tenant_id, []).append(name)
+        if not fitting:
+            raise SignatureInvalid(fix="Use the secret that a deployed trigger names, and sign the raw body with it.")
+        receipts: list[Receipt] = []
+        for tenant_id, names in fitting.items():
+            heard: list[Heard] = module.parse(None, structs.replace(request, signed_with=tuple(names)))
             events = [self._inbox.event(one, tenant_id=tenant_id, provider=module.name) for one in heard]
             receipts += await self._inbox.accept_all(events) if events else []
-        if not receipts:
-            raise SignatureInvalid(fix="Use the secret that a deployed trigger names, and sign the raw body with it.")
         return receipts
 
     async def _secret_names(self, provider: str) -> list[tuple[str, str]]:
@@ -148,6 +150,14 @@ class PushSource:
             if epoch == self._cache.epoch:
                 self._keys[provider] = known
         return [split_secret_route(key) for key in known]
+
+
+def _passes(module: Any, request: PushRequest, secret: str) -> bool:
+    try:
+        module.verify(None, request, secret)
+    except SignatureInvalid:
+        return False
+    return True
 
 
 def _allowing(listeners: tuple[Compiled, ...], method: str) -> list[Compiled]:
