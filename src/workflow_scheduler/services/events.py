@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from workflow_scheduler.core.errors import NotFound
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock
@@ -80,9 +81,16 @@ class Events:
     async def trigger_decisions(
         self, principal: Principal, trigger_id: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page:
-        """Return the newest decisions of one trigger; the cursor is an event's id."""
+        """Return the newest decisions of one trigger, also of a deleted one; the cursor is an event's id.
+
+        Raises:
+            NotFound: the tenant has no such trigger and never decided anything about one.
+
+        """
         tenant, now = principal.tenant_id, self._clock.now()
         rows, following = await self._decisions.of_trigger(tenant, trigger_id, between(cursor, None, None), limit, now)
+        if not rows and following is None and not await self._decisions.triggers(tenant, [trigger_id]):
+            raise NotFound(f"there is no trigger `{trigger_id}`", fix="list the triggers: GET /api/v1/triggers")
         return Page(await self._shaped(tenant, rows, now), following)
 
     async def _shaped(self, tenant_id: str, rows: list[DecisionRow | Malformed], now: int) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from workflow_scheduler.core.errors import Conflict, ValidationFailed
+from workflow_scheduler.core.errors import Conflict, NotFound, ValidationFailed
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.run import FINAL, Run, RunStatus
 from workflow_scheduler.core.ports.store import Page, Store
@@ -261,7 +261,12 @@ class Runs:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
-        """Return the runs of a workflow in the words of the engine protocol, or the one started with `key`."""
+        """Return the runs of a workflow in the words of the engine protocol, or the one started with `key`.
+
+        Raises:
+            NotFound: the tenant has no such workflow, and no runs of a deleted one.
+
+        """
         tenant, now = principal.tenant_id, self._clock.now()
         workflow_id = await self._runs.workflow_id(tenant, workflow)
         if key is not None:
@@ -271,6 +276,8 @@ class Runs:
         else:
             wanted = RunFilter(workflow_id=workflow_id, status=status)
             runs, after = await self._runs.page(tenant, wanted, limit, cursor, now)
+        if not runs and after is None and not await self._runs.has_workflow(tenant, workflow_id):
+            raise NotFound(f"there is no workflow `{workflow}`", fix="list the workflows: GET /api/v1/workflows")
         items, broken = shaped(runs, "runs", lambda run: run.id, execution_shape)
         await quarantine(self._store, tenant, broken, now)
         return Page([{"execution_id": item["id"], **item} for item in items], after)

@@ -215,6 +215,11 @@ class RunRepository:
         )
         return str(rows[0][0]) if rows else name_or_id
 
+    async def has_workflow(self, tenant_id: str, workflow_id: str) -> bool:
+        """Return whether the tenant has a workflow of this id."""
+        statement = "SELECT 1 FROM workflows WHERE tenant_id = :tenant AND id = :id"
+        return bool(await self._store.read(statement, {"tenant": tenant_id, "id": workflow_id}))
+
 
 def _line(row: Row) -> LogLine:
     """Return a log line; one that cannot be read says so in its place, because the order matters to the reader."""
