@@ -19,6 +19,7 @@ from workflow_scheduler.settings import Settings
 SHARED_ALGORITHMS = ("HS256",)
 PUBLIC_ALGORITHMS = ("RS256",)
 SECRET_BYTES_MIN = 32
+EVERY_TENANT = "*"  # what PostgreSQL's row security takes for the service itself; nobody may be called so
 JWKS_PAUSE_US = MINUTE_US
 JWKS_AGE_MAX_US = 60 * MINUTE_US
 IDENTIFIER_CHARACTERS_MAX = 255
@@ -107,9 +108,13 @@ class TokenVerifier:
     def _tenant(self, claims: dict[str, Any]) -> str:
         for name in self._tenant_claims:
             if claims.get(name) not in (None, ""):
-                return _identifier(claims[name], "tenant")
+                tenant = _identifier(claims[name], "tenant")
+                if tenant == EVERY_TENANT:
+                    break
+                return tenant
         raise Unauthenticated(
-            "the token names no tenant", fix=f"let its issuer set one of the claims: {', '.join(self._tenant_claims)}"
+            "the token names no usable tenant",
+            fix=f"let its issuer set one of the claims: {', '.join(self._tenant_claims)}",
         )
 
 

@@ -16,5 +16,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     method: str = "local"
     bearer: str | None = None
 
+    def __repr__(self) -> str:
+        """Name the caller, but never the token: this text may reach a log."""
+        return f"Principal({self.tenant_id}/{self.user_id}, {self.role}, by {self.method})"
+
 
 LOCAL = Principal(tenant_id=LOCAL_TENANT, user_id="local")
