@@ -21,12 +21,13 @@ class Backlog:
     """The waiting runs by (tenant, workflow)."""
 
     def __init__(self, runs_max: int = BACKLOG_RUNS_MAX) -> None:
-        """Keep at most `runs_max` tasks in memory."""
+        """Keep at most `runs_max` tasks in memory, and the ids of as many that were taken from their rows lately."""
         self._runs_max = runs_max
         self._queues: dict[Key, deque[Task]] = {}
         self._ids: set[str] = set()
         self._left: dict[Key, str] = {}
         self._reading: dict[Key, set[str]] = {}
+        self._taken: dict[tuple[str, int], None] = {}
 
     def __len__(self) -> int:
         """Return how many tasks are in memory."""
@@ -84,6 +85,16 @@ class Backlog:
         if key in self._reading:
             self._reading[key].add(run.id)
         return key in self._left
+
+    def note_taken(self, run: Run) -> None:
+        """Remember that a run was taken from its row: whoever still has it in hand must not start it as well."""
+        self._taken[run.id, run.fence] = None
+        if len(self._taken) > self._runs_max:
+            del self._taken[next(iter(self._taken))]
+
+    def was_taken(self, run: Run) -> bool:
+        """Return whether a run was lately taken from its row."""
+        return (run.id, run.fence) in self._taken
 
     def begin_reading(self, key: Key) -> str:
         """Return the id from which on rows of the workflow are to be read; runs that are left meanwhile come later."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -58,6 +58,14 @@ def event_json(event: Event) -> bytes:
     )
 
 
+class _Start(NamedTuple):
+    """A run to start, its event as JSON, and the records of the jobs it already did."""
+
+    run: Run
+    event: bytes
+    done: Sequence[JobRecord]
+
+
 class Launcher:
     """Starts runs: embedded ones at once in this process, others through the dispatcher."""
 
@@ -76,6 +84,7 @@ class Launcher:
         self._active: dict[Key, int] = {}
         self._limited: dict[str, Key] = {}
         self._backlog = Backlog() if backlog is None else backlog
+        self._loading: dict[tuple[str, str, int], list[_Start]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def launch(self, accepted: Sequence[Accepted]) -> None:
@@ -98,11 +107,7 @@ class Launcher:
             if self.dispatcher is not None:
                 self.dispatcher.dispatch(run, event)
             return
-        graph = self._graphs.cached(run.tenant_id, run.workflow_id, run.version)
-        if graph is None:
-            self._later(self._load(run, event, ()))
-        else:
-            self._admit(Task(run, graph, (), event), tasks)
+        self._find_graph(_Start(run, event, ()), tasks)
 
     def resume(self, run: Run, event: bytes, done: Sequence[JobRecord]) -> None:
         """Start a run that was taken over, with the records of the jobs it already did."""
@@ -110,21 +115,38 @@ class Launcher:
             if self.dispatcher is not None:
                 self.dispatcher.dispatch(run, event)
             return
-        self._later(self._load(run, event, done))
+        tasks: list[Task] = []
+        self._find_graph(_Start(run, event, done), tasks)
+        self._submit(tasks)
 
     def _later(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _load(self, run: Run, event: bytes, done: Sequence[JobRecord], *, again: bool = False) -> None:
+    def _find_graph(self, start: _Start, tasks: list[Task]) -> None:
+        """Admit a run whose graph is in memory; the others wait in their order while it is read once for all."""
+        run = start.run
+        key = (run.tenant_id, run.workflow_id, run.version)
+        graph = self._graphs.cached(*key)
+        if key in self._loading:
+            self._loading[key].append(start)
+        elif graph is None:
+            self._loading[key] = [start]
+            self._later(self._load(key, run))
+        else:
+            self._admit(Task(run, graph, start.done, start.event), tasks)
+
+    async def _load(self, key: tuple[str, str, int], first: Run) -> None:
         try:
-            graph = await self._graph(run)
+            graph = await self._graph(first)
         except SchedulerError as error:
-            await self._refuse(run, error)
+            for start in self._loading.pop(key):
+                await self._refuse(start.run, error)
             return
         tasks: list[Task] = []
-        self._admit(Task(run, graph, done, event), tasks, again=again)
+        for start in self._loading.pop(key):
+            self._admit(Task(start.run, graph, start.done, start.event), tasks)
         self._submit(tasks)
 
     async def _graph(self, run: Run) -> Graph:
@@ -162,7 +184,7 @@ class Launcher:
             tasks.append(task)
             return
         run, key = task.run, (task.run.tenant_id, task.run.workflow_id)
-        if run.id in self._limited or run.id in self._backlog:
+        if run.id in self._limited or run.id in self._backlog or (not again and self._backlog.was_taken(run)):
             return
         is_free = self._active.get(key, 0) < limit
         if is_free and (again or not self._backlog.has_left(key)):
@@ -228,8 +250,19 @@ class Launcher:
             if run.cancel_requested:
                 await self._cancelled(run)
             else:
-                await self._load(run, b"null" if event is None else event_json(event), done, again=True)
+                await self._start_again(_Start(run, b"null" if event is None else event_json(event), done))
         return None
+
+    async def _start_again(self, start: _Start) -> None:
+        try:
+            graph = await self._graph(start.run)
+        except SchedulerError as error:
+            await self._refuse(start.run, error)
+            return
+        tasks: list[Task] = []
+        self._backlog.note_taken(start.run)
+        self._admit(Task(start.run, graph, start.done, start.event), tasks, again=True)
+        self._submit(tasks)
 
     async def cancel(self, tenant_id: str, run_id: str) -> None:
         """Ask for the end of a run: durable first, then its engine is told."""
