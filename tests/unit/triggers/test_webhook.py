@@ -196,3 +196,18 @@ def test_equal_bodies_are_one_delivery_within_a_window_when_asked() -> None:
 def test_configurations_that_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         webhook.Config.model_validate(bad)
+
+
+@pytest.mark.parametrize(
+    ("signature", "headers", "sentence"),
+    [
+        ({"scheme": "hmac-sha256", "header": "X-Sig"}, {}, "`x-sig` with the signature is missing"),
+        ({"scheme": "hmac-sha256", "header": "X-Sig"}, {"x_sig": "00"}, "does not fit the bytes"),
+        ({"scheme": "api-key"}, {}, "`x-api-key` with the right key is missing"),
+        ({"scheme": "api-key"}, {"x_api_key": "no"}, "`x-api-key` does not hold the right key"),
+        ({"scheme": "basic"}, {"authorization": "Basic bm8="}, "does not hold the right user and password"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(signature: dict[str, str], headers: dict[str, str], sentence: str) -> None:
+    with pytest.raises(SignatureInvalid, match=sentence):
+        webhook.verify(config({**signature, "secret": "k"}), request(**headers), "me:s3cret")

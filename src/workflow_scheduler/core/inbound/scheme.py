@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from workflow_scheduler.core.errors import SignatureInvalid
 from workflow_scheduler.core.inbound import signature as signatures
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.registry import Config, PushRequest
@@ -14,6 +15,7 @@ from workflow_scheduler.core.registry import Config, PushRequest
 _DIGESTS: dict[str, signatures.Digest] = {
     "hmac-sha256": "sha256", "hmac-sha1": "sha1", "hmac-sha512": "sha512", "standard-webhooks": "sha256",
 }  # fmt: skip
+_CARRIES = {"api-key": "the right key", "basic": "the right user and password"}
 _WHSEC = b"whsec_"
 _ID, _TIMESTAMP, _SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 
@@ -88,7 +90,11 @@ def verify(rule: Signature, request: PushRequest, secret: str | None) -> None:
         return
     if rule.timestamp_header is not None:
         signatures.check_time(headers.get(rule.timestamp_header.lower()), request.received_at, rule.tolerance)
-    signatures.check(_expected(rule, request, key), headers.get(header_of(rule)))
+    header = header_of(rule)
+    if header not in headers:
+        raise SignatureInvalid(f"The header `{header}` with {_CARRIES.get(rule.scheme, 'the signature')} is missing.")
+    wrong = f"The header `{header}` does not hold {_CARRIES[rule.scheme]}." if rule.scheme in _CARRIES else None
+    signatures.check(_expected(rule, request, key), headers[header], wrong)
 
 
 def sign(rule: Signature, request: PushRequest, secret: str) -> dict[str, str]:

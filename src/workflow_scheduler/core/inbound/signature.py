@@ -21,15 +21,15 @@ def sign(key: bytes, content: bytes, digest: Digest, encoding: Encoding = "hex")
     return raw.hex().encode() if encoding == "hex" else base64.b64encode(raw)
 
 
-def check(expected: bytes, given: str | None) -> None:
-    """Compare a header's text with the expected bytes.
+def check(expected: bytes, given: str | None, wrong: str | None = None) -> None:
+    """Compare a header's text with the expected bytes; `wrong` is the sentence for one that differs.
 
     Raises:
         SignatureInvalid: it is missing or not the same.
 
     """
     if given is None or not hmac.compare_digest(expected, given.encode("utf-8", "replace")):
-        raise SignatureInvalid
+        raise SignatureInvalid(wrong) if wrong else SignatureInvalid
 
 
 def check_any(expected: bytes, given: list[str]) -> None:
