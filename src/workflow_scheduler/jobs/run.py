@@ -5,8 +5,8 @@ LANG …`), the job's `env`, and `WFS_RUN_ID WFS_JOB_ID WFS_ATTEMPT WFS_IDEMPOTE
 by line. Exit code 0 is success; anything else fails the attempt. On cancel or time-out the whole group gets SIGTERM
 and, after `grace`, SIGKILL; what the command leaves running in its group when it ends is killed as well.
 
-The output is `{"exit_code": 0, "stdout": "…"}` with the last 64 KiB of standard output; with `output: json`, standard
-output is parsed and the parsed value is the output.
+The output is `{"exit_code": 0, "stdout": "…"}` with the last 64 KiB of standard output, and `"truncated": true` where
+it printed more; with `output: json`, standard output is parsed and the parsed value is the output.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ async def run(config: Config, context: JobContext) -> Any:
         raise JobFailed(_failure(end))
     if config.output == "json":
         return _parsed(end)
-    return {"exit_code": 0, "stdout": end.stdout.text()}
+    cut = {"truncated": True} if end.stdout.truncated else {}
+    return {"exit_code": 0, "stdout": end.stdout.text(), **cut}
 
 
 def retryable(error: Exception) -> bool:

@@ -97,6 +97,7 @@ async def test_standard_output_is_bounded_to_its_tail():
     output = await run.run(config("seq 1 100000"), FakeJobContext())
     assert len(output["stdout"]) == 65_536
     assert output["stdout"].endswith("99999\n100000\n")
+    assert output["truncated"] is True
 
 
 async def test_lines_come_while_the_command_runs():

@@ -30,10 +30,13 @@ def body(code: str, message: str, *, retryable: bool = False, **more: Any) -> by
     return _encode({"code": code, "message": message, "retryable": retryable, **more})
 
 
-def failure(code: str, message: str, *, retryable: bool = False, retry_after_us: int = 0) -> Failure:
-    """Return a failure with this code."""
+def failure(
+    code: str, message: str, *, retryable: bool = False, retry_after_us: int = 0, fix: str | None = None
+) -> Failure:
+    """Return a failure with this code; `fix` says what to do about it."""
     result = Result(JobStatus.FAILED, code=code, retryable=retryable, retry_after_us=retry_after_us)
-    return Failure(body(code, message, retryable=retryable), result)
+    more = {} if fix is None else {"fix": fix}
+    return Failure(body(code, message, retryable=retryable, **more), result)
 
 
 def from_exception(error: BaseException, module: Any) -> Failure:
@@ -42,8 +45,9 @@ def from_exception(error: BaseException, module: Any) -> Failure:
     The code of an error from outside our own tree is the name of its class, so that `retry.on` can name it.
     """
     if isinstance(error, SchedulerError):
-        pause = error.retry_after_seconds or 0.0
-        return failure(error.code, error.detail, retryable=_retryable(error, module), retry_after_us=int(pause * 1e6))
+        pause = int((error.retry_after_seconds or 0.0) * 1e6)
+        retryable = _retryable(error, module)
+        return failure(error.code, error.detail, retryable=retryable, retry_after_us=pause, fix=error.fix)
     text = str(error)
     name = type(error).__name__
     return failure(name, f"{name}: {text}" if text else name, retryable=_retryable(error, module))

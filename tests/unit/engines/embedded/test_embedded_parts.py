@@ -91,6 +91,12 @@ def test_the_job_type_decides_about_retries_and_cannot_break_the_engine_doing_so
     assert not from_exception(SystemExit(1), Retries).result.retryable
 
 
+def test_the_way_out_is_stored_with_the_failure():
+    stored = msgspec.json.decode(from_exception(JobFailed("too large", fix="print less"), Retries).error)
+    assert (stored["message"], stored["fix"]) == ("too large", "print less")
+    assert "fix" not in msgspec.json.decode(from_exception(JobFailed("too large"), Retries).error)
+
+
 def test_codes_come_from_our_errors_or_from_the_class():
     assert from_exception(Rejected("no"), Retries).result.code == "rejected"
     assert from_exception(ZeroDivisionError(), Retries).result.code == "ZeroDivisionError"
