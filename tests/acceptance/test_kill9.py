@@ -94,13 +94,18 @@ def besiege(folder, kills, seed, url=""):
     wanted = set(failpoints)
     siege = Siege(folder, seed, url)
     siege.run(kills, failpoints)
-    times = siege.service.ready_seconds
+    times, busy = sorted(siege.service.ready_seconds), max(siege.service.ready_cpu_seconds)
     acknowledged = len(ledger.read(siege.ledger))
-    print(f"seed {seed}: {siege.kills} kills, {acknowledged} acknowledged, ready in {max(times):.2f} s at worst")  # noqa: T201
+    print(  # noqa: T201 -- what a release writes down, and what a failing run is repeated by
+        f"seed {seed}: {siege.kills} kills, {acknowledged} acknowledged, ready after {times[len(times) // 2]:.2f} s, "
+        f"{times[-1]:.2f} s at worst ({busy:.2f} s of processor time)"
+    )
     complaints = siege.complaints()
     assert not complaints, f"seed {seed}: {len(complaints)} complaints\n" + "\n".join(complaints[:20])
     assert wanted <= siege.hit, f"seed {seed}: never reached {wanted - siege.hit}"
-    assert sorted(times)[len(times) // 2] < READY_SECONDS, f"seed {seed}: ready after {sorted(times)} s"
+    assert busy < READY_SECONDS
+    if os.getloadavg()[0] < os.cpu_count():  # on a machine that is busy with something else the clock tells nothing
+        assert times[len(times) // 2] < READY_SECONDS, times
 
 
 def seeds(count):
