@@ -58,7 +58,6 @@ class Retention:
             "events": await sweep.events(now - events),
             "occurrences": await sweep.occurrences(now - max(events, runs)),
             "dead_letters": await sweep.dead_letters(now - max(events, runs)),
-            "deliveries": await sweep.deliveries(now - events),
             "idempotency_keys": await sweep.idempotency_keys(now - IDEMPOTENCY_US),
         }
 

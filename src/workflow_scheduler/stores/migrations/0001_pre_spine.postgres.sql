@@ -184,14 +184,25 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
-CREATE TABLE github_webhook_events (
-  tenant_id TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, delivery_id TEXT COLLATE "C" NOT NULL,
-  event_type TEXT COLLATE "C" NOT NULL,
-  installation_id BIGINT, repository_id BIGINT, payload BYTEA, processed_at BIGINT, created_at BIGINT NOT NULL,
-  PRIMARY KEY (tenant_id, id)
-);
-CREATE UNIQUE INDEX idx_github_webhook_events_delivery ON github_webhook_events (tenant_id, delivery_id);
-CREATE INDEX idx_github_webhook_events_repo ON github_webhook_events (repository_id, event_type);
+-- Text at a path of JSON that is kept as bytes; NULL where PostgreSQL cannot show it (`\u0000`).
+CREATE FUNCTION wfs_json_text(value BYTEA, VARIADIC path TEXT[]) RETURNS TEXT LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN convert_from(value, 'UTF8')::json #>> path;
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
+END $$;
+
+-- GitHub's deliveries under the names that the platform's other services read; stored once, as events. The view sees
+-- what its reader may see: the row security of `events` binds it.
+CREATE VIEW github_webhook_events WITH (security_invoker = true) AS
+SELECT tenant_id, id, wfs_json_text(attributes, 'delivery') AS delivery_id,
+  wfs_json_text(attributes, 'event') AS event_type,
+  CASE WHEN wfs_json_text(attributes, 'installation_id') ~ '^[0-9]{1,18}$'
+    THEN wfs_json_text(attributes, 'installation_id')::BIGINT END AS installation_id,
+  CASE WHEN wfs_json_text(data, 'repository', 'id') ~ '^[0-9]{1,18}$'
+    THEN wfs_json_text(data, 'repository', 'id')::BIGINT END AS repository_id,
+  data AS payload, received_at AS processed_at, received_at AS created_at
+FROM events WHERE provider = 'github';
 
 -- Which processes are alive; a run whose owner's lease has run out is taken over under a higher fence.
 CREATE TABLE instances (
@@ -239,7 +250,7 @@ BEGIN
   FOREACH name IN ARRAY ARRAY[
     'workflows', 'workflow_versions', 'deployments', 'trigger_index', 'trigger_keys', 'schedules', 'occurrences',
     'events', 'decisions', 'runs', 'jobs', 'job_logs', 'dead_letters', 'joins', 'secrets', 'api_keys',
-    'idempotency_keys', 'github_webhook_events', 'quarantine'
+    'idempotency_keys', 'quarantine'
   ] LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);

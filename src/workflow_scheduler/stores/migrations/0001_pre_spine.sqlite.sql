@@ -156,13 +156,15 @@ CREATE TABLE idempotency_keys (
 ) STRICT;
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
-CREATE TABLE github_webhook_events (
-  tenant_id TEXT NOT NULL, id TEXT NOT NULL, delivery_id TEXT NOT NULL, event_type TEXT NOT NULL,
-  installation_id INTEGER, repository_id INTEGER, payload BLOB, processed_at INTEGER, created_at INTEGER NOT NULL,
-  PRIMARY KEY (tenant_id, id)
-) STRICT;
-CREATE UNIQUE INDEX idx_github_webhook_events_delivery ON github_webhook_events (tenant_id, delivery_id);
-CREATE INDEX idx_github_webhook_events_repo ON github_webhook_events (repository_id, event_type);
+-- GitHub's deliveries under the names that the platform's other services read; stored once, as events.
+CREATE VIEW github_webhook_events AS
+SELECT tenant_id, id, json_extract(CAST(attributes AS TEXT), '$.delivery') AS delivery_id,
+  json_extract(CAST(attributes AS TEXT), '$.event') AS event_type,
+  json_extract(CAST(attributes AS TEXT), '$.installation_id') AS installation_id,
+  CASE json_type(CAST(data AS TEXT), '$.repository.id')
+    WHEN 'integer' THEN json_extract(CAST(data AS TEXT), '$.repository.id') END AS repository_id,
+  data AS payload, received_at AS processed_at, received_at AS created_at
+FROM events WHERE provider = 'github';
 
 -- Which processes are alive; a run whose owner's lease has run out is taken over under a higher fence.
 CREATE TABLE instances (

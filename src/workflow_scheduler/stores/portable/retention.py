@@ -63,12 +63,6 @@ class Sweeper:
             "dead_letters", lambda tenant, after: _dead_letters(tenant, after, before, self._portion)
         )
 
-    async def deliveries(self, before: int) -> int:
-        """Delete stored GitHub deliveries from before an instant."""
-        return await self._sweep(
-            "github_webhook_events", lambda tenant, after: _deliveries(tenant, after, before, self._portion)
-        )
-
     async def idempotency_keys(self, before: int) -> int:
         """Delete idempotency keys that were made before an instant."""
         total = 0
@@ -182,12 +176,6 @@ def _occurrences(tenant: str, after: str, before: int, limit: int) -> Work[Progr
 def _dead_letters(tenant: str, after: str, before: int, limit: int) -> Work[Progress]:
     ids = yield from _old_ids("dead_letters", tenant, after, before, limit, "AND status <> 'dead'")
     deleted = yield from _delete("dead_letters", "id", tenant, ids)
-    return deleted, _following(ids, limit)
-
-
-def _deliveries(tenant: str, after: str, before: int, limit: int) -> Work[Progress]:
-    ids = yield from _old_ids("github_webhook_events", tenant, after, before, limit)
-    deleted = yield from _delete("github_webhook_events", "id", tenant, ids)
     return deleted, _following(ids, limit)
 
 

@@ -13,7 +13,6 @@ TABLES = frozenset(
         "dead_letters",
         "occurrences",
         "idempotency_keys",
-        "github_webhook_events",
     }
 )
 
