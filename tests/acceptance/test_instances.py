@@ -82,7 +82,7 @@ def no_complaints(three):
 
 
 def test_what_all_instances_hear_at_once_runs_once(three):
-    three.start(scene.HOOK, scene.PING, scene.TOLD, scene.AFTER)
+    three.start(*scene.WORKFLOWS)
     three.instances[1].deploy(scene.ticks(6))
     three.pour(seed=11, seconds=8)
     three.settle()

@@ -38,7 +38,7 @@ class Siege:
 
     def run(self, kills, failpoints):
         self.service.start()
-        for definition in (scene.HOOK, scene.PING, scene.TOLD, scene.AFTER, scene.ticks(2 * kills)):
+        for definition in (*scene.WORKFLOWS, scene.ticks(2 * kills)):
             self.service.deploy(definition)
         pour = scene.Pour([self.service.port], self.ledger, self.seed)
         self._die("")

@@ -41,7 +41,7 @@ def test_restarts_of_the_database_lose_and_double_nothing(server, tmp_path):
     url = server.get_uri()
     service = Service(tmp_path, url)
     service.start()
-    for definition in (scene.HOOK, scene.PING, scene.TOLD, scene.AFTER, scene.ticks(10)):
+    for definition in (*scene.WORKFLOWS, scene.ticks(10)):
         service.deploy(definition)
     pour = scene.Pour([service.port], tmp_path / "ledger.jsonl", seed=5)
     process = service.process.pid

@@ -92,16 +92,16 @@ def events_and_runs(tables, ledger):
     stored = {row[0] for row in events}
     keys = Counter((row[2], row[1]) for row in events)
     complaints += [f"stored {count} times: {key}" for key, count in keys.items() if count > 1]
-    by_key = {(row[1], row[3]): row for row in runs}
+    started = {(row[1], row[4]) for row in runs}
+    answered = {}
     for entry in ledger:
         if entry["status"] == 202:
-            run = by_key.get((entry["kind"], entry["key"]))
             if entry["event"] not in stored:
                 complaints.append(f"lost event: {entry}")
-            if run is None:
+            if (entry["kind"], entry["event"]) not in started:
                 complaints.append(f"no run: {entry}")
-            elif run[4] != entry["event"]:
-                complaints.append(f"the run is of another event: {entry} {run}")
+            if answered.setdefault((entry["kind"], entry["key"]), entry["event"]) != entry["event"]:
+                complaints.append(f"two events for one key: {entry}")
     doubled = Counter((row[2], row[3]) for row in runs)
     complaints += [f"{count} runs of {key}" for key, count in doubled.items() if count > 1]
     complaints += [f"not succeeded: {row}" for row in runs if row[5] != "SUCCEEDED"]
@@ -115,11 +115,14 @@ def events_and_runs(tables, ledger):
 
 
 def _chains(runs):
-    """Every run of `hook` has exactly one run after it, and one that its `emit` caused."""
+    """Every run of `hook` has exactly one run after it, and one that its `emit` caused; `both` needs two for each."""
     counts = Counter(row[1] for row in runs)
     wanted = counts["hook"]
-    return [f"{counts[name]} runs of `{name}` for {wanted} of `hook`" for name in ("after", "told")
-            if counts[name] != wanted]  # fmt: skip
+    found = [f"{counts[name]} runs of `{name}` for {wanted} of `hook`" for name in ("after", "told")
+             if counts[name] != wanted]  # fmt: skip
+    if not 0 < counts["both"] <= min(wanted, counts["ping"]):
+        found.append(f"{counts['both']} runs of `both` for {wanted} of `hook` and {counts['ping']} of `ping`")
+    return found
 
 
 def schedules(tables):

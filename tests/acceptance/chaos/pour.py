@@ -1,8 +1,9 @@
 """The sender, a process of its own: `python -m chaos.pour --port N --ledger FILE --seed N`.
 
-It sends webhooks with known `webhook-id`s and CloudEvents with known ids from several threads, some of them twice and
-some five times, also at the same moment. Like any good sender it repeats a delivery until it is acknowledged. What was
-acknowledged goes into the ledger. It ends when its standard input is closed.
+It sends webhooks with known `webhook-id`s, CloudEvents with known ids and manual starts with known idempotency keys
+from several threads, some of them twice and some five times, also at the same moment. Like any good sender it repeats a
+delivery until it is acknowledged. What was acknowledged goes into the ledger. It ends when its standard input is
+closed.
 """
 
 import argparse
@@ -23,6 +24,9 @@ CLOUD = "application/cloudevents+json"
 def delivery(prefix, number):
     """Return (kind, key, path, headers, body) of the n-th delivery."""
     key = f"{prefix}-{number}"
+    if number % 7 == 0:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        return "hand", key, "/api/v1/triggers/workflows/hand/manual", headers, json.dumps({"input": {"n": number}})
     if number % 2:
         body = {"specversion": "1.0", "id": key, "source": "/chaos", "type": "chaos.ping", "data": {"n": number}}
         return "ping", key, "/api/v1/events", {"Content-Type": CLOUD}, json.dumps(body)

@@ -50,6 +50,20 @@ AFTER = {
     "jobs": {"only": mark("only")},
 }
 
+HAND = {
+    "version": 1,
+    "name": "hand",
+    "triggers": {"by-hand": {"type": "manual"}},
+    "jobs": {"only": mark("only")},
+}
+BOTH = {
+    "version": 1,
+    "name": "both",
+    "triggers": {"in": {"type": "workflow", "all": ["hook", "ping"]}},
+    "jobs": {"only": mark("only")},
+}
+WORKFLOWS = (HOOK, PING, TOLD, AFTER, HAND, BOTH)
+
 
 def ticks(seconds):
     """Return a workflow with an interval, a cron and a one-time schedule for each second from now on."""
