@@ -13,6 +13,7 @@ from typing import Any
 
 from workflow_scheduler.core.errors import StoreUnavailable, Unavailable
 from workflow_scheduler.core.ids import mint
+from workflow_scheduler.core.inbound.storable import check_storable
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult, Store
@@ -106,6 +107,7 @@ class Inbox:
         Raises:
             StoreUnavailable: nothing was stored; try again.
             Unavailable: too many events are waiting; try again later.
+            BadRequest: an event holds something that no database can keep.
 
         """
         full = len(self._waiting) >= WAITING_ENTRIES_MAX or self._waiting_bytes >= WAITING_BYTES_MAX
@@ -113,6 +115,8 @@ class Inbox:
             raise Unavailable("Too many events are waiting to be stored.", retry_after_seconds=1)
         if not events:
             return []
+        for event in events:
+            check_storable(event)
         future: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
         size = sum([len(event.data) for event in events])
         self._waiting_bytes += size

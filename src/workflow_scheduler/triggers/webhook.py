@@ -260,16 +260,19 @@ def _query(text: str) -> dict[str, Any]:
 
 
 def _event_key(config: Config, request: PushRequest, data: bytes, query: dict[str, Any]) -> str | None:
-    key = None
-    if config.event_key is not None:
+    """Return the identity of a delivery: what the sender says first, what can be derived last.
+
+    A request that says nothing but whose time is signed can arrive only once: whoever sends it again copies it.
+    """
+    key = request.headers.get("webhook-id")
+    if not key and config.event_key is not None:
         key = _chosen_key(config.event_key, request, data, query)
-    key = key or request.headers.get("webhook-id")
-    if not key and config.dedup is not None:
+    if key:
+        return key if len(key) <= _KEY_CHARS_MAX else fingerprint(key.encode("utf-8", "replace"))
+    if config.dedup is not None:
         window = request.received_at // int(config.dedup.window * _SECOND_US)
         return f"{window}:{fingerprint(request.body)}"
-    if key and len(key) > _KEY_CHARS_MAX:
-        return fingerprint(key.encode("utf-8", "replace"))
-    return key or None
+    return replay_key(config, request)
 
 
 def _chosen_key(wanted: str, request: PushRequest, data: bytes, query: dict[str, Any]) -> str | None:

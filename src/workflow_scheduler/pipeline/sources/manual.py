@@ -9,6 +9,7 @@ import msgspec
 
 from workflow_scheduler.core.errors import Conflict, NotFound, ValidationFailed
 from workflow_scheduler.core.ids import logical_id, mint
+from workflow_scheduler.core.inbound.storable import check_storable
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.trigger import Mode, Trigger
@@ -55,6 +56,7 @@ class ManualSource:
             NotFound: no such workflow or trigger in the caller's tenant.
             Conflict: the workflow is not deployed, its trigger is disabled, or it wants a confirmation.
             ValidationFailed: the idempotency key was used with another input.
+            BadRequest: the idempotency key is too long, or holds a NUL.
 
         """
         body = _encode(input)
@@ -66,6 +68,7 @@ class ManualSource:
             compiled = await self._trigger(ref, trigger)
             _check(compiled, confirm=confirm)
             event = self._event(principal, ref, compiled, body, idempotency_key, confirm=confirm)
+            check_storable(event)
             try:
                 receipt = await self._accept(event, compiled, epoch)
             except Stale:

@@ -59,6 +59,8 @@ class PushSource:
             raise NotFound(_NO_ROUTE)
         if not route:
             return await self._receive_for_type(module, request)
+        if ":" in route or not route.isprintable():
+            raise NotFound(_NO_ROUTE)  # the keys of ids, workflows and secrets are no addresses
         listeners = await self._listeners(provider, route)
         listeners = tuple(one for one in listeners if one.error is None)
         if not listeners:
