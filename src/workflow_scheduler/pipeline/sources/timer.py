@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from workflow_scheduler.core.errors import StoreUnavailable
+from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable, Unavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.trigger import Occurrence, Schedule
@@ -63,6 +63,7 @@ class Timer:
     async def loop(self) -> None:
         """Fire what is due, then wait for the next time; for ever."""
         while True:
+            self._wake.clear()  # what wakes from here on is not forgotten by the next pause
             try:
                 again = await self.tick()
                 wait = 0.0 if again else await self._until_next()
@@ -85,7 +86,6 @@ class Timer:
         return min(POLL_SECONDS_MAX, POLL_SECONDS_MIN * 2.0 ** min(self._idle_looks, 10))
 
     async def _pause(self, seconds: float) -> None:
-        self._wake.clear()
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
         waking = asyncio.ensure_future(self._wake.wait())
         await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
@@ -100,7 +100,7 @@ class Timer:
         now = self._clock.now()
         self.last_tick = now
         self.lag_us = 0
-        on_their_way: deque[Entry] = deque()
+        on_their_way: deque[tuple[Entry, list[DueRow]]] = deque()
         place, fired = FIRST_DUE, False
         while True:
             epoch = self._cache.epoch  # taken before the rows are read: what moves in between makes them stale
@@ -109,10 +109,10 @@ class Timer:
                 last = rows[-1].schedule
                 place = (last.next_fire_at or 0, last.tenant_id, last.trigger_id)
                 self.lag_us = max(self.lag_us, now - (rows[0].schedule.next_fire_at or now))
-                on_their_way.append(self._submit(rows, epoch))
+                on_their_way.append((self._submit(rows, epoch), rows))
                 fired = True
             if on_their_way and (not rows or len(on_their_way) > PREPARED_MAX):
-                await self._written(on_their_way.popleft())
+                await self._written(*on_their_way.popleft())
             if not rows and not on_their_way:
                 break
         if self._broken or self._catalog.malformed:
@@ -127,13 +127,25 @@ class Timer:
         self._inbox.submit(entry)
         return entry
 
-    async def _written(self, entry: Entry) -> None:
-        """Wait for a batch of fires; when the index has moved, the rows are still due and are prepared again."""
+    async def _written(self, entry: Entry, rows: list[DueRow]) -> None:
+        """Wait for a batch of fires; when the index has moved, the rows are still due and are prepared again.
+
+        Where the store refuses the batch for what is in it, each row is tried alone, and the one to blame is parked.
+        """
         assert entry.future is not None
         try:
             await entry.future
         except Stale:
             await self._cache.refresh()
+        except Unavailable:
+            raise
+        except SchedulerError as error:
+            if len(rows) == 1:
+                schedule = rows[0].schedule
+                self._broken[schedule.tenant_id, schedule.trigger_id] = error.detail
+                return
+            for row in rows:
+                await self._written(self._submit([row], self._cache.epoch), [row])
         self._signals.emit("timer.fire.after")
 
     def _prepare(self, rows: list[DueRow], entry: Entry, now: int) -> None:
