@@ -304,11 +304,26 @@ class Occurrence(Document):
     run_id: str | None
 
 
+class Sums(Document):
+    """How many times of a range had which fate; `planned` is the sum of the others."""
+
+    planned: int
+    fired: int
+    skipped: int
+    missed: int
+    coalesced: int
+    superseded: int
+    pending: int = Field(description="Due, and settled in a moment.")
+    upcoming: int
+    reasons: dict[str, dict[str, int]] = Field(description="Why, for those skipped and missed.")
+
+
 class OccurrenceList(Document):
-    """The times of a schedule in a range. `next` is the `from` of the following part."""
+    """The times of a schedule in a range. `next` is the `cursor` of the following part."""
 
     items: list[Occurrence]
     next: str | None
+    sums: Sums
 
 
 class Triggered(Document):

@@ -204,7 +204,7 @@ async def trigger_schedule(
 
 
 class OccurrenceQuery(BaseModel):
-    """Which times. `to` is exclusive; `cursor` is `next` of the part before, a time."""
+    """Which times. `to` is exclusive; `cursor` is `next` of the part before, a time, and `from` stays the same."""
 
     start: str | None = Field(default=None, alias="from", max_length=64, description="ISO 8601; a week ago by default.")
     end: str | None = Field(default=None, alias="to", max_length=64, description="ISO 8601; in a week by default.")
@@ -216,9 +216,11 @@ class OccurrenceQuery(BaseModel):
 async def list_occurrences(
     schedule_id: Id, context: Context, caller: Caller, query: Annotated[OccurrenceQuery, Query()]
 ) -> Response:
-    """List what became of a schedule's times in a range, and those still to come."""
-    since, until = moment(query.cursor or query.start, "from"), moment(query.end, "to")
-    found = await context.schedules.occurrences(caller, schedule_id, since=since, until=until, limit=query.limit)
+    """List what became of a schedule's times in a range, and those still to come, with the sums of the range."""
+    since, until, place = moment(query.start, "from"), moment(query.end, "to"), moment(query.cursor, "cursor")
+    found = await context.schedules.occurrences(
+        caller, schedule_id, since=since, until=until, place=place, limit=query.limit
+    )
     return answer(found)
 
 

@@ -1,4 +1,4 @@
-"""`schedule ls|show|create|pause|resume|preview|rm`: time triggers without a file."""
+"""`schedule ls|show|create|pause|resume|times|preview|rm`: time triggers without a file."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ Rrule = Annotated[str | None, typer.Option(help="A recurrence rule: FREQ=MONTHLY
 Dtstart = Annotated[str | None, typer.Option(help="Beginning of --rrule: 2027-01-01T09:00:00, in --timezone.")]
 Zone = Annotated[str | None, typer.Option(help="IANA name of the time zone.")]
 _BASE = "/api/v1/schedules"
+_PAGE_MAX = 500
 
 
 @app.command("ls")
@@ -122,6 +123,42 @@ def resume(
 
 def _resumed(one: dict[str, Any]) -> None:
     output.write(f"{one['workflow']}/{one['name']}: next {times.short(one['next_fire_at'])}")
+
+
+@app.command("times")
+def times_(
+    context: typer.Context,
+    schedule: Reference,
+    start: Annotated[
+        str | None, typer.Option("--from", help="ISO 8601, or 2d for two days ago; a week by default.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="ISO 8601, or 2d for in two days; a week by default.")] = None,
+    limit: options.Limit = 100,
+) -> None:
+    """Show what became of each of its times in a range, those to come, and the sums."""
+    session = session_of(context)
+    path = f"{_BASE}/{segment(found(session, schedule)['id'])}/occurrences"
+    query = {"from": times.past(start), "to": times.future(end), "limit": min(limit, _PAGE_MAX)}
+    ledger = session.client.call("GET", path, query=query)
+    while ledger["next"] is not None and len(ledger["items"]) < limit:
+        more = session.client.call("GET", path, query={**query, "from": ledger["from"], "cursor": ledger["next"]})
+        ledger = {**more, "items": ledger["items"] + more["items"]}
+    output.show(session, {**ledger, "items": ledger["items"][:limit]}, _tell_ledger)
+
+
+def _tell_ledger(ledger: dict[str, Any]) -> None:
+    columns = {
+        "LOCAL": "nominal_local",
+        "UTC": "utc",
+        "OUTCOME": "outcome",
+        "REASON": lambda one: one.get("reason") or "",
+        "RUN": lambda one: one.get("run_id") or "",
+        "NOTE": lambda one: one.get("note") or "",
+    }
+    output.table(ledger["items"], columns, "it has no times in that range")
+    sums = ledger["sums"]
+    parts = ("fired", "skipped", "missed", "coalesced", "superseded", "pending", "upcoming")
+    output.note(f"{sums['planned']} planned = " + " + ".join(f"{sums[name]} {name}" for name in parts))
 
 
 @app.command()

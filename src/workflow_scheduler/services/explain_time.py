@@ -102,6 +102,10 @@ class TimeExplainer:
             },
         }
         if nominal is None:
+            record = await self._occurrences.of_minute(tenant_id, trigger.id, asked, now)
+            if record is not None:
+                # The rule has changed since; what was recorded under the old one stays true.
+                return {**answer, **(await self._recorded(tenant_id, trigger, record, record.nominal))}
             return {**answer, **self._no_time(trigger, table, asked)}
         return {**answer, **(await self._settled(tenant_id, trigger, row, nominal, now))}
 
@@ -119,6 +123,19 @@ class TimeExplainer:
         text = f"{local_time(at, zone)} is not a time of *{trigger.name}*: {near}."
         return {"outcome": "not_scheduled", "reason": None, "run_id": None, "run_status": None, "summary": text}
 
+    async def _recorded(self, tenant_id: str, trigger: TriggerName, record: Occurrence, nominal: int) -> dict[str, Any]:
+        """Say what a record says about the nominal time, microseconds."""
+        runs = await self._runs.several(tenant_id, [record.run_id] if record.run_id else [])
+        run = runs.get(record.run_id or "")
+        return {
+            "occurrence": occurrence_shape(record),
+            "outcome": record.outcome,
+            "reason": record.reason,
+            "run_id": record.run_id,
+            "run_status": run.status.value if run else None,
+            "summary": occurrence_summary(trigger.name, nominal, record.timezone, record.outcome, record.reason),
+        }
+
     async def _settled(
         self, tenant_id: str, trigger: TriggerName, row: ScheduleRow, nominal: Fire, now: int
     ) -> dict[str, Any]:
@@ -126,19 +143,7 @@ class TimeExplainer:
         occurrence = await self._occurrences.latest(tenant_id, trigger.id, nominal.utc, now)
         zone = Timetable.parse(self._types, row.type, row.config, row.anchor).timezone
         if occurrence is not None and covers(occurrence, nominal.utc):
-            runs = await self._runs.several(tenant_id, [occurrence.run_id] if occurrence.run_id else [])
-            run = runs.get(occurrence.run_id or "")
-            text = occurrence_summary(
-                trigger.name, nominal.utc, occurrence.timezone, occurrence.outcome, occurrence.reason
-            )
-            return {
-                "occurrence": occurrence_shape(occurrence),
-                "outcome": occurrence.outcome,
-                "reason": occurrence.reason,
-                "run_id": occurrence.run_id,
-                "run_status": run.status.value if run else None,
-                "summary": text,
-            }
+            return await self._recorded(tenant_id, trigger, occurrence, nominal.utc)
         outcome, words = unrecorded(row, trigger, nominal.utc, now)
         due = f"*{trigger.name}* {'is' if nominal.utc > now else 'was'} due {local_time(nominal.utc, zone)}"
         return {

@@ -43,6 +43,14 @@ class Timetable:
         found: Fire | None = self._module.next_fire(self._config, instant, self._anchor)
         return found
 
+    def count(self, after: int, until: int) -> int:
+        """Return the number of nominal times in (after, until]; types that cannot count are walked through."""
+        if until <= after:
+            return 0
+        if hasattr(self._module, "count"):
+            return int(self._module.count(self._config, after, until, self._anchor))
+        return len(self.between(after + 1, until + 1, until - after))
+
     def at(self, instant: int) -> Fire | None:
         """Return the nominal time at exactly `instant`, if there is one."""
         fire = self.after(instant - 1)

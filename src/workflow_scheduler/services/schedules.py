@@ -22,11 +22,12 @@ from workflow_scheduler.core.time.due import next_due
 from workflow_scheduler.core.time.late import Catchup, duration_text, microseconds
 from workflow_scheduler.services.explain_time import paused_now
 from workflow_scheduler.services.forecast import Forecast
+from workflow_scheduler.services.ledger import Ledger
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.replay import Accepts, Received
 from workflow_scheduler.services.resumption import Resumption
 from workflow_scheduler.services.schedule_config import parse, trigger_config
-from workflow_scheduler.services.schedule_times import Ledger, preview
+from workflow_scheduler.services.schedule_times import preview
 from workflow_scheduler.services.shapes import instant, malformed_shape, shaped
 from workflow_scheduler.stores.portable.decisions import DecisionRepository, DecisionRow
 from workflow_scheduler.stores.portable.events import EventRepository, StoredEvent
@@ -337,19 +338,27 @@ class Schedules:
         return preview(self._types, body, self._clock.now())
 
     async def occurrences(
-        self, principal: Principal, schedule_id: str, *, since: int | None, until: int | None, limit: int = 100
+        self,
+        principal: Principal,
+        schedule_id: str,
+        *,
+        since: int | None,
+        until: int | None,
+        place: int | None = None,
+        limit: int = 100,
     ) -> dict[str, Any]:
         """Return what became of a schedule's times in [since, until) (microseconds), and those still to come.
 
-        Without bounds: a week back and a week ahead. `next` is the `from` of the following page.
+        Without bounds: a week back and a week ahead. `next` is the `place` of the following page; the sums are those
+        of the whole range on each.
 
         Raises:
             NotFound: the tenant has no such schedule.
-            ValidationFailed: `until` is not later than `since`.
+            ValidationFailed: `until` is not later than `since`, or more than ten years later.
 
         """
         row = await self._row(principal, schedule_id)
-        return await self._ledger.between(row, since, until, limit, self._clock.now())
+        return await self._ledger.between(row, (since, until), place, limit, self._clock.now())
 
 
 def _duration(seconds: object) -> object:

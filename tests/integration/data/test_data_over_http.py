@@ -198,6 +198,21 @@ async def test_schedules_are_made_shown_paused_and_run_now(client):
     assert (await client.get(f"/api/v1/schedules/{schedule_id}")).status == 404
 
 
+async def test_the_ledger_has_the_same_sums_on_each_page(client):
+    await client.post("/api/v1/schedules", json={"workflow": "orders", "name": "often", "every": "10m"})
+    listed = (await client.get("/api/v1/schedules?workflow=orders")).json()["items"]
+    schedule_id = next(one["id"] for one in listed if one["name"] == "often")
+    path = f"/api/v1/schedules/{schedule_id}/occurrences?limit=3"
+    first = (await client.get(path)).json()
+    assert first["sums"]["planned"] == first["sums"]["upcoming"] == 7 * 24 * 6
+    query = f"&from={first['from']}&to={first['to']}&cursor={first['next']}"
+    second = await client.get(path + query)
+    assert second.status == 200, second.body
+    assert second.json()["sums"] == first["sums"]
+    assert second.json()["items"][0]["utc"] == first["next"]
+    assert (await client.get(path + "&from=2020-01-01&to=2040-01-01")).status == 422
+
+
 async def test_the_forecast_counts_what_is_planned(client):
     reply = await client.get("/api/v1/forecast?hours=24&spread=true")
     assert reply.status == 200, reply.body

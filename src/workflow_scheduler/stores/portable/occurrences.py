@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Store
-from workflow_scheduler.core.time.clock import from_iso
+from workflow_scheduler.core.time.clock import MINUTE_US, from_iso
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine, read_rows
 
 COLUMNS = (
@@ -41,6 +43,12 @@ class OccurrenceRepository:
         found = await self.between(tenant_id, trigger_id, nominal, nominal + 1, 1, now)
         return found[0] if found and isinstance(found[0], Occurrence) else None
 
+    async def of_minute(self, tenant_id: str, trigger_id: str, instant: int, now: int) -> Occurrence | None:
+        """Return the first occurrence settled for the minute that holds an instant, microseconds."""
+        minute = instant - instant % MINUTE_US
+        found = await self.between(tenant_id, trigger_id, minute, minute + MINUTE_US, 1, now)
+        return found[0] if found and isinstance(found[0], Occurrence) else None
+
     async def latest(self, tenant_id: str, trigger_id: str, until: int, now: int) -> Occurrence | None:
         """Return the last settled occurrence with a nominal time of `until` or earlier."""
         rows = await self._store.read(
@@ -52,15 +60,56 @@ class OccurrenceRepository:
         await quarantine(self._store, tenant_id, found, now)
         return found[0] if found and isinstance(found[0], Occurrence) else None
 
+    async def tally(self, tenant_id: str, trigger_id: str, since: int, until: int) -> list[Settled]:
+        """Count the records of single times in [since, until), microseconds, by outcome and reason."""
+        rows = await self._store.read(
+            f"""SELECT outcome, reason, COUNT(*) FROM occurrences WHERE tenant_id = :tenant AND trigger_id = :trigger
+                AND nominal >= :since AND nominal < :until AND (note IS NULL OR note NOT LIKE '%{STRETCH_NOTE}%')
+                GROUP BY outcome, reason""",
+            {"tenant": tenant_id, "trigger": trigger_id, "since": since, "until": until},
+        )
+        return [Settled(str(outcome), reason, int(count)) for outcome, reason, count in rows]
+
+    async def stretches(self, tenant_id: str, trigger_id: str, since: int, until: int, now: int) -> list[Occurrence]:
+        """Return the records in [since, until), microseconds, that speak for several times each; 10,000 at most."""
+        rows = await self._store.read(
+            f"""SELECT {_SELECT} FROM occurrences WHERE tenant_id = :tenant AND trigger_id = :trigger
+                AND nominal >= :since AND nominal < :until AND note LIKE '%{STRETCH_NOTE}%'
+                ORDER BY nominal LIMIT 10000""",
+            {"tenant": tenant_id, "trigger": trigger_id, "since": since, "until": until},
+        )
+        found = read_rows(Occurrence, COLUMNS, rows, "occurrences", key=(2, 0))
+        await quarantine(self._store, tenant_id, found, now)
+        return [one for one in found if isinstance(one, Occurrence)]
+
+
+class Settled(NamedTuple):
+    """How many single times had an outcome for a reason."""
+
+    outcome: str
+    reason: str | None
+    number: int
+
+
+class StretchFacts(NamedTuple):
+    """How many times a record speaks for, and the last of them in microseconds."""
+
+    number: int
+    last: int
+
+
+def stretch_of(occurrence: Occurrence) -> StretchFacts | None:
+    """Return what a record that speaks for several times covers, or None where it is about one."""
+    count, marker, last = (occurrence.note or "").partition(STRETCH_NOTE)
+    if not marker:
+        return None
+    try:
+        return StretchFacts(int(count), from_iso(last))
+    except (ValueError, OverflowError):
+        return None
+
 
 def covers(occurrence: Occurrence, nominal: int) -> bool:
     """Return whether a record speaks for a nominal time: its own, or one of the stretch that its note counts."""
-    if occurrence.nominal == nominal:
-        return True
-    _, marker, last = (occurrence.note or "").partition(STRETCH_NOTE)
-    if not marker:
-        return False
-    try:
-        return occurrence.nominal <= nominal <= from_iso(last)
-    except (ValueError, OverflowError):
-        return False
+    stretch = stretch_of(occurrence)
+    return occurrence.nominal == nominal or (stretch is not None and occurrence.nominal <= nominal <= stretch.last)

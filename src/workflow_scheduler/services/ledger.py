@@ -1,0 +1,236 @@
+"""The ledger: what became of every nominal time of a schedule in a range, past and to come, with the sums.
+
+`planned = fired + skipped + missed + coalesced + superseded`, where times that are due but not settled yet (`pending`)
+and times to come (`upcoming`) are counted as well. Records of long downtimes that speak for many times are expanded by
+the schedule's rule; where the rule has changed since, such a record stays one item with its `count`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from workflow_scheduler.core.errors import FieldError, ValidationFailed
+from workflow_scheduler.core.model.trigger import Occurrence
+from workflow_scheduler.core.ports.store import Store
+from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.core.registry import Fire
+from workflow_scheduler.core.time.clock import DAY_US, to_iso
+from workflow_scheduler.services.explain_time import occurrence_shape, paused_now
+from workflow_scheduler.services.nominal import Timetable
+from workflow_scheduler.services.shapes import instant, shaped
+from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, Settled, stretch_of
+from workflow_scheduler.stores.portable.rows import Malformed, quarantine
+from workflow_scheduler.stores.portable.schedules import ScheduleRow
+
+OCCURRENCES_MAX = 1_000
+RANGE_DAYS_MAX = 3_660
+_WEEK_US = 7 * DAY_US
+_FIRED = frozenset({Outcome.RUN_STARTED, Outcome.RUN_RESUMED, Outcome.DEFERRED, Outcome.DUPLICATE})
+_MISSED = frozenset({Reason.MISSED_DOWN, Reason.MISSED_PAUSED, Reason.MISSED_WINDOW})
+
+
+class Span(NamedTuple):
+    """A range [start, end) of instants in microseconds, and the time `now` that splits it."""
+
+    start: int
+    end: int
+    now: int
+
+
+class Open(NamedTuple):
+    """Times without a record: [start, end) in microseconds, and what is said of them."""
+
+    start: int
+    end: int
+    outcome: str
+    reason: str | None
+
+
+class Ledger:
+    """What became of a schedule's times, and those to come."""
+
+    def __init__(self, store: Store, trigger_types: Mapping[str, ModuleType]) -> None:
+        """Read records from `store`; compute times with `trigger_types`."""
+        self._store = store
+        self._types = trigger_types
+        self._occurrences = OccurrenceRepository(store)
+
+    async def between(
+        self, row: ScheduleRow, span: tuple[int | None, int | None], place: int | None, limit: int, now: int
+    ) -> dict[str, Any]:
+        """Return the times of `row` in a range [since, until), microseconds, with the sums of the whole range.
+
+        Without bounds it is a week back and a week ahead. `place` is where this page begins, by default the range.
+
+        Raises:
+            ValidationFailed: the range is empty or longer than ten years.
+
+        """
+        whole = _span(span, now)
+        table = Timetable.parse(self._types, row.type, row.config, row.anchor)
+        page = Span(max(whole.start, place or whole.start), whole.end, now)
+        most = min(limit, OCCURRENCES_MAX)
+        items = await self._settled(row, table, page, most + 1)
+        for part in _open(row, page):
+            items += [_open_shape(fire, table, part) for fire in table.between(part.start, part.end, most + 1)]
+        items = _ordered(items)
+        following = items[most].get("utc") if len(items) > most else None
+        return {
+            "items": items[:most],
+            "next": following,
+            "from": to_iso(whole.start),
+            "to": to_iso(whole.end),
+            "sums": await self._sums(row, table, whole),
+        }
+
+    async def _settled(self, row: ScheduleRow, table: Timetable, page: Span, most: int) -> list[dict[str, Any]]:
+        """Return recorded times from the start of the page on, stretches expanded; at least `most` if there are."""
+        records = await self._occurrences.between(row.tenant_id, row.id, page.start, page.end, most, page.now)
+        before = await self._occurrences.latest(row.tenant_id, row.id, page.start - 1, page.now)
+        items: list[dict[str, Any]] = []
+        if before is not None and stretch_of(before) is not None:
+            items += _expanded(before, table, page, most)
+        plain: list[Occurrence | Malformed] = []
+        for record in records:
+            if isinstance(record, Occurrence) and stretch_of(record) is not None:
+                items += _expanded(record, table, page, most) or [_stretch_shape(record)]
+            else:
+                plain.append(record)
+        shown, broken = shaped(plain, "occurrences", lambda one: str(one.nominal), occurrence_shape)
+        await quarantine(self._store, row.tenant_id, broken, page.now)
+        return items + shown
+
+    async def _sums(self, row: ScheduleRow, table: Timetable, whole: Span) -> dict[str, Any]:
+        """Return how many times of the range had which fate."""
+        who = (row.tenant_id, row.id)
+        settled = await self._occurrences.tally(*who, whole.start, whole.end)
+        stretches = await self._occurrences.stretches(*who, whole.start, whole.end, whole.now)
+        before = await self._occurrences.latest(*who, whole.start - 1, whole.now)
+        if before is not None and stretch_of(before) is not None:
+            stretches.append(before)
+        return await asyncio.to_thread(_summed, row, table, whole, settled, stretches)
+
+
+def _span(given: tuple[int | None, int | None], now: int) -> Span:
+    since, until = given
+    start = now - _WEEK_US if since is None else since
+    end = max(start, now) + _WEEK_US if until is None else until
+    if end <= start:
+        message = "`to` must be later than `from`"
+    elif end - start > RANGE_DAYS_MAX * DAY_US:
+        message = f"the range is longer than {RANGE_DAYS_MAX} days; ask for a shorter one"
+    else:
+        return Span(start, end, now)
+    raise ValidationFailed(message, errors=[FieldError("to", message)])
+
+
+def _open(row: ScheduleRow, span: Span) -> list[Open]:
+    """Return the parts of a range in which the schedule has times without a record."""
+    if row.completed or row.deployment_status != "active":
+        return []
+    paused = row.paused or row.workflow_paused
+    found = []
+    if row.paused_until is not None and not row.paused:
+        # A pause with an end has moved the due row past it; what it passed over is settled when somebody resumes.
+        resting = max(span.start, row.updated_at + 1), min(span.end, row.paused_until)
+        if paused_now(row, span.now):
+            found.append(Open(resting[0], min(resting[1], span.now + 1), "skipped", Reason.MISSED_PAUSED.value))
+            found.append(Open(max(resting[0], span.now + 1), resting[1], "planned", Reason.MISSED_PAUSED.value))
+        else:
+            found.append(Open(*resting, "skipped", Reason.MISSED_PAUSED.value))
+    begin = max(span.start, row.next_nominal if row.next_nominal is not None else span.now + 1)
+    due, later = min(span.end, span.now + 1), max(begin, span.now + 1)
+    reason = Reason.MISSED_PAUSED.value if paused else None
+    found.append(Open(begin, due, "skipped" if paused else "pending", reason))
+    found.append(Open(later, span.end, "planned", reason))
+    return [part for part in found if part.start < part.end]
+
+
+def _open_shape(fire: Fire, table: Timetable, part: Open) -> dict[str, Any]:
+    return {
+        "nominal_local": fire.local,
+        "utc": instant(fire.utc),
+        "timezone": table.timezone,
+        "fold": fire.fold,
+        "outcome": part.outcome,
+        "reason": part.reason,
+        "note": fire.note,
+        "run_id": None,
+        "event_id": None,
+    }
+
+
+def _expanded(record: Occurrence, table: Timetable, page: Span, most: int) -> list[dict[str, Any]]:
+    """Return the times a record speaks for within the page, or nothing where the rule is another one by now."""
+    stretch = stretch_of(record)
+    if stretch is None or table.count(record.nominal - 1, stretch.last) != stretch.number:
+        return []
+    fires = table.between(max(record.nominal, page.start), min(stretch.last + 1, page.end), most)
+    shape = occurrence_shape(record)
+    return [
+        shape | {"nominal_local": fire.local, "utc": instant(fire.utc), "fold": fire.fold, "note": fire.note}
+        for fire in fires
+    ]
+
+
+def _stretch_shape(record: Occurrence) -> dict[str, Any]:
+    stretch = stretch_of(record)
+    return occurrence_shape(record) | {"count": stretch.number if stretch else 1}
+
+
+def _ordered(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the items by time, one for each; rows that cannot be read come first."""
+    unread = [item for item in items if "utc" not in item]
+    by_time: dict[str, dict[str, Any]] = {}
+    for item in items:
+        if "utc" in item:
+            by_time.setdefault(item["utc"], item)
+    return unread + [by_time[utc] for utc in sorted(by_time)]
+
+
+def _summed(
+    row: ScheduleRow, table: Timetable, whole: Span, settled: list[Settled], stretches: list[Occurrence]
+) -> dict[str, Any]:
+    counts: dict[str, int] = defaultdict(int)
+    reasons: dict[str, dict[str, int]] = {"skipped": defaultdict(int), "missed": defaultdict(int)}
+    fates = [(_fate(one.outcome, one.reason), one.reason, one.number) for one in settled]
+    fates += [(_fate(one.outcome, one.reason), one.reason, _within(one, table, whole)) for one in stretches]
+    for part in _open(row, whole):
+        fate = {"pending": "pending", "planned": "upcoming"}.get(part.outcome) or _fate(part.outcome, part.reason)
+        fates.append((fate, part.reason, table.count(part.start - 1, part.end - 1)))
+    for fate, reason, number in fates:
+        counts[fate] += number
+        if fate in reasons and number:
+            reasons[fate][reason or "unknown"] += number
+    parts = ("fired", "skipped", "missed", "coalesced", "superseded", "pending", "upcoming")
+    return {
+        "planned": sum(counts.values()),
+        **{name: counts[name] for name in parts},
+        "reasons": {name: dict(found) for name, found in reasons.items()},
+    }
+
+
+def _fate(outcome: str, reason: str | None) -> str:
+    """Return the column of the ledger that a recorded outcome belongs to."""
+    if outcome in _FIRED:
+        return "fired"
+    if outcome == Outcome.ABSORBED:
+        return "coalesced"
+    if reason == Reason.SUPERSEDED:
+        return "superseded"
+    return "missed" if reason in _MISSED else "skipped"
+
+
+def _within(record: Occurrence, table: Timetable, whole: Span) -> int:
+    """Return how many of the times that a record speaks for lie in the range."""
+    stretch = stretch_of(record)
+    if stretch is None:
+        return 1
+    if whole.start <= record.nominal and stretch.last < whole.end:
+        return stretch.number
+    inside = table.count(max(record.nominal, whole.start) - 1, min(stretch.last, whole.end - 1))
+    return min(inside, stretch.number)
