@@ -24,7 +24,7 @@ KEY_CHARACTERS_MAX = 255
 ANSWER_BYTES_MAX = 1 << 20
 SHOWN_ONCE = {"/api/v1/keys": "key"}
 HARMLESS_AGAIN = frozenset({"/api/v1/secrets"})
-KEYED_SUFFIXES = ("/manual", "/execute", "/run", "/trigger")
+KEYED_SUFFIXES = ("/manual", "/execute", "/run", "/trigger", "/v1/events")
 _REFUSED_FROM = 400
 _FAULT_FROM = 500
 

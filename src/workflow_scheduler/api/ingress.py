@@ -13,11 +13,13 @@ The answer is 202 after the durable commit. `?wait=decision` adds what was decid
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from workflow_scheduler.api import body as bodies
 from workflow_scheduler.api import cloudevents, problems
 from workflow_scheduler.api.context import ApiContext
 from workflow_scheduler.api.front import App, Receive, Scope, Send, check_target, refuse
+from workflow_scheduler.api.idempotency import Idempotency
 from workflow_scheduler.api.outcome import Wish, describe, wish
 from workflow_scheduler.core.errors import MethodNotAllowed, NotFound, SchedulerError
 from workflow_scheduler.core.model.principal import Principal
@@ -46,6 +48,15 @@ _START_ONE = {
 }
 
 
+class _Events(NamedTuple):
+    """A request with CloudEvents that has been read."""
+
+    caller: Principal
+    headers: Mapping[str, str]
+    query: bytes
+    content: bytes
+
+
 class Ingress:
     """Hears events on their routes and leaves everything else to `app`."""
 
@@ -57,6 +68,7 @@ class Ingress:
         self._push = context.push
         self._inbox = context.inbox
         self._authenticator = context.authenticator
+        self._idempotency = Idempotency(context.store, context.clock)
         settings = context.settings
         self._seconds = settings.body_timeout_seconds
         self._limit = settings.max_body_bytes
@@ -116,9 +128,27 @@ class Ingress:
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = await self._authenticator.authenticate(scope["headers"])
         headers = header_map(scope)
-        query = scope["query_string"]
-        wanted = wish(query) if b"wait=" in query else None
         content = await self._content(headers, receive, self._limit)
+        key = headers.get("idempotency-key")
+        if key:
+            request = _Events(caller, headers, scope["query_string"], content)
+            whole = _attributes(headers) + content
+            await self._idempotency.serve(
+                caller.tenant_id, key, scope, whole, lambda send: self._once(request, send), send
+            )
+        else:
+            await self._accept(_Events(caller, headers, scope["query_string"], content), send)
+
+    async def _once(self, request: _Events, send: Send) -> None:
+        """Accept events under an Idempotency-Key: a refusal is an answer here, so that the key is free again."""
+        try:
+            await self._accept(request, send)
+        except SchedulerError as error:
+            await refuse(error, send)
+
+    async def _accept(self, request: _Events, send: Send) -> None:
+        caller, headers, query, content = request
+        wanted = wish(query) if b"wait=" in query else None
         found, batch = cloudevents.parse(headers, content)
         inbox = self._inbox
         events = [
@@ -154,6 +184,12 @@ class Ingress:
         headers = [*_HEADERS, (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": content})
+
+
+def _attributes(headers: Mapping[str, str]) -> bytes:
+    """Return the attributes of an event in binary mode, which belong to what its Idempotency-Key stands for."""
+    found = sorted((name, value) for name, value in headers.items() if name.startswith("ce-"))
+    return "".join(f"{name}:{value}\n" for name, value in found).encode("latin-1", "replace")
 
 
 def header_map(scope: Scope) -> dict[str, str]:

@@ -14,6 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
+from workflow_scheduler.api.methods import allowed
+from workflow_scheduler.core.definition.problems import sentence
 from workflow_scheduler.core.errors import (
     BadRequest,
     Conflict,
@@ -132,9 +134,17 @@ def field_errors(found: Iterable[Any]) -> list[FieldError]:
         where = [str(part) for part in line["loc"]]
         if where and where[0] in _LOCATIONS:
             where = where[1:]
-        message = str(line["msg"]).removeprefix("Value error, ")
-        result.append(FieldError(".".join(where), message[:1].lower() + message[1:]))
+        result.append(FieldError(".".join(where), _message(line, where[-1] if where else "")))
     return result
+
+
+def _message(line: Any, name: str) -> str:
+    if line["type"] == "extra_forbidden":
+        return f"unknown field `{name}`"
+    if line["type"] == "missing":
+        return "is required"
+    message = sentence(line)
+    return message[:1].lower() + message[1:]
 
 
 def from_validation(error: RequestValidationError | ValidationError) -> SchedulerError:
@@ -147,11 +157,10 @@ def from_validation(error: RequestValidationError | ValidationError) -> Schedule
     return ValidationFailed(detail or None, errors=fields)
 
 
-def from_http(error: HTTPException) -> SchedulerError:
+def from_http(error: HTTPException, request: Request) -> SchedulerError:
     """Return our error for one that Starlette raised by itself."""
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allow = (error.headers or {}).get("Allow", "")
-        return MethodNotAllowed(allow=[name.strip() for name in allow.split(",") if name.strip()])
+        return MethodNotAllowed(f"{request.method} is not allowed here", allow=allowed(request))
     kind = _BY_STATUS.get(error.status_code, BadRequest)
     return NotFound("there is no such path") if kind is NotFound else kind(str(error.detail))
 
@@ -167,8 +176,8 @@ def install(app: FastAPI) -> None:
             return response(from_validation(error))
         return response(_fault())
 
-    async def http(_request: Request, error: Exception) -> Response:
-        return response(from_http(error) if isinstance(error, HTTPException) else _fault())
+    async def http(request: Request, error: Exception) -> Response:
+        return response(from_http(error, request) if isinstance(error, HTTPException) else _fault())
 
     app.add_exception_handler(SchedulerError, expected)
     app.add_exception_handler(RequestValidationError, invalid)
