@@ -16,6 +16,8 @@ from workflow_scheduler.pipeline.candidates import Bucket, Compiled
 from workflow_scheduler.pipeline.matcher import Judgement, judge
 
 _encode = msgspec.json.encode
+LOCAL_ENGINE = "embedded"
+HAND_OVER_US = 1_000_000
 
 
 def decide(event: Event, bucket: Bucket, now: int, owner: str) -> Accepted:
@@ -60,6 +62,8 @@ def intent(event: Event, compiled: Compiled, now: int, owner: str) -> Run:
     run_input = event.input
     if run_input is None:
         run_input = event.data if trigger.input is None else _encode(trigger.input)
+    # A run for an engine outside this process can always be found by its next attempt, whoever holds it in memory.
+    is_local = trigger.engine == LOCAL_ENGINE
     return Run(
         id=mint(now),
         tenant_id=event.tenant_id,
@@ -73,6 +77,7 @@ def intent(event: Event, compiled: Compiled, now: int, owner: str) -> Run:
         created_at=now,
         engine=trigger.engine,
         owner=owner,
+        next_attempt_at=None if is_local else now + HAND_OVER_US,
         input=run_input,
         scheduled_for=event.scheduled_for,
         depth=event.depth,

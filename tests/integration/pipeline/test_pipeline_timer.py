@@ -98,12 +98,12 @@ async def test_what_was_missed_is_caught_up_as_asked(one, catchup, fired, reason
 
 
 async def test_a_long_pause_of_the_machine_is_no_storm_of_ticks(one):
-    """A month asleep: what is within the grace is on time, and the rest is one line of the ledger."""
+    """A month asleep: what is within the grace is on time, a hundred more are listed, and the rest is one line."""
     await one.deploy("report", {"often": {"type": "cron", "cron": "* * * * *"}})
     one.clock.jump(30 * 24 * 3600)
     await one.timer.tick()
     assert len(await nominal(one)) <= 2
-    assert await one.count("occurrences") < 10
+    assert await one.count("occurrences") < 110
     assert any("43" in (row[2] or "") for row in await ledger(one))
 
 
