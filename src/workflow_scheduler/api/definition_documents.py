@@ -152,6 +152,7 @@ class Status(_Open):
     latest_version: int
     error: str | None
     deployment: Deployment | None
+    warnings: list[str] = []
 
 
 class Plan(_Open):

@@ -103,6 +103,8 @@ def tell(session: Session, status: dict[str, Any]) -> None:
         output.write(f"  {one['name']} ({one['type']}){_when(one)}")
         if "curl" in one:
             output.write(f"    {one['curl']}")
+    for warning in status.get("warnings") or ():
+        output.note(f"  warning: {warning}")
     if all(one["type"] == "manual" for one in status["triggers"]):
         output.note(f"  start it with: workflow-scheduler run {status['workflow']} --wait{_address(session)}")
 

@@ -39,6 +39,7 @@ class _Attempt(msgspec.Struct):
 
     beginning: Beginning
     step: str = "check"
+    warnings: list[str] = []
 
 
 class Deployments:
@@ -53,7 +54,7 @@ class Deployments:
         self._deployments = DeploymentRepository(store)
 
     async def deploy(self, principal: Principal, reference: str, spec: Given | None = None) -> dict[str, Any]:
-        """Make the latest version live; with `spec` it becomes the latest version first.
+        """Make the latest version live; with `spec` it becomes the latest version first. `warnings` tell of surprises.
 
         A workflow that does not exist yet is created from `spec`, under its name or, if `reference` is a UUID, id.
 
@@ -155,9 +156,25 @@ class Deployments:
             "live_version": None if record is None else record.live_version,
             "latest_version": None if record is None else record.latest_version,
             **found,
-            "warnings": list(checked.warnings),
+            "warnings": await self.warnings(principal.tenant_id, name, checked),
             "problems": await self.problems(principal.tenant_id, workflow_id, name, checked),
         }
+
+    async def warnings(self, tenant_id: str, name: str, checked: Checked) -> list[str]:
+        """Return what is allowed and may surprise, also where a trigger waits for a workflow that does not exist."""
+        upstreams = [
+            (trigger.name, upstream)
+            for trigger in checked.triggers.values()
+            if trigger.type == "workflow"
+            for upstream in trigger.module.index_keys(trigger.config)
+            if upstream != name
+        ]
+        missing = [
+            f"{trigger}: there is no workflow `{upstream}` yet, so its end cannot be heard"
+            for trigger, upstream in upstreams
+            if await self._workflows.find(tenant_id, upstream) is None
+        ]
+        return [*checked.warnings, *missing]
 
     async def problems(self, tenant_id: str, workflow_id: str, name: str, checked: Checked) -> list[dict[str, Any]]:
         """Return what a deployment would be refused for although the definition is right."""
@@ -233,7 +250,7 @@ class Deployments:
         except BaseException as error:
             await self._deployments.fail(beginning, attempt.step, _sentence(error), self._clock.now())
             raise
-        return await self.status(principal, record.id)
+        return {**await self.status(principal, record.id), "warnings": attempt.warnings}
 
     async def _carry_out(
         self, principal: Principal, record: WorkflowRecord, attempt: _Attempt, spec: Given | None
@@ -248,6 +265,7 @@ class Deployments:
             planned = self._definitions.planned(checked, record.tenant_id, record.id)
             new = new_version(checked, principal, record.id, planned, self._clock.now())
             version, name = await self._workflows.add_version(new), new.name
+        attempt.warnings = await self.warnings(record.tenant_id, name, checked)
         attempt.step = "secrets"
         await self._check_secrets(record.tenant_id, checked)
         attempt.step = "plan"

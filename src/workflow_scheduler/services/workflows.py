@@ -177,7 +177,7 @@ class Workflows:
         return {
             "valid": True,
             "errors": [],
-            "warnings": list(checked.warnings),
+            "warnings": await self._deployments.warnings(principal.tenant_id, name, checked),
             "problems": problems,
             "name": name,
             "triggers": {trigger.name: trigger.type for trigger in checked.triggers.values()},

@@ -332,3 +332,13 @@ async def test_the_stored_triggers_are_what_the_pipeline_reads(plane):
     rows = await plane.matcher.cache._catalog.due(due, 10)
     assert [row.trigger.name for row in rows] == ["t"]
     assert msgspec.json.encode(rows[0].trigger.config) == b'{"cron":"0 2 * * *","timezone":"UTC"}'
+
+
+async def test_a_trigger_on_a_workflow_that_does_not_exist_is_warned_of(plane):
+    waiting = definition("waiting", t=after("upstraem"), own=cron("0 2 * * *"))
+    sentence = "t: there is no workflow `upstraem` yet, so its end cannot be heard"
+    assert (await plane.deploy(waiting))["warnings"] == [sentence]
+    assert (await plane.deployments.plan(LOCAL, waiting))["warnings"] == [sentence]
+    assert (await plane.workflows.validate(LOCAL, waiting))["warnings"] == [sentence]
+    await plane.deploy(definition("upstraem"))
+    assert "yet" not in str((await plane.deploy(waiting))["warnings"])
