@@ -7,7 +7,8 @@ in chunks, under a higher fence, counting the delivery at the claim. Every later
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -15,7 +16,7 @@ from workflow_scheduler.core.errors import StoreUnavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import RunSink
-from workflow_scheduler.core.ports.store import DeadLetter, Store
+from workflow_scheduler.core.ports.store import DeadLetter, Row, Store, Work
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
@@ -23,10 +24,12 @@ from workflow_scheduler.pipeline.launcher import Launcher, event_json
 from workflow_scheduler.pipeline.suspects import Follows, Suspects, worn_out
 from workflow_scheduler.stores.portable import claims
 
+T = TypeVar("T")
 LEASE_SECONDS = 15.0
 HEARTBEATS_PER_LEASE = 3
 CLAIM_RUNS = 200
 ORPHAN_LOOKS = 12
+UNANSWERED_LOOKS = 4
 
 
 class Tracks(RunSink, Follows, Protocol):
@@ -51,6 +54,7 @@ class Recovery:
         self._looks = 0
         self.lease_seconds = LEASE_SECONDS
         self._claimed: deque[Run] = deque()
+        self._unanswered: dict[claims.Hold, int] = {}
         self.recovered = 0
 
     async def begin(self, *, alone: bool, tzdata: str, version: str, roles: str) -> None:
@@ -96,15 +100,54 @@ class Recovery:
             gone += await claims.orphans(self._store, self._owner)
         self._looks += 1
         for instance in gone:
-            while rows := await self._store.transact(claims.claim(instance, self._owner, CLAIM_RUNS)):
-                count += len(rows)
-                self._signals.emit("recovery.claim.after")
-                rows.sort(key=lambda row: str(row[0]))
-                self._claimed += await claims.readable_runs(self._store, rows, self._clock.now())
+            while claimed := await self._claim(instance):
+                count += claimed
                 await self._continue()
             await self._store.transact(claims.forget(instance))
+        await self._find_unanswered()
         self.recovered += count
         return count
+
+    async def _claim(self, instance: str) -> int:
+        kept: list[list[Row]] = []
+        try:
+            rows = await self._store.transact(keeping(claims.claim(instance, self._owner, CLAIM_RUNS), kept))
+            self._signals.emit("recovery.claim.after")
+            rows.sort(key=lambda row: str(row[0]))
+            runs = await claims.readable_runs(self._store, rows, self._clock.now())
+        except StoreUnavailable:
+            self.doubt(claims.hold_of(row) for found in kept for row in found)
+            raise
+        for row in rows:
+            self._unanswered.pop(claims.hold_of(row), None)
+        self._claimed += runs
+        return len(rows)
+
+    async def _find_unanswered(self) -> None:
+        """Take the runs whose claim is on disk although its commit had no answer.
+
+        There are several looks, because a server may still be carrying out the commit of a lost connection.
+        """
+        for hold, looks in list(self._unanswered.items()):
+            rows = await claims.held(self._store, self._owner, hold)
+            runs = await claims.readable_runs(self._store, rows, self._clock.now())
+            if runs or looks == 1:
+                del self._unanswered[hold]
+            else:
+                self._unanswered[hold] = looks - 1
+            self._claimed += runs
+        await self._continue()
+
+    def doubt(self, holds: Iterable[claims.Hold]) -> None:
+        """Look later whether these runs became this instance's: the commit that should do it had no answer."""
+        self._unanswered |= dict.fromkeys(holds, UNANSWERED_LOOKS)
+
+    async def adopt(self, run: Run) -> None:
+        """Continue a run that has just become this instance's; if the store goes away, with the next heartbeat."""
+        try:
+            await self.resume(run)
+        except StoreUnavailable:
+            self._claimed.append(run)
 
     async def _continue(self) -> None:
         """Continue the claimed runs; one at which the store goes away stays first in line."""
@@ -155,6 +198,13 @@ class Recovery:
 
     async def _quarantine(self, tenant_id: str, run_id: str, detail: str) -> None:
         await self._store.transact(claims.quarantine(tenant_id, "runs", run_id, detail, self._clock.now()))
+
+
+def keeping(work: Work[T], kept: list[T]) -> Work[T]:
+    """Do `work`, and keep its result also where the commit after it has no answer."""
+    result = yield from work
+    kept[:] = [result]
+    return result
 
 
 def _ended(run: Run, status: RunStatus, now: int, error: bytes | None) -> RunChange:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from workflow_scheduler.core.errors import ValidationFailed
+from workflow_scheduler.core.errors import StoreUnavailable, ValidationFailed
+from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.pipeline.recovery import Recovery
+from workflow_scheduler.pipeline.recovery import Recovery, keeping
 from workflow_scheduler.stores.portable import claims
 
 
@@ -28,13 +29,19 @@ class Redrive:
             NotFound: no such dead letter.
             Conflict: it was redriven or discarded before.
             ValidationFailed: the payload is not JSON.
+            StoreUnavailable: nobody knows whether it was revived; if it was, its run goes on soon.
 
         """
         if payload is not None:
             _check_json(payload)
         letter = {"tenant": tenant_id, "id": dead_letter_id, "now": self._clock.now()}
-        run = await self._store.transact(claims.revive(letter, self._owner, payload))
-        await self._recovery.resume(run)
+        kept: list[Run] = []
+        try:
+            run = await self._store.transact(keeping(claims.revive(letter, self._owner, payload), kept))
+        except StoreUnavailable:
+            self._recovery.doubt((one.tenant_id, one.id, one.fence) for one in kept)
+            raise
+        await self._recovery.adopt(run)
         return run.id
 
 

@@ -18,6 +18,7 @@ _NAMES = (
 )  # fmt: skip
 RUN_COLUMNS = ", ".join(_NAMES)
 SUSPECT_DELIVERIES = 3
+Hold = tuple[str, str, int]  # tenant, run, fence
 _OPEN = "status IN ('QUEUED', 'RUNNING', 'PAUSED')"
 
 
@@ -171,6 +172,20 @@ async def due_runs(store: Store, now: int, me: str, limit: int) -> list[Row]:
         {"now": now, "me": me, "limit": limit},
     )
     return list(rows)
+
+
+def hold_of(row: Row) -> Hold:
+    """Return how a row selected as RUN_COLUMNS is held."""
+    return str(row[_NAMES.index("tenant_id")]), str(row[_NAMES.index("id")]), int(row[_NAMES.index("fence")])
+
+
+async def held(store: Store, me: str, hold: Hold) -> list[Row]:
+    """Return the row (RUN_COLUMNS) of an open run if this instance owns it under that very fence."""
+    return await store.read(
+        f"SELECT {RUN_COLUMNS} FROM runs WHERE tenant_id = :tenant AND id = :id AND fence = :fence AND owner = :me "
+        f"AND {_OPEN}",
+        {"tenant": hold[0], "id": hold[1], "fence": hold[2], "me": me},
+    )
 
 
 async def readable_runs(store: Store, rows: Sequence[Row], now: int) -> list[Run]:
