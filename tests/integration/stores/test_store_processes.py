@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from workflow_scheduler.core.errors import BadRequest, Conflict, StoreUnavailable
-from workflow_scheduler.core.ports.store import Batch
+from workflow_scheduler.core.ports.store import Batch, Sql
 from workflow_scheduler.core.time.clock import SystemClock
 from workflow_scheduler.stores.postgres.store import PostgresStore
 from workflow_scheduler.stores.sqlite.store import SqliteStore
@@ -165,4 +165,24 @@ async def test_a_key_longer_than_an_index_takes_is_refused_clearly(postgres_url)
         await store.commit(Batch(accepted=[started(make_event(event_key=noise))]))
     with pytest.raises(BadRequest):
         await store.commit(Batch(accepted=[started(make_event(subject="NUL \x00"))]))
+    await store.close()
+
+
+async def test_a_session_that_ends_in_the_middle_of_a_transaction_is_an_unavailable_store(postgres_url):
+    def waits():
+        yield Sql("SELECT 1")
+        yield Sql("SELECT pg_sleep(20)")
+
+    store = PostgresStore(postgres_url, FakeClock())
+    await store.open()
+    admin = await asyncpg.connect(postgres_url)
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(20)'"
+    for _ in range(3):
+        work = asyncio.create_task(store.transact(waits()))
+        while not await admin.fetch(ended):
+            await asyncio.wait([work], timeout=0.01)
+        with pytest.raises(StoreUnavailable):
+            await work
+    assert await count(store, "events") == 0
+    await admin.close()
     await store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import asyncpg
@@ -130,7 +131,8 @@ class Committer:
                 async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
                     async with connection.transaction():
                         refused = await GroupWriter(connection).write(whole)
-                    await cast("Session", connection).wrote(rows_of(whole))
+                    with suppress(Exception):  # the commit has its answer, whatever becomes of the session now
+                        await cast("Session", connection).wrote(rows_of(whole))
                     return refused
             except TRY_AGAIN:
                 attempt += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, TypeVar, cast
 
 import asyncpg
@@ -136,7 +136,8 @@ class PostgresStore:
                     rows = await session.fetch(statement, *values)
                     step = _step(work, [tuple(row) for row in rows])
         except BaseException:
-            session.forget()
+            with suppress(AttributeError):  # the pool's proxy of a connection that is gone has nothing left to forget
+                session.forget()
             raise
         return cast("T", step.value)
 
