@@ -61,7 +61,7 @@ class Checkpoints:
 
     def _run(self) -> None:
         connection: apsw.Connection | None = None
-        while True:
+        while not self._closing:  # asked again here: `close` may wake us while the copy ends, and `clear` forgets that
             self._wanted.wait()
             if self._closing:
                 break
