@@ -45,8 +45,11 @@ async def _run(folder, loop, seed, count):
 
 async def _peace(world, steps):
     """Let the disk work, end every pause, and let time pass until nothing is under way."""
-    world.faults.heal()
-    await world.app.context.workflows.resume_all(LOCAL)
+    answer = None
+    while answer is None or answer.kind != "ok":
+        world.faults.heal()
+        await world.live(1.0)
+        answer = await world.call(world.app.context.workflows.resume_all(LOCAL))
     steps.state = steps.state._replace(paused=frozenset())
     for _ in range(PEACE_ROUNDS):
         await world.live(PEACE_SECONDS / PEACE_ROUNDS)

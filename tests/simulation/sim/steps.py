@@ -38,6 +38,8 @@ class Steps:
         """Take one step and return its name."""
         name = self.random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
         self.taken.append(name)
+        if self.world.crashed:
+            await self.world.crash()
         await getattr(self, f"_{name}")()
 
     # Events

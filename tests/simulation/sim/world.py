@@ -170,6 +170,8 @@ class World:
 
     async def live(self, seconds):
         """Let time pass; a crash on the way is followed by a new start."""
+        if self.crashed:
+            await self.crash()
         until = self.clock.monotonic() + seconds
         while (left := until - self.clock.monotonic()) > 0:
             sleeping = asyncio.ensure_future(self.clock.sleep(left))
