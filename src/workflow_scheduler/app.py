@@ -84,6 +84,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("workflow_scheduler")
 HEALTH_SECONDS = 5.0
 DRAIN_SECONDS = 10.0
+PRIVATE = 0o700  # of folders that are made here: they hold the database and the key file
 
 
 def trigger_types() -> dict[str, ModuleType]:
@@ -107,7 +108,7 @@ def open_store(settings: Settings, clock: Clock) -> SqliteStore | PostgresStore:
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
         path = Path(rest.removeprefix("/")) if rest.startswith("/") else Path(rest)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         return SqliteStore(path, clock)
     if scheme in ("postgresql", "postgres"):
         from workflow_scheduler.stores.postgres.store import PostgresStore  # its driver loads where it is used
@@ -136,7 +137,7 @@ class Application:
         self.store = open_store(settings, self.clock)
         self.types = trigger_types()
         self.jobs = job_types()
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         self.vault = open_vault(settings.data / "keys.json")
         self.metrics = Metrics()
         self.live = LiveFeed(self.clock.now() // 1000)
