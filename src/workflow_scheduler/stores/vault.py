@@ -134,7 +134,7 @@ def _read(path: Path) -> list[Key]:
 
 def _write(path: Path, keys: Sequence[Key]) -> None:
     """Replace the file so that a crash leaves either the old keys or the new ones, on the disk and not in a cache."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

@@ -33,6 +33,7 @@ def writer_connection(path: Path, vfs: str | None) -> apsw.Connection:
     """
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     with own_errors():
+        _make_private(path)
         connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=STATEMENTS_KEPT)
         connection.set_busy_timeout(BUSY_MS)
         connection.execute("PRAGMA journal_mode=WAL")
@@ -42,6 +43,11 @@ def writer_connection(path: Path, vfs: str | None) -> apsw.Connection:
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.wal_autocheckpoint(0)
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make a new database file that only its owner may read; SQLite gives its log and index the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def reader_connection(path: Path, vfs: str | None) -> apsw.Connection:
@@ -68,7 +74,7 @@ def lock(path: Path) -> int:
         StoreUnavailable: another process owns it.
 
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
