@@ -29,7 +29,7 @@ CONNECTIONS_MAX = 500
 CONNECT_SECONDS = 10.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = frozenset({301, 302, 303})
-_PRIVATE_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "idempotency-key"})
+_SHARED_HEADERS = frozenset({"accept", "accept-language", "user-agent", "traceparent", "tracestate"})
 _BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
 _CHUNK = 65_536
 
@@ -56,8 +56,8 @@ class HttpClient:
             following = _parsed(str(url.join(URL(target))))
             if reply.status in _SEE_OTHER and method not in ("GET", "HEAD"):
                 method, body, headers = "GET", None, _without(headers, _BODY_HEADERS)
-            if following.origin() != url.origin():
-                headers = _without(headers, _PRIVATE_HEADERS)
+            if following.origin() != url.origin():  # any header of the caller's may hold a secret, under any name
+                headers = _only(headers, _SHARED_HEADERS | _BODY_HEADERS)
             url = following
         raise Rejected(f"{url.host} redirects more than {request.redirects_max} times")
 
@@ -101,6 +101,10 @@ def _parsed(text: str) -> URL:
     if url.scheme not in ("http", "https") or not url.host:
         raise ValidationFailed(f"`{text}` is not an http or https URL")
     return url
+
+
+def _only(headers: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
+    return {key: value for key, value in headers.items() if key.lower() in names}
 
 
 def _without(headers: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
