@@ -143,7 +143,8 @@ def _message(line: Any, name: str) -> str:
         return f"unknown field `{name}`"
     if line["type"] == "missing":
         return "is required"
-    message = sentence(line)
+    hidden = isinstance(line.get("input"), str | bytes)  # what was sent may be a secret in the wrong place
+    message = sentence({**line, "input": ""}).partition(", not ``")[0] if hidden else sentence(line)
     return message[:1].lower() + message[1:]
 
 
