@@ -19,6 +19,13 @@ SLOW = {
         "only": scene.mark("only", "wait"),
     },
 }
+PLACES = 256  # the embedded engine's limit of jobs at once
+BURST = {
+    "version": 1,
+    "name": "burst",
+    "triggers": {"in": {"type": "webhook", "path": "burst", "signature": {"scheme": "none"}}},
+    "jobs": {"only": scene.mark("only", function="mark_slowly")},
+}
 LATER = {
     "version": 1,
     "name": "later",
@@ -136,3 +143,22 @@ def test_an_instance_that_slept_through_its_lease_writes_nothing_when_it_wakes(t
     assert run_id in new
     assert len(new) == 2
     assert len(three.tables.select("SELECT id FROM events WHERE provider = 'workflow'")[0]) == 31
+
+
+def test_an_instance_that_wakes_up_begins_no_job_that_others_have_done(three):
+    three.start(BURST, LOCK_TIMEOUT="3")
+    sleeper, other = three.instances[1], three.instances[0]
+    count = PLACES + 44
+    three.send("burst", count, sleeper)
+    three.slept.add(sleeper)
+    sleeper.process.send_signal(signal.SIGSTOP)
+    begun = {run for run, _ in three.marks.lines()}
+    assert len(begun) < count
+    wait_until(lambda: len(other.items("/api/v1/runs", status="SUCCEEDED")) == count, what="the end of all runs")
+    sleeper.process.send_signal(signal.SIGCONT)
+    wait_until(sleeper.healthy, what="the sleeper's answer")
+    sleeper.call("POST", "/api/v1/public/webhook/burst?wait=run", {}, {"webhook-id": "after-waking"})
+    lines = [run for run, _ in three.marks.lines()]
+    again = [run for run in lines if run not in begun and lines.count(run) > 1]
+    assert again == []
+    assert len(other.items("/api/v1/runs", status="SUCCEEDED")) == count + 1

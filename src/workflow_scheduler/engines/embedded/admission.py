@@ -10,7 +10,7 @@ class Admission:
     """A counter of places and a queue before it.
 
     `defer` runs a function in a later turn of the event loop; it keeps one end of a job from starting the next one
-    deep inside the first one's call.
+    deep inside the first one's call. While `gate` returns False nobody enters; `reopen` lets in those who waited.
     """
 
     def __init__(self, places: int, defer: Callable[[Callable[[], None]], None]) -> None:
@@ -19,6 +19,7 @@ class Admission:
         self._defer = defer
         self._queue: deque[Callable[[], bool]] = deque()
         self._planned = False
+        self.gate: Callable[[], bool] = _open
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -29,7 +30,7 @@ class Admission:
 
         `otherwise` returns whether it uses the place.
         """
-        if self._free > 0 and not self._queue:
+        if self._free > 0 and not self._queue and self.gate():
             self._free -= 1
             return True
         self._queue.append(otherwise)
@@ -38,13 +39,21 @@ class Admission:
     def leave(self) -> None:
         """Give a place back."""
         self._free += 1
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Let in those who wait, as far as there are places."""
         if self._queue and not self._planned:
             self._planned = True
             self._defer(self._let_in)
 
     def _let_in(self) -> None:
         self._planned = False
-        while self._queue and self._free > 0:
+        while self._queue and self._free > 0 and self.gate():
             self._free -= 1
             if not self._queue.popleft()():
                 self._free += 1
+
+
+def _open() -> bool:
+    return True

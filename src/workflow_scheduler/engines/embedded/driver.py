@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -55,17 +55,20 @@ class EmbeddedEngine:
         emit: Emit | None = None,
         public_url: str | None = None,
         on_drop: Callable[[Run], None] | None = None,
+        leased: Callable[[], bool] | None = None,
     ) -> None:
         """Give jobs what they may use: HTTP and threads, secrets, sending events, and the address of this service.
 
         `emit(run, job_id, event, key)` accepts an event that the run causes, once for `key`, and returns its id.
-        `on_drop` is told of each run that is let go without an end, because another instance owns it now.
+        `on_drop` is told of each run that is let go without an end, because another instance owns it now. No job is
+        begun while `leased` returns False.
         """
         desk = self._desk
         desk.resources = resources or desk.resources
         desk.secrets = secrets or desk.secrets
         desk.emit = emit or desk.emit
         desk.on_drop = on_drop or desk.on_drop
+        desk.admission.gate = leased or desk.admission.gate
         desk.public_url = desk.public_url if public_url is None else public_url.rstrip("/")
 
     def submit(self, tasks: Sequence[Task]) -> None:
@@ -115,6 +118,20 @@ class EmbeddedEngine:
             return None
         known = execution.run
         return RunChange(tenant_id=known.tenant_id, run_id=known.id, fence=known.fence, status=RunStatus.RUNNING)
+
+    def held(self) -> dict[str, int]:
+        """Return the fence of every run that is here, by its id."""
+        return {run_id: execution.run.fence for run_id, execution in self._desk.runs.items()}
+
+    def drop(self, run_ids: Collection[str]) -> None:
+        """Let go of runs that belong to others now, and begin what waited for the lease."""
+        desk = self._desk
+        for run_id in run_ids:
+            execution = desk.runs.get(run_id)
+            if execution is not None:
+                desk.drop(execution)
+                desk.on_drop(execution.run)
+        desk.admission.reopen()
 
     @property
     def active(self) -> int:

@@ -22,6 +22,13 @@ async def mark(run, job):
     return found
 
 
+async def mark_slowly(run, job):
+    """Append, and take four seconds more."""
+    found = _append(run, job)
+    await asyncio.sleep(4)  # noqa: TID251 -- a job of a user, which knows no Clock
+    return found
+
+
 def mark_in_thread(run, job):
     """Append in a thread."""
     return _append(run, job)
