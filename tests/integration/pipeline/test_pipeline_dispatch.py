@@ -38,8 +38,7 @@ async def until(instance, condition):
         await instance.dispatcher._take_due()
         await asyncio.sleep(0.002)  # noqa: TID251 -- the engine answers through a real socket
         await instance.clock.advance(0.25)
-    message = f"it never happened; runs: {await instance.all('SELECT status, error FROM runs')}"
-    raise AssertionError(message)
+    raise AssertionError(await instance.all("SELECT status, error FROM runs"))
 
 
 def all_are(instance, status):

@@ -15,7 +15,7 @@ from workflow_scheduler.core.errors import (
 )
 from workflow_scheduler.core.inbound import scheme
 from workflow_scheduler.core.model.principal import LOCAL, Principal
-from workflow_scheduler.triggers import github
+from workflow_scheduler.triggers import github, webhook
 
 OPEN = {"type": "webhook", "path": "orders", "signature": "none"}
 SIGNED = {
@@ -34,9 +34,7 @@ async def post(instance, route="orders", body=b"{}", method="POST", **headers):
 
 
 async def signed(instance, **more):
-    from workflow_scheduler.triggers.webhook import Config
-
-    rule = Config.model_validate({key: value for key, value in SIGNED.items() if key != "type"}).signature
+    rule = webhook.Config.model_validate({key: value for key, value in SIGNED.items() if key != "type"}).signature
     headers = scheme.sign(rule, instance.post("/x/orders"), "k3y")
     return {**{name.replace("-", "_"): value for name, value in headers.items()}, **more}
 
