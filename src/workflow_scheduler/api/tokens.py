@@ -10,7 +10,7 @@ from joserfc import jwk, jwt
 from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwt import JWTClaimsRegistry
 
-from workflow_scheduler.core.errors import SchedulerError, Unauthenticated, Unavailable, ValidationFailed
+from workflow_scheduler.core.errors import EgressRefused, SchedulerError, Unauthenticated, Unavailable, ValidationFailed
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.resources import HttpRequest, Outbound
 from workflow_scheduler.core.time.clock import MINUTE_US, SECOND_US
@@ -82,10 +82,11 @@ class TokenVerifier:
             self._read_at = now
             try:
                 self._key_set = await _read_key_set(self._outbound, self._settings.jwt_jwks_url)
-            except SchedulerError:
+            except SchedulerError as error:
                 if self._key_set is None:
                     self._read_at = None
-                    raise Unavailable("the issuer's key set (JWT_JWKS_URL) cannot be read now") from None
+                    fix = error.fix if isinstance(error, EgressRefused) else None
+                    raise Unavailable("the issuer's key set (JWT_JWKS_URL) cannot be read now", fix=fix) from None
         if self._key_set is None:
             raise Unavailable("the issuer's key set (JWT_JWKS_URL) has not been read yet")
         return self._key_set
