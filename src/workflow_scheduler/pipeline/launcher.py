@@ -11,12 +11,13 @@ import msgspec
 from workflow_scheduler.core.dag.graph import Graph
 from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.model.run import JobRecord, Run, RunChange, RunStatus
+from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import Engine, RunSink, Task
 from workflow_scheduler.core.ports.store import Accepted, Store
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.pipeline.backlog import Backlog, Key
 from workflow_scheduler.pipeline.graphs import GraphCache
+from workflow_scheduler.pipeline.remains import closed_jobs
 from workflow_scheduler.stores.portable import claims
 from workflow_scheduler.stores.portable.waiting import waiting_runs
 
@@ -167,7 +168,8 @@ class Launcher:
             ended_at=now,
             error=_encode({"code": error.code, "message": error.detail}),
         )
-        await self._sink.finish(change, run, (), ())
+        jobs = await closed_jobs(self._store, self._clock, run, JobStatus.FAILED, change.error)
+        await self._sink.finish(change, run, jobs, ())
 
     def leave(self, run: Run) -> bool:
         """Leave a run in its row when others of its workflow wait there; return whether it was left."""
@@ -284,7 +286,8 @@ class Launcher:
         change = RunChange(
             tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=RunStatus.CANCELLED, ended_at=now
         )
-        await self._sink.finish(change, run, (), ())
+        jobs = await closed_jobs(self._store, self._clock, run, JobStatus.CANCELLED)
+        await self._sink.finish(change, run, jobs, ())
 
 
 def _limit(graph: Graph) -> int | None:

@@ -14,13 +14,14 @@ import msgspec
 
 from workflow_scheduler.core.errors import StoreUnavailable
 from workflow_scheduler.core.ids import mint
-from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
+from workflow_scheduler.core.model.run import JobStatus, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import RunSink
 from workflow_scheduler.core.ports.store import DeadLetter, Row, Store, Work
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
 from workflow_scheduler.pipeline.launcher import Launcher, event_json
+from workflow_scheduler.pipeline.remains import closed_jobs
 from workflow_scheduler.pipeline.suspects import Follows, Suspects, worn_out
 from workflow_scheduler.stores.portable import claims
 
@@ -191,7 +192,8 @@ class Recovery:
             trigger_id=run.trigger_id, workflow_id=run.workflow_id, reason=Reason.POISON, detail=detail,
             payload=run.input, attempts=run.deliveries, created_at=now,
         )  # fmt: skip
-        await self._sink.finish(_ended(run, RunStatus.FAILED, now, error), run, (), (), (letter,))
+        jobs = await closed_jobs(self._store, self._clock, run, JobStatus.FAILED, error)
+        await self._sink.finish(_ended(run, RunStatus.FAILED, now, error), run, jobs, (), (letter,))
 
     def _lease(self) -> int:
         return self._clock.now() + int(self.lease_seconds * SECOND_US)

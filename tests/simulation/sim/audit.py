@@ -29,7 +29,7 @@ def in_peace(world, steps):
         *end_events(world),
         *joins(world),
         *emitted(world),
-        *schedules(world),
+        *schedules(world, resumed="resume" in steps.taken),
         *quarantined(world),
     ]
 
@@ -141,7 +141,7 @@ def jobs(world):
             continue
         if set(records) != wanted[workflow] and status == "SUCCEEDED":
             found.append(f"{workflow} {run_id} is {status} with {records}")
-        if statuses & {"QUEUED", "RUNNING", "PAUSED"} and run_id not in poisoned:
+        if statuses & {"QUEUED", "RUNNING", "PAUSED"}:
             found.append(f"{workflow} {run_id} is {status} with {records}")
         if status == "SUCCEEDED" and not statuses <= {"SUCCEEDED", "SKIPPED"}:
             found.append(f"{workflow} {run_id} is {status} with {records}")

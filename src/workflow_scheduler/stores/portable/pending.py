@@ -62,13 +62,17 @@ def _show(
 
 
 def _drop(tenant_id: str, row: StoredTrigger, now: int) -> Work[None]:
-    """Forget a trigger that was never live; one that was keeps its name for the decisions about it."""
+    """Forget a trigger that never decided anything; one that did keeps its name for the decisions."""
     own = {"tenant": tenant_id, "trigger": row.id}
     if row.status == "pending":
-        yield Sql("DELETE FROM trigger_index WHERE tenant_id = :tenant AND id = :trigger", own)
         yield Sql("DELETE FROM schedules WHERE tenant_id = :tenant AND trigger_id = :trigger", own)
-    else:
         yield Sql(
-            "UPDATE trigger_index SET removed_at = :now, updated_at = :now WHERE tenant_id = :tenant AND id = :trigger",
-            {**own, "now": now},
+            """DELETE FROM trigger_index WHERE tenant_id = :tenant AND id = :trigger AND NOT EXISTS
+                 (SELECT 1 FROM decisions WHERE tenant_id = :tenant AND trigger_id = :trigger)""",
+            own,
         )
+    yield Sql(
+        """UPDATE trigger_index SET removed_at = :now, updated_at = :now, deployment_status = 'inactive'
+           WHERE tenant_id = :tenant AND id = :trigger""",
+        {**own, "now": now},
+    )
