@@ -31,6 +31,7 @@ from workflow_scheduler.core.ports.engine import Engine
 from workflow_scheduler.core.registry import Heard, discover
 from workflow_scheduler.core.time.clock import Clock, SystemClock
 from workflow_scheduler.core.time.zone import tzdata_version
+from workflow_scheduler.engines.embedded.desk import Limits
 from workflow_scheduler.engines.embedded.driver import EmbeddedEngine
 from workflow_scheduler.engines.http import EngineAddress, HttpEngine, engine_client
 from workflow_scheduler.jobs.resources import JobResources, ThreadWorkers
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("workflow_scheduler")
 HEALTH_SECONDS = 5.0
 DRAIN_SECONDS = 10.0
+PROCESSES_PER_PROCESSOR = 4
 PRIVATE = 0o700  # of folders that are made here: they hold the database and the key file
 
 
@@ -182,7 +184,8 @@ class Application:
         settings = self.settings
         self.outbound = HttpClient(EgressGuard(settings.egress_allowed))
         self.workers = ThreadWorkers(settings.scheduler_max_workers)
-        self.embedded = EmbeddedEngine(self.jobs, self.tracker, self.clock, signals=self.signals)
+        limits = Limits(processes_max=settings.max_processes or PROCESSES_PER_PROCESSOR * (os.cpu_count() or 1))
+        self.embedded = EmbeddedEngine(self.jobs, self.tracker, self.clock, limits=limits, signals=self.signals)
         self.embedded.connect(
             resources=JobResources(self.outbound, self.workers, (str(Path.cwd()),)),
             secrets=self.secrets,

@@ -57,6 +57,13 @@ class Settings(BaseSettings):
     scheduler_max_workers: int = _named(
         "SCHEDULER_MAX_WORKERS", 10, "Threads for blocking jobs on this instance.", ge=1, le=1_000
     )
+    max_processes: int = _named(
+        "WFS_MAX_PROCESSES",
+        0,
+        "Child processes of `run` and `python` jobs at once on this instance; 0 is four for each processor.",
+        ge=0,
+        le=10_000,
+    )
     lock_timeout: int = _named(
         "LOCK_TIMEOUT", 15, "Seconds until the lease of a silent instance ends and others take its runs over.", ge=1
     )

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -93,6 +93,11 @@ class Config(ClosedConfig):
             message = "`env`, `memory_mb_max` and `cpu_seconds_max` need `isolation: process`"
             raise ValueError(message)
         return self
+
+
+def starts_process(fields: Mapping[str, Any]) -> bool:
+    """Return whether the job runs in a child process: code does, a function where `isolation` says so."""
+    return "code" in fields or fields.get("isolation") not in (None, "loop", "thread")
 
 
 async def run(config: Config, context: JobContext) -> Any:

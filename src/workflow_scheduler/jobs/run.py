@@ -12,6 +12,7 @@ it printed more; with `output: json`, standard output is parsed and the parsed v
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -53,6 +54,11 @@ class Config(ClosedConfig):
     grace: Duration = Field(
         default=10.0, title="Grace", description="Time between SIGTERM and SIGKILL when the job is stopped.", le=50
     )
+
+
+def starts_process(fields: Mapping[str, Any]) -> bool:  # noqa: ARG001 - a command always does
+    """Return True: every command is a child process."""
+    return True
 
 
 async def run(config: Config, context: JobContext) -> Any:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from workflow_scheduler.core.errors import JobFailed
+from workflow_scheduler.engines.embedded.admission import Admission
 from workflow_scheduler.engines.embedded.desk import Desk
 from workflow_scheduler.engines.embedded.timers import Timer
 
@@ -18,10 +19,11 @@ CANCEL: Final = "cancelled"
 class Attempt:
     """One attempt. `cause` says why it was told to stop: TIMEOUT, CANCEL, or nothing."""
 
-    __slots__ = ("cause", "grace_seconds", "number", "started_at", "task", "timer")
+    __slots__ = ("admission", "cause", "grace_seconds", "number", "started_at", "task", "timer")
 
-    def __init__(self, number: int, started_at: int, grace_seconds: float) -> None:
-        """Begin at `started_at` (microseconds)."""
+    def __init__(self, number: int, started_at: int, grace_seconds: float, admission: Admission) -> None:
+        """Begin at `started_at` (microseconds), with a place of `admission`."""
+        self.admission = admission
         self.number = number
         self.started_at = started_at
         self.grace_seconds = grace_seconds
@@ -31,7 +33,7 @@ class Attempt:
 
 
 class Attempts:
-    """The attempts of one run that are under way, by job; each holds a place of the desk's admission.
+    """The attempts of one run that are under way, by job; each holds a place of its admission.
 
     `on_end(job, attempt, task)` is called once for each; `task` is None for one that did not stop when it was told to
     and is left behind.
@@ -74,7 +76,7 @@ class Attempts:
         tasks = []
         for attempt in self._open.values():
             _disarm(attempt)
-            self._desk.admission.leave()
+            attempt.admission.leave()
             if attempt.task is not None:
                 attempt.task.cancel()
                 tasks.append(attempt.task)
@@ -84,7 +86,7 @@ class Attempts:
     def _give_up(self, job: int) -> None:
         attempt = self._open.pop(job, None)
         if attempt is not None:
-            self._desk.admission.leave()
+            attempt.admission.leave()
             self._on_end(job, attempt, None)
 
     def _ended(self, job: int, task: asyncio.Task[Any]) -> None:
@@ -94,7 +96,7 @@ class Attempts:
                 task.exception()  # it is nobody's any more; asyncio is not to complain about it
             return
         del self._open[job]
-        self._desk.admission.leave()
+        attempt.admission.leave()
         _disarm(attempt)
         self._on_end(job, attempt, task)
 

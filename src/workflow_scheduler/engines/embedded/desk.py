@@ -35,12 +35,14 @@ Emit: TypeAlias = Callable[[Run, str, Mapping[str, Any], str], Awaitable[str]]
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one job. Sizes in bytes, times in seconds.
 
-    `parallel_jobs_max` is how many jobs run at once in the process, over all runs; inline jobs do not count.
+    `parallel_jobs_max` is how many jobs run at once in this process, over all runs, and `processes_max` how many in
+    child processes; inline jobs do not count.
     `inline_jobs_max` is how many inline jobs one run may do before other runs get their turn; `cancel_grace_seconds`
     is how long a cancelled job may take to stop before the engine goes on without it.
     """
 
     parallel_jobs_max: int = 256
+    processes_max: int = 16
     log_bytes_max: int = 1_000_000
     output_bytes_max: int = 8 << 20
     inline_jobs_max: int = 256
@@ -58,6 +60,7 @@ class Desk:
         self.signals = signals
         self.timers = Timers(clock)
         self.admission = Admission(limits.parallel_jobs_max, self._defer)
+        self.process_admission = Admission(limits.processes_max, self._defer)
         self.emit: Emit = _no_emit
         self.secrets: Secrets | None = None
         self.resources: Resources | None = None

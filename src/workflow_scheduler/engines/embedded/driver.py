@@ -68,7 +68,8 @@ class EmbeddedEngine:
         desk.secrets = secrets or desk.secrets
         desk.emit = emit or desk.emit
         desk.on_drop = on_drop or desk.on_drop
-        desk.admission.gate = leased or desk.admission.gate
+        for admission in (desk.admission, desk.process_admission):
+            admission.gate = leased or admission.gate
         desk.public_url = desk.public_url if public_url is None else public_url.rstrip("/")
 
     def submit(self, tasks: Sequence[Task]) -> None:
@@ -132,6 +133,7 @@ class EmbeddedEngine:
                 desk.drop(execution)
                 desk.on_drop(execution.run)
         desk.admission.reopen()
+        desk.process_admission.reopen()
 
     @property
     def active(self) -> int:

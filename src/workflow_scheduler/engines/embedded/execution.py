@@ -29,6 +29,7 @@ from workflow_scheduler.core.model.run import JobRecord, JobStatus, LogLine, Run
 from workflow_scheduler.core.ports.engine import Task
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.engines.embedded import ending
+from workflow_scheduler.engines.embedded.admission import Admission
 from workflow_scheduler.engines.embedded.attempts import CANCEL, TIMEOUT, Attempt, Attempts
 from workflow_scheduler.engines.embedded.context import Context
 from workflow_scheduler.engines.embedded.desk import Desk
@@ -146,7 +147,7 @@ class Execution:
                     continue
                 if step.inline:
                     budget -= 1
-                elif not self.desk.admission.enter(partial(self._admitted, action)):
+                elif not self._admission(step).enter(partial(self._admitted, action)):
                     self._wait_for_place(action.job)
                     continue
                 queue.extend(self._start(step, action.job, action.attempt))
@@ -219,8 +220,11 @@ class Execution:
         """Begin an attempt; return what follows when it has ended already."""
         actions = self._begin_job(step, job, number)
         if not step.inline and (self._attempts is None or job not in self._attempts):
-            self.desk.admission.leave()
+            self._admission(step).leave()
         return actions
+
+    def _admission(self, step: Step) -> Admission:
+        return self.desk.process_admission if step.child else self.desk.admission
 
     def _wait_for_place(self, job: int) -> None:
         if self._queued is None:
@@ -256,7 +260,8 @@ class Execution:
         self._ledger.put(job, JobStatus.RUNNING, number, started_at=now)
         if self._attempts is None:
             self._attempts = Attempts(self.desk, self._attempt_ended)
-        self._attempts.begin(job, Attempt(number, now, grace), outcome, None if limit is None else limit / SECOND_US)
+        attempt = Attempt(number, now, grace, self._admission(step))
+        self._attempts.begin(job, attempt, outcome, None if limit is None else limit / SECOND_US)
         return []
 
     def _attempt_ended(self, job: int, attempt: Attempt, task: asyncio.Task[Any] | None) -> None:

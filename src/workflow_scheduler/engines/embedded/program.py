@@ -17,7 +17,11 @@ from workflow_scheduler.engines.embedded.scope import Scope
 
 
 class Step(msgspec.Struct, frozen=True, eq=False):
-    """A job, ready to run. `config` is there when it holds no `${…}`; `problem` says why the job cannot run at all."""
+    """A job, ready to run.
+
+    `config` is there when it holds no `${…}`; `problem` says why the job cannot run at all; `child` that it runs in a
+    child process.
+    """
 
     node: Node
     module: Any
@@ -25,6 +29,7 @@ class Step(msgspec.Struct, frozen=True, eq=False):
     config: Any
     env: Mapping[str, str] | None
     problem: Failure | None
+    child: bool = False
 
 
 Program: TypeAlias = tuple[Step, ...]
@@ -71,6 +76,11 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
+def _starts_process(module: Any, node: Node) -> bool:
+    fields = node.config.value
+    return hasattr(module, "starts_process") and bool(module.starts_process(fields if isinstance(fields, dict) else {}))
+
+
 def _step(node: Node, job_types: Mapping[str, Any]) -> Step:
     module = job_types.get(node.type)
     env = {name: _text(value) for name, value in node.env.value.items()} if node.env.static else None
@@ -79,9 +89,10 @@ def _step(node: Node, job_types: Mapping[str, Any]) -> Step:
         hint = f", did you mean `{near}`?" if near else "; it may belong to an extra that is not installed"
         problem = failure("job_type_unknown", f"there is no job type `{node.type}`{hint}")
         return Step(node, None, inline=False, config=None, env=env, problem=problem)
+    child = not module.inline and _starts_process(module, node)
     if not node.config.static:
-        return Step(node, module, module.inline, None, env, None)
+        return Step(node, module, module.inline, None, env, None, child)
     try:
-        return Step(node, module, module.inline, module.Config.model_validate(node.config.value), env, None)
+        return Step(node, module, module.inline, module.Config.model_validate(node.config.value), env, None, child)
     except ValidationError as error:
         return Step(node, module, module.inline, None, env, from_config(error))

@@ -161,8 +161,8 @@ async def narrow():
     """A function that makes engines with few places for jobs."""
     made = []
 
-    def make(places):
-        made.append(Bench(Limits(parallel_jobs_max=places)))
+    def make(places=256, **limits):
+        made.append(Bench(Limits(parallel_jobs_max=places, **limits)))
         return made[-1]
 
     yield make
