@@ -67,7 +67,7 @@ class Sender:
             while not self.stopping.is_set():
                 port = self.ports[next(turn) % len(self.ports)]
                 answer = self.send(connections, port, path, headers, body)
-                if answer is None or answer[0] in (429, 503):
+                if answer is None or answer[0] in (429, 503, 507):
                     self.stopping.wait(PAUSE_SECONDS)
                     continue
                 status, text = answer

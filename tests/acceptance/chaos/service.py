@@ -90,18 +90,22 @@ class Service:
 
     def call(self, method, path, body=None, headers=None, timeout=30):
         """Send a request and return the decoded answer; an error answer raises Refused."""
+        status, _, text = self.answer(method, path, body, headers, timeout)
+        if status >= 400:
+            raise Refused(status, text.decode("utf-8", "replace"))
+        return json.loads(text or b"null")
+
+    def answer(self, method, path, body=None, headers=None, timeout=30):
+        """Send a request and return (status, headers, body) of the answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             given = {"Content-Type": "application/json"} if data is not None else {}
             connection.request(method, path, data, {**given, **(headers or {})})
             answer = connection.getresponse()
-            text = answer.read()
+            return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
-        if answer.status >= 400:
-            raise Refused(answer.status, text.decode("utf-8", "replace"))
-        return json.loads(text or b"null")
 
     def deploy(self, definition):
         """Create and deploy a workflow; return its id."""
