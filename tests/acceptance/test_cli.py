@@ -59,6 +59,28 @@ class TestWithoutAService:
         ]  # fmt: skip
         assert "does not exist" in done.json["fires"][1]["note"]
 
+    def test_schedules_of_other_systems_become_valid_definitions(self, wfs, service):
+        job = {"kind": "CronJob", "metadata": {"name": "report"},
+               "spec": {"schedule": "30 2 */2 * MON", "timeZone": "America/New_York"}}  # fmt: skip
+        rule = {"Name": "push", "ScheduleExpression": "cron(0/15 8-17 ? * 2-6 2027)"}
+        files = {
+            "crontab": "0 5 * * * backup ${HOME}\n",
+            "kubernetes": json.dumps(job),
+            "eventbridge": json.dumps(rule),
+        }
+        for kind, text in files.items():
+            (service.folder / f"{kind}.old").write_text(text)
+            done = wfs("import", kind, f"{kind}.old", "--out", f"from-{kind}", "--from", "2027-01-01", "--json")
+            assert done.code == 0, done.err
+            (item,) = done.json["items"]
+            assert bool(item["differences"]) == (kind == "kubernetes")
+            assert wfs("validate", f"from-{kind}").code == 0
+            assert wfs("import", kind, f"{kind}.old", "--out", f"from-{kind}").code == 2
+        (service.folder / "bad.old").write_text("@reboot x\n0 1 * * * y\n")
+        partly = wfs("import", "crontab", "bad.old", "--json")
+        assert partly.code == 1
+        assert len(partly.json["items"]) == len(partly.json["unread"]) == 1
+
     def test_next_lists_what_clock_changes_do(self, wfs):
         done = wfs("next", "--lab", "--cron", "30 2 * * *", "--timezone", "America/New_York", "--years", "2",
                    "--from", "2027-01-01T00:00:00Z", "--json", WFS_SERVER="http://127.0.0.1:9")  # fmt: skip

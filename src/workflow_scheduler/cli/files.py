@@ -70,9 +70,22 @@ def value_of(name: str) -> Any:
         BadParameter: it is neither.
 
     """
+    values = values_of(name)
+    if len(values) != 1:
+        raise typer.BadParameter(f"{name} must hold one JSON or YAML value")
+    return values[0]
+
+
+def values_of(name: str) -> list[Any]:
+    """Return the value of a JSON file, or those of the documents of a YAML file.
+
+    Raises:
+        BadParameter: it is neither.
+
+    """
     text = content(name)
     try:
-        return msgspec.json.decode(text)
+        return [msgspec.json.decode(text)]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if name.endswith(".json"):
             raise typer.BadParameter(f"{name} is not JSON: {error}") from None
@@ -82,9 +95,9 @@ def value_of(name: str) -> Any:
         documents = parse_yaml(text.decode())
     except (DefinitionInvalid, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{name} is neither JSON nor YAML: {error}") from None
-    if len(documents) != 1 or documents[0].errors:
-        raise typer.BadParameter(f"{name} must hold one JSON or YAML value")
-    return documents[0].value
+    if any(document.errors for document in documents):
+        raise typer.BadParameter(f"{name} must hold JSON or YAML values without duplicate keys")
+    return [document.value for document in documents]
 
 
 def located(reading: Reading, errors: tuple[FieldError, ...]) -> list[FieldError]:

@@ -18,6 +18,7 @@ from workflow_scheduler.cli import (
     events,
     explain,
     forecast,
+    importing,
     key,
     migrations,
     next,  # noqa: A004 -- the command is called `next`
@@ -116,6 +117,7 @@ for _group, _name in (
     (quarantine.app, "quarantine"),
     (secret.app, "secret"),
     (key.app, "key"),
+    (importing.app, "import"),
 ):
     app.add_typer(_group, name=_name)
 
