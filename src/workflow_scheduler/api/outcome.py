@@ -76,10 +76,25 @@ async def _item(
         item["duplicate"] = True
     if wanted is None:
         return item
-    item["decisions"] = [_decision(decision) for decision in receipt.decisions]
+    item["decisions"] = await _decisions(context, receipt, caller)
     if wanted.kind == "run":
         await add_runs(context, receipt, caller, deadline, item)
     return item
+
+
+async def _decisions(context: ApiContext, receipt: Receipt, caller: Principal | None) -> list[dict[str, Any]]:
+    """Return what was decided about an event; for a duplicate, what was decided about the first delivery."""
+    owner = _owner(receipt, caller)
+    if not receipt.duplicate or owner is None:
+        return [_decision(decision) for decision in receipt.decisions]
+    return list((await context.events.decisions(owner, receipt.event_id)).items)
+
+
+def _owner(receipt: Receipt, caller: Principal | None) -> Principal | None:
+    """Return in whose name the answer is looked up: the caller, or the tenant of the address that was called."""
+    if caller is not None or not receipt.tenant_id:
+        return caller
+    return Principal(tenant_id=receipt.tenant_id, user_id=_INGRESS_USER)
 
 
 def _decision(decision: Decision) -> dict[str, Any]:
@@ -97,9 +112,7 @@ async def add_runs(
     context: ApiContext, receipt: Receipt, caller: Principal | None, deadline: float, item: dict[str, Any]
 ) -> None:
     """Wait for the runs of one event and add how they ended; with exactly one run, beside the event as well."""
-    owner = caller
-    if owner is None and receipt.decisions:
-        owner = Principal(tenant_id=receipt.decisions[0].tenant_id, user_id=_INGRESS_USER)
+    owner = _owner(receipt, caller)
     runs: list[dict[str, Any]] = []
     if owner is not None:
         for run_id in await _run_ids(context, receipt, owner):

@@ -26,6 +26,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     duplicate: bool
     decisions: list[Decision]
     run_ids: list[str]
+    tenant_id: str = ""
 
 
 class Stale(Exception):
@@ -107,10 +108,11 @@ def gather(batch: Batch, entry: Entry, accepted: list[Accepted]) -> None:
 
 def receipt(accepted: Accepted, duplicates: Mapping[str, str]) -> Receipt:
     """Return the answer to one accepted event."""
-    event_id = accepted.event.id
+    event_id, tenant = accepted.event.id, accepted.event.tenant_id
     if event_id in duplicates:
-        return Receipt(duplicates[event_id], duplicate=True, decisions=[], run_ids=[])
-    return Receipt(event_id, duplicate=False, decisions=accepted.decisions, run_ids=[run.id for run in accepted.runs])
+        return Receipt(duplicates[event_id], duplicate=True, decisions=[], run_ids=[], tenant_id=tenant)
+    run_ids = [run.id for run in accepted.runs]
+    return Receipt(event_id, duplicate=False, decisions=accepted.decisions, run_ids=run_ids, tenant_id=tenant)
 
 
 def fail(entry: Entry, error: BaseException) -> None:

@@ -267,3 +267,13 @@ async def test_concurrent_deployments_leave_one_version_live(client, shop):
     assert {reply.status for reply in replies} <= {200, 409}
     status = (await client.get(f"{DEPLOYMENT}/shop/status")).json()
     assert status["deployment_status"] == "DEPLOYED"
+
+
+async def test_a_repeated_delivery_is_answered_with_what_the_first_one_did(client, shop):
+    path, headers = "/api/v1/public/webhook/orders", {"webhook-id": "msg_1"}
+    first = (await client.post(f"{path}?wait=run", json={"amount": 500}, headers=headers)).json()
+    again = (await client.post(f"{path}?wait=run", json={"amount": 500}, headers=headers)).json()
+    assert again["duplicate"] is True
+    assert (again["run_id"], again["status"]) == (first["run_id"], "SUCCEEDED")
+    decided = (await client.post(f"{path}?wait=decision", json={"amount": 500}, headers=headers)).json()["decisions"]
+    assert [(one["outcome"], one["run_id"]) for one in decided] == [("run_started", first["run_id"])]

@@ -98,7 +98,7 @@ async def test_one_delivery_that_is_several_events_lists_them(client, context):
 
 
 async def test_wait_decision_adds_the_decisions(client, context):
-    context.push.receipts = [Receipt(ID, duplicate=False, decisions=[decided()], run_ids=["run-1"])]
+    context.push.receipts = [Receipt(ID, duplicate=False, decisions=[decided()], run_ids=["run-1"], tenant_id="local")]
     found = (await client.post("/webhooks/webhook/x?wait=decision")).json()
     assert found["decisions"] == [
         {
@@ -121,7 +121,7 @@ async def test_wait_run_waits_in_the_tenant_of_the_trigger(client, context):
             return {"workflow": "shop", "status": "SUCCEEDED", "output": {"n": 1}, "error": None, "id": run_id}
 
     context.tracker, context.runs = Tracker(), Runs()
-    context.push.receipts = [Receipt(ID, duplicate=False, decisions=[decided()], run_ids=["run-1"])]
+    context.push.receipts = [Receipt(ID, duplicate=False, decisions=[decided()], run_ids=["run-1"], tenant_id="acme")]
     found = (await client.post("/webhooks/webhook/x?wait=run&timeout=7")).json()
     assert waited == [("acme", "run-1", 7.0)]
     assert found["status"] == "SUCCEEDED"

@@ -156,7 +156,8 @@ class ManualSource:
             raise ValidationFailed(
                 "This Idempotency-Key was used before with another input.", fix="Use a new key for a new request."
             )
-        return Receipt(receipt.event_id, duplicate=True, decisions=[], run_ids=[row[1] for row in rows if row[1]])
+        run_ids = [row[1] for row in rows if row[1]]
+        return Receipt(receipt.event_id, duplicate=True, decisions=[], run_ids=run_ids, tenant_id=event.tenant_id)
 
 
 def _check(compiled: Compiled, *, confirm: bool) -> None:
