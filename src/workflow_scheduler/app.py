@@ -191,6 +191,7 @@ class Application:
             secrets=self.secrets,
             emit=self._emit,
             on_drop=lambda run: self.launcher.ended(run.id),
+            leased=self.recovery.lease.valid,
             public_url=f"http://{settings.host}:{settings.port}",
         )
         self.engines: dict[str, Engine] = {"embedded": self.embedded}
@@ -202,6 +203,8 @@ class Application:
             )
             self.engines["http"] = HttpEngine(address, engine_client(address), self.vault, self.clock)
         self.launcher.local = self.embedded
+        self.recovery.holds = self.embedded
+        self.dispatcher.lease = self.recovery.lease
         self.launcher.engines = self.engines
         self.dispatcher.engines = {name: engine for name, engine in self.engines.items() if name != "embedded"}
 

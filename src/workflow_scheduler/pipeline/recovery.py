@@ -21,9 +21,11 @@ from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
 from workflow_scheduler.pipeline.launcher import Launcher, event_json
+from workflow_scheduler.pipeline.lease import Holds, Lease
 from workflow_scheduler.pipeline.remains import closed_jobs
 from workflow_scheduler.pipeline.suspects import Follows, Suspects, worn_out
 from workflow_scheduler.stores.portable import claims
+from workflow_scheduler.stores.portable.ownership import owned_fences
 
 T = TypeVar("T")
 LEASE_SECONDS = 15.0
@@ -43,7 +45,7 @@ class Recovery:
     def __init__(
         self, store: Store, launcher: Launcher, sink: Tracks, clock: Clock, owner: str, signals: Signals
     ) -> None:
-        """Claim for the instance `owner`."""
+        """Claim for the instance `owner`; `holds`, what is under way here, is set by the composition root."""
         self._store = store
         self._launcher = launcher
         self._sink = sink
@@ -54,15 +56,18 @@ class Recovery:
         self._suspects = Suspects(store, sink, self.resume, self._bury)
         self._looks = 0
         self.lease_seconds = LEASE_SECONDS
+        self.lease = Lease(clock)
+        self.holds: Holds | None = None
         self._claimed: deque[Run] = deque()
         self._unanswered: dict[claims.Hold, int] = {}
         self.recovered = 0
 
     async def begin(self, *, alone: bool, tzdata: str, version: str, roles: str) -> None:
         """Register this instance; `alone` says that no other process can hold this database open."""
-        now = self._clock.now()
+        now, asked_at = self._clock.now(), self._clock.monotonic()
         self._facts = {"id": self._owner, "started_at": now, "roles": roles, "tzdata": tzdata, "version": version}
         await self._store.transact(claims.register({**self._facts, "lease_until": self._lease()}, alone=alone))
+        self.lease.renew(asked_at, self.lease_seconds)
 
     async def heartbeat(self) -> None:
         """Prolong the lease, tell engines about cancellations, and take over from the dead; for ever."""
@@ -79,10 +84,21 @@ class Recovery:
             await self._clock.sleep(self.lease_seconds / HEARTBEATS_PER_LEASE)
 
     async def _prolong(self) -> None:
-        until = self._lease()
+        until, asked_at = self._lease(), self._clock.monotonic()
+        sure = self.lease.valid()
         if not await self._store.transact(claims.lease(self._owner, until)):
             # Others took this instance for dead and took its runs; what it starts from now on is its own again.
             await self._store.transact(claims.register({**self._facts, "lease_until": until}, alone=False))
+        lost = [] if sure else await self._lost()
+        self.lease.renew(asked_at, self.lease_seconds)
+        if not sure and self.holds is not None:
+            self.holds.drop(lost)
+
+    async def _lost(self) -> list[str]:
+        """Return the runs in memory that were taken over while the lease was in doubt."""
+        here = {} if self.holds is None else self.holds.held()
+        owned = await owned_fences(self._store, self._owner) if here else {}
+        return [run_id for run_id, fence in here.items() if owned.get(run_id) != fence]
 
     async def end(self) -> None:
         """Give the lease back, so that others take over without waiting."""
