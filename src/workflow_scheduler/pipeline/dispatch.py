@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import structlog
 
 from workflow_scheduler.core.errors import OutcomeUnknown, Rejected, SchedulerError, StoreUnavailable
 from workflow_scheduler.core.ids import mint
@@ -23,13 +24,17 @@ from workflow_scheduler.core.time.backoff import backoff_seconds
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
 from workflow_scheduler.pipeline.graphs import GraphCache
 from workflow_scheduler.pipeline.launcher import event_json
+from workflow_scheduler.pipeline.lease import Lease
 from workflow_scheduler.stores.portable import claims
+from workflow_scheduler.stores.portable.ownership import owns
 
 GIVE_UP_SECONDS = 24 * 3600
 PARALLEL_CALLS = 50
 FOLLOW_SECONDS = 2.0
 POLL_SECONDS = 0.5
 DUE_RUNS = 200
+
+_log = structlog.get_logger(__name__)
 
 
 class Dispatcher:
@@ -38,7 +43,7 @@ class Dispatcher:
     def __init__(
         self, store: Store, graphs: GraphCache, sink: RunSink, clock: Clock, owner: str, signals: Signals
     ) -> None:
-        """Work for the instance `owner`; `engines` is set by the composition root."""
+        """Work for the instance `owner`; `engines` and `lease` are set by the composition root."""
         self._store = store
         self._graphs = graphs
         self._sink = sink
@@ -46,6 +51,7 @@ class Dispatcher:
         self._owner = owner
         self._signals = signals
         self.engines: Mapping[str, Engine] = {}
+        self.lease: Lease | None = None
         self._busy: set[str] = set()
         self._attempts: dict[str, int] = {}
         self._calls = asyncio.Semaphore(PARALLEL_CALLS)
@@ -56,7 +62,7 @@ class Dispatcher:
         if run.id in self._busy:
             return
         self._busy.add(run.id)
-        task = asyncio.get_running_loop().create_task(self._step(run, event))
+        task = asyncio.get_running_loop().create_task(self._step(run, event, self._term()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -79,10 +85,27 @@ class Dispatcher:
             self.dispatch(run, b"null" if event is None else event_json(event))
         return len(fresh)
 
-    async def _step(self, run: Run, event: bytes) -> None:
+    def _term(self) -> int:
+        return 0 if self.lease is None else self.lease.term
+
+    async def _surely_mine(self, run: Run, term: int) -> bool:
+        """Wait while the lease is in doubt; if it has been since `term`, ask whether the run was taken over."""
+        if self.lease is None or (self.lease.valid() and self.lease.term == term):
+            return True
+        while True:
+            if self.lease.valid():
+                try:
+                    return await owns(self._store, self._owner, run)
+                except StoreUnavailable as error:
+                    _log.warning("dispatch.waits", run=run.id, error=error.detail)
+            await self._clock.sleep(POLL_SECONDS)
+
+    async def _step(self, run: Run, event: bytes, term: int) -> None:
         try:
             async with self._calls:
                 engine = self.engines.get(run.engine)
+                if not await self._surely_mine(run, term):
+                    return
                 if engine is None:
                     await self._give_up(run, Rejected(f"The engine `{run.engine}` is not configured."))
                 elif run.status is RunStatus.RUNNING or run.external_id:
