@@ -41,7 +41,7 @@ class ShownKey(BaseModel):
 class MadeKey(ShownKey):
     """A new key."""
 
-    key: str = Field(description="The key itself. It is shown this one time.")
+    key: str | None = Field(description="The key itself, this one time; null when the same request is sent again.")
 
 
 class KeyPage(BaseModel):

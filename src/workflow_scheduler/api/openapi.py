@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_ACCEPTED = {"$ref": "#/components/schemas/Accepted"}
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -145,7 +146,8 @@ def _ingress() -> dict[str, Schema]:
                 "send_events",
                 "Send CloudEvents",
                 "CloudEvents 1.0: binary (`ce-` headers), structured, or a batch. `source` and `id` together are the "
-                "event's identity: sending it again changes nothing.",
+                "event's identity: sending it again changes nothing. A batch is answered with a list.",
+                accepted={"anyOf": [_ACCEPTED, {"type": "array", "items": _ACCEPTED}]},
                 parameters=[_WAIT, _TIMEOUT],
                 requestBody={
                     "required": True,
@@ -166,7 +168,7 @@ def _path(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _operation(name: str, summary: str, description: str, **more: Any) -> Schema:
+def _operation(name: str, summary: str, description: str, accepted: Schema | None = None, **more: Any) -> Schema:
     refusals = {
         str(status): {"description": text, "content": {"application/problem+json": {"schema": _PROBLEM}}}
         for status, text in (
@@ -181,15 +183,15 @@ def _operation(name: str, summary: str, description: str, **more: Any) -> Schema
             (503, "Not available now; send it again."),
         )
     }
-    accepted = {
+    answer = {
         "description": "Durably accepted.",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}},
+        "content": {"application/json": {"schema": accepted or _ACCEPTED}},
     }
     return {
         "operationId": name,
         "summary": summary,
         "description": description,
         "tags": ["ingress"],
-        "responses": {"202": accepted, **refusals},
+        "responses": {"202": answer, **refusals},
         **more,
     }

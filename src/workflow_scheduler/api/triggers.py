@@ -33,6 +33,17 @@ _TRIGGER_BODY = {
         "content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}},
     }
 }
+_CHANGE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {key: value for key, value in _EXAMPLE.items() if key not in {"workflow", "name"}},
+            }
+        },
+    }
+}
 _TEST_BODY = {
     "requestBody": {
         "required": True,
@@ -135,7 +146,7 @@ async def show_trigger(trigger_id: Id, context: Context, caller: Caller) -> Resp
     return _shown(await context.triggers.get(caller, trigger_id))
 
 
-@_routes.put("/{trigger_id}", response_model=documents.Trigger, summary="Change a trigger", openapi_extra=_TRIGGER_BODY)
+@_routes.put("/{trigger_id}", response_model=documents.Trigger, summary="Change a trigger", openapi_extra=_CHANGE_BODY)
 async def change_trigger(
     trigger_id: Id, body: JsonObject, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> Response:
