@@ -1,4 +1,4 @@
-"""`import crontab|kubernetes|eventbridge FILE`: definitions from the schedules of other systems."""
+"""`import crontab|kubernetes|eventbridge|github-actions FILE`: definitions from the schedules of other systems."""
 
 from __future__ import annotations
 
@@ -69,6 +69,16 @@ def eventbridge(
     from workflow_scheduler.core.time.dialects import eventbridge as dialect
 
     _carry_out(context, dialect.entries(files.value_of(file)), out, start, as_before)
+
+
+@app.command("github-actions")
+def github_actions(
+    context: typer.Context, file: File, out: Out = None, start: Start = None, as_before: AsBefore = False
+) -> None:
+    """Import the schedules of a workflow of GitHub Actions."""
+    from workflow_scheduler.core.time.dialects import github_actions as dialect
+
+    _carry_out(context, dialect.entries(files.values_of(file)), out, start, as_before)
 
 
 def _carry_out(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.time import cron
 from workflow_scheduler.core.time.clock import from_iso
-from workflow_scheduler.core.time.dialects import compare, crontab, entry, eventbridge, kubernetes
+from workflow_scheduler.core.time.dialects import compare, crontab, entry, eventbridge, github_actions, kubernetes
 
 START = from_iso("2027-01-01T00:00:00Z")
 EPOCH = datetime.fromisoformat("1970-01-01")
@@ -249,6 +249,27 @@ class TestEventBridge:
     )  # fmt: skip
     def test_what_cannot_be_taken_over_is_said(self, expression):
         assert refused(eventbridge.entries(scheduled(expression)))
+
+
+def actions(*schedules: Any) -> list[Any]:
+    return [{"name": "Nightly build", "on": {"schedule": list(schedules)}, "jobs": {"test": {}, "build": {}}}]
+
+
+class TestGitHubActions:
+    def test_each_schedule_becomes_an_entry_in_utc(self):
+        first, second = read(github_actions.entries(actions({"cron": "30 5 * * 1,3"}, {"cron": "30 5 * * 2"})))
+        assert first.trigger == {"type": "cron", "cron": "30 5 * * 1,3", "timezone": "UTC"}
+        assert (first.name, second.name) == ("nightly-build", "nightly-build-2")
+        assert "build, test" in first.notes[0]
+        assert differing(first, 5) == []
+
+    @pytest.mark.parametrize("schedule", [{"cron": "@daily"}, {"cron": "0 0 31 2 *"}, {"corn": "* * * * *"}, 7])
+    def test_what_cannot_be_taken_over_is_said(self, schedule):
+        assert refused(github_actions.entries(actions(schedule)))
+
+    def test_files_without_schedules_have_no_entries(self):
+        for document in (None, {}, {"on": "push"}, {"on": {"push": None}}, {"on": {"schedule": None}}):
+            assert read(github_actions.entries([document])) == []
 
 
 def test_very_many_differences_are_cut_and_said(monkeypatch):
