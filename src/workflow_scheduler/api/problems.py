@@ -144,7 +144,8 @@ def _message(line: Any, name: str) -> str:
     if line["type"] == "missing":
         return "is required"
     hidden = isinstance(line.get("input"), str | bytes)  # what was sent may be a secret in the wrong place
-    message = sentence({**line, "input": ""}).partition(", not ``")[0] if hidden else sentence(line)
+    shown: Any = {**line, "input": ""} if hidden else line
+    message = sentence(shown).partition(", not ``")[0] if hidden else sentence(shown)
     return message[:1].lower() + message[1:]
 
 

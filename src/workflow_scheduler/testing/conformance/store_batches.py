@@ -232,8 +232,9 @@ class StoreBatches:
         pairs = [[started(make_event(event_key=str(number))) for _ in range(2)] for number in range(100)]
         batches = [Batch(accepted=[item]) for pair in pairs for item in pair]
         works = [store.transact(set_name(str(number))) for number in range(20)]
-        results = await asyncio.gather(*(store.commit(batch) for batch in batches), *works)
-        refused = [result.duplicates for result in results[: len(batches)]]
+        commits = asyncio.gather(*(store.commit(batch) for batch in batches))
+        results, _ = await asyncio.gather(commits, asyncio.gather(*works))
+        refused = [result.duplicates for result in results]
         assert sum(bool(duplicates) for duplicates in refused) == len(pairs)
         assert await count(store, "events") == len(pairs)
         assert await count(store, "runs") == len(pairs)
