@@ -342,3 +342,30 @@ async def test_a_trigger_on_a_workflow_that_does_not_exist_is_warned_of(plane):
     assert (await plane.workflows.validate(LOCAL, waiting))["warnings"] == [sentence]
     await plane.deploy(definition("upstraem"))
     assert "yet" not in str((await plane.deploy(waiting))["warnings"])
+
+
+async def test_triggers_of_a_failed_deployment_say_so_until_the_next_one(plane):
+    plane.secrets.absent.add("s")
+    with pytest.raises(ValidationFailed):
+        await plane.deploy(definition(orders=hook("orders", SIGNED)))
+    failed = (await plane.triggers_of("report"))["orders"]
+    assert (failed["deployment_status"], failed["error"]) == (
+        "failed",
+        "the secret `s` of the trigger `orders` is not set",
+    )
+    await plane.workflows.update(LOCAL, "report", definition(other=hook("other", SIGNED)))
+    shown = await plane.triggers_of("report")
+    assert {name: (t["deployment_status"], t["error"]) for name, t in shown.items()} == {"other": ("pending", None)}
+    plane.secrets.absent.clear()
+    await plane.deploy(definition(orders=hook("orders", SIGNED)))
+    live = (await plane.triggers_of("report"))["orders"]
+    assert (live["deployment_status"], live["error"]) == ("active", None)
+
+
+async def test_a_failed_deployment_leaves_live_triggers_active(plane):
+    await plane.deploy(definition(orders=hook("orders")))
+    plane.secrets.absent.add("s")
+    with pytest.raises(ValidationFailed):
+        await plane.deploy(definition(orders=hook("orders"), more=hook("more", SIGNED)))
+    shown = await plane.triggers_of("report")
+    assert {name: t["deployment_status"] for name, t in shown.items()} == {"orders": "active", "more": "failed"}

@@ -194,6 +194,11 @@ def _fail(beginning: Beginning, step: str, error: str, now: int) -> Work[None]:
                WHERE tenant_id = :tenant AND id = :id AND deployment_status = 'DEPLOYING'""",
             who,
         )
+        yield Sql(
+            """UPDATE trigger_index SET deployment_status = 'failed', error = :error, updated_at = :now
+               WHERE tenant_id = :tenant AND workflow_id = :id AND deployment_status = 'pending'""",
+            who,
+        )
 
 
 def _recover(now: int, before: int) -> Work[int]:

@@ -8,6 +8,8 @@ from workflow_scheduler.core.model.deployment import PlannedTrigger
 from workflow_scheduler.core.ports.store import Sql, Work
 from workflow_scheduler.stores.portable.publishing import StoredTrigger, stored_triggers
 
+_NEVER_LIVE = frozenset({"pending", "failed"})
+
 
 def sync_pending(
     tenant_id: str, workflow_id: str, version: int, triggers: Sequence[PlannedTrigger], now: int
@@ -36,7 +38,7 @@ def _show(
            ON CONFLICT (tenant_id, id) DO UPDATE SET workflow_version = excluded.workflow_version,
              trigger_subtype = excluded.trigger_subtype, trigger_config = excluded.trigger_config,
              shared = excluded.shared, index_key = excluded.index_key, updated_at = excluded.updated_at,
-             deployment_status = 'pending', removed_at = NULL""",
+             deployment_status = 'pending', error = NULL, removed_at = NULL""",
         {
             **who,
             **own,
@@ -64,7 +66,7 @@ def _show(
 def _drop(tenant_id: str, row: StoredTrigger, now: int) -> Work[None]:
     """Forget a trigger that never decided anything; one that did keeps its name for the decisions."""
     own = {"tenant": tenant_id, "trigger": row.id}
-    if row.status == "pending":
+    if row.status in _NEVER_LIVE:
         yield Sql("DELETE FROM schedules WHERE tenant_id = :tenant AND trigger_id = :trigger", own)
         yield Sql(
             """DELETE FROM trigger_index WHERE tenant_id = :tenant AND id = :trigger AND NOT EXISTS
