@@ -141,27 +141,29 @@ def _ingress() -> dict[str, Schema]:
                 requestBody={"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
             )
         },
-        "/api/v1/events": {
-            "post": _operation(
-                "send_events",
-                "Send CloudEvents",
-                "CloudEvents 1.0: binary (`ce-` headers), structured, or a batch. `source` and `id` together are the "
-                "event's identity: sending it again changes nothing. A batch is answered with a list.",
-                accepted={"anyOf": [_ACCEPTED, {"type": "array", "items": _ACCEPTED}]},
-                parameters=[_WAIT, _TIMEOUT],
-                requestBody={
-                    "required": True,
-                    "content": {
-                        "application/cloudevents+json": {"schema": {"type": "object"}, "example": _EXAMPLE_EVENT},
-                        "application/cloudevents-batch+json": {
-                            "schema": {"type": "array", "items": {"type": "object"}},
-                            "example": [_EXAMPLE_EVENT],
-                        },
-                    },
-                },
-            )
-        },
+        "/api/v1/events": {"post": _cloudevents()},
     }
+
+
+def _cloudevents() -> Schema:
+    return _operation(
+        "send_events",
+        "Send CloudEvents",
+        "CloudEvents 1.0: binary (`ce-` headers), structured, or a batch. `source` and `id` together are the "
+        "event's identity: sending it again changes nothing. A batch is answered with a list.",
+        accepted={"anyOf": [_ACCEPTED, {"type": "array", "items": _ACCEPTED}]},
+        parameters=[_WAIT, _TIMEOUT],
+        requestBody={
+            "required": True,
+            "content": {
+                "application/cloudevents+json": {"schema": {"type": "object"}, "example": _EXAMPLE_EVENT},
+                "application/cloudevents-batch+json": {
+                    "schema": {"type": "array", "items": {"type": "object"}},
+                    "example": [_EXAMPLE_EVENT],
+                },
+            },
+        },
+    )
 
 
 def _path(name: str) -> Schema:
