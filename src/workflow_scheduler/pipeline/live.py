@@ -55,9 +55,8 @@ class LiveFeed:
 
     def since(self, tenant_id: str, topics: Collection[str], last_id: int) -> list[LiveItem] | None:
         """Return the items after `last_id`, or None when some of them have left the ring."""
-        if self._ring and last_id + 1 < self._ring[0].id:
-            return None
-        if last_id > self.last_id:
+        oldest = self._ring[0].id if self._ring else self._next
+        if last_id + 1 < oldest or last_id > self.last_id:
             return None
         return [
             item
