@@ -80,7 +80,15 @@ def check_triggers(
             if trigger is not None:
                 found[name] = trigger
                 warnings += [f"{name}: {line}" for line in _hook(trigger, "warnings", rules.now)]
+                if _holds_template(trigger.shared.input):
+                    warnings.append(f"{name}: `input` is handed on as it is; fill `${{…}}` in where a job uses it")
     return found
+
+
+def _holds_template(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(_holds_template(part) for part in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and "${" in value
 
 
 def _hook(trigger: CheckedTrigger, name: str, now: int) -> list[Any]:

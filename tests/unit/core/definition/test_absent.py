@@ -49,3 +49,10 @@ def test_one_look_shows_unknown_fields_and_types_together():
 
 def test_a_wrong_type_is_told_once():
     assert list(errors_of("{name: w, jobs: {a: {uses: approval}}}")) == ["jobs.a.uses"]
+
+
+def test_a_template_in_the_input_of_a_trigger_is_warned_of():
+    text = "{name: w, triggers: {t: {type: manual, input: {a: [%s]}}}, jobs: {a: {uses: noop}}}"
+    warned = inspect(read(text % '"${event.data.n}"')[0], TRIGGERS, JOBS, 0).warnings
+    assert warned == ("t: `input` is handed on as it is; fill `${…}` in where a job uses it",)
+    assert inspect(read(text % "7")[0], TRIGGERS, JOBS, 0).warnings == ()
