@@ -1,5 +1,9 @@
 """Instances on both stores, with a clock that stands still."""
 
+import asyncio
+import uuid
+
+import asyncpg
 import pytest
 from plant import Instance
 
@@ -7,13 +11,52 @@ from workflow_scheduler.stores.postgres.store import PostgresStore
 from workflow_scheduler.stores.sqlite.store import SqliteStore
 from workflow_scheduler.testing.clock import FakeClock
 
+EMPTY = """
+DO $$ DECLARE name TEXT; BEGIN
+  PERFORM set_config('wfs.tenant', '*', true);
+  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public'
+    AND tablename NOT IN ('schema_migrations', 'index_epoch') LOOP
+    EXECUTE format('DELETE FROM %I', name);
+  END LOOP;
+END $$
+"""
+
+
+async def administer(url, statement):
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def shared_database(postgres_server):
+    """One database for all tests of this folder: to make a new one costs more than most of them."""
+    name = f"wfs_{uuid.uuid4().hex[:12]}"
+    head, _, query = postgres_server.partition("?")
+    asyncio.run(administer(postgres_server, f"CREATE DATABASE {name}"))
+    yield head.rsplit("/", 1)[0] + "/" + name + ("?" + query if query else "")
+    asyncio.run(administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
+
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def new_store(request, tmp_path):
     """Both stores, for every test of this folder."""
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+    url = request.getfixturevalue("shared_database") if request.param == "postgres" else None
     clock = FakeClock()
     return lambda: PostgresStore(url, clock) if url else SqliteStore(tmp_path / "wfs.db", clock)
+
+
+@pytest.fixture
+async def store(new_store):
+    """An open, empty store."""
+    opened = new_store()
+    await opened.open()
+    yield opened
+    await opened.close()
+    if opened.dialect == "postgres":
+        await administer(opened._url, EMPTY)
 
 
 @pytest.fixture
