@@ -9,8 +9,12 @@ from sim.plan import schedules
 from workflow_scheduler.core.time.clock import SECOND_US
 
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
-OLD_US = 200 * SECOND_US
-_LISTENED = ("hooked", "flaky", "told", "ticks")
+_LISTENERS = {
+    "hooked": {"either", "both", "together"},
+    "flaky": {"either", "both"},
+    "told": {"both"},
+    "ticks": {"together"},
+}
 _ENDS = {"SUCCEEDED": "workflow_completed", "FAILED": "workflow_failed", "CANCELLED": "workflow_cancelled"}
 
 
@@ -86,19 +90,19 @@ def acknowledged(world, ledger):
     stored = {row[0] for row in world.select("SELECT id FROM events")}
     found = []
     for sent in ledger.events.values():
-        if sent.event_id not in stored:
-            found.append(f"lost: {sent}")
-        elif sent.before is not None:
+        if sent.event_id in stored:
             found += _compared(sent, decided.get(sent.event_id, {}))
+        else:
+            found.append(f"lost: {sent}")
     runs = {row[0] for row in world.select("SELECT id FROM runs")}
     return found + [f"lost: manual {key}" for key, run in ledger.manual.items() if run is not None and run not in runs]
 
 
 def _compared(sent, actual):
-    before, after = (state.expected(sent.kind, sent.data) for state in (sent.before, sent.after))
+    expected = [state.expected(sent.kind, sent.data) for state in sent.states]
     found = []
-    for trigger in {*before, *after, *actual}:
-        wanted = {before.get(trigger), after.get(trigger)}
+    for trigger in {*actual, *(trigger for one in expected for trigger in one)}:
+        wanted = {one.get(trigger) for one in expected}
         outcome = actual.get(trigger)
         if not any(_same(outcome, one) for one in wanted):
             found.append(f"{sent.key} ({sent.kind} {sent.data}) at {trigger}: {outcome} in place of {wanted}")
@@ -115,8 +119,8 @@ def open_runs(world):
     """Return the runs that should have ended by now."""
     return world.select(
         "SELECT r.id, r.workflow, r.status, r.deliveries, r.owner, r.created_at FROM runs r "
-        "WHERE r.status NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND r.created_at < ? ORDER BY r.id",
-        (world.clock.now() - OLD_US // 2,),
+        "WHERE r.status NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND r.created_at <= ? ORDER BY r.id",
+        (world.peace_since,),
     )
 
 
@@ -157,15 +161,23 @@ def end_events(world):
         for row in world.select("SELECT provider, event_key FROM events WHERE provider IN ('workflow', 'event')")
     )
     kinds = dict(world.select("SELECT event_key, type FROM events WHERE provider = 'workflow'"))
+    heard = {}
+    for key, name in world.select(
+        "SELECT e.event_key, w.name FROM events e JOIN decisions d ON d.event_id = e.id "
+        "JOIN workflows w ON w.id = d.workflow_id WHERE e.provider = 'workflow'"
+    ):
+        heard.setdefault(key, []).append(name)
     found = []
     revived = {row[0] for row in world.select("SELECT run_id FROM dead_letters")}
     for run_id, status, workflow in world.select("SELECT id, status, workflow FROM runs"):
-        if status not in FINAL or workflow not in _LISTENED:
+        if status not in FINAL or workflow not in _LISTENERS:
             continue
         key = f"{run_id}:{status}"
         counts = (events["workflow", key], events["event", key])
         if counts != (1, 1) or kinds[key] != _ENDS[status]:
             found.append(f"the end of {workflow} {run_id} is {counts} events of type {kinds.get(key)}")
+        if sorted(heard.get(key, [])) != sorted(_LISTENERS[workflow]):
+            found.append(f"the end of {workflow} {run_id} was decided for {heard.get(key)}")
         others = [f"{run_id}:{other}" for other in FINAL if other != status and run_id not in revived]
         found += [f"{workflow} {run_id} is {status} and has {other}" for other in others if events["event", other]]
     return found

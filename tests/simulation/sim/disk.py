@@ -3,6 +3,7 @@
 Everything but the thread is the program's: statements, merging, savepoints, what happens after a failed commit.
 """
 
+import asyncio
 import queue
 from functools import partial
 
@@ -102,6 +103,11 @@ class LoopWriter(Writer):
         if not self._queue.empty():
             self._plan()
 
+    def flush(self):
+        """Write everything that is queued."""
+        while not self.severed and not self._queue.empty():
+            self._turn()
+
     def _commit(self, group):
         if self._fate == "crash before":
             self._crash()
@@ -174,5 +180,14 @@ class SimStore(SqliteStore):
             self._writer = None
 
     async def close(self):
-        self.sever()
-        self.release()
+        """Write what is queued, and close the file."""
+        if self._writer is not None:
+            self._writer.flush()
+            await self._loop.create_task(_turns())
+            self.release()
+
+
+async def _turns():
+    """Let those who wait for the last writes hear of them."""
+    for _ in range(3):
+        await asyncio.sleep(0)  # noqa: TID251 -- a turn of the loop, no waiting

@@ -43,35 +43,32 @@ class State(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """An event that was acknowledged as new, with what was live when it was sent and when it was answered."""
+    """An event that was acknowledged, with everything that was live between its first sending and the answer."""
 
     key: str
     event_id: str
     kind: str
     data: dict
-    before: State
-    after: State
+    states: frozenset
 
 
 class Ledger:
-    """Everything that was acknowledged."""
+    """What clients sent and what they were told. `tried` is key -> (place in the history of states, type, data)."""
 
     def __init__(self):
         self.events = {}
         self.tried = {}
+        self.doubtful = set()
         self.manual = {}
         self.complaints = []
 
-    def acknowledged(self, key, receipt, sent):
+    def acknowledged(self, sent, receipt):
         """Take note of an answer; the same key must always get the same event."""
-        known = self.events.get(key)
+        known = self.events.get(sent.key)
         if known is not None:
             if receipt.event_id != known.event_id or not receipt.duplicate:
-                self.complaints.append(f"{key} was {known.event_id} and is now {receipt}")
-        elif not receipt.duplicate:
-            self.events[key] = sent._replace(event_id=receipt.event_id)
-        elif not self.tried.get(key):
-            self.complaints.append(f"{key} was never sent before and is a duplicate: {receipt}")
-        else:
-            # An earlier attempt without an answer was stored; what was live then is known only by its own state.
-            self.events[key] = sent._replace(event_id=receipt.event_id, before=None)
+                self.complaints.append(f"{sent.key} was {known.event_id} and is now {receipt}")
+            return
+        if receipt.duplicate and sent.key not in self.doubtful:
+            self.complaints.append(f"{sent.key} was never in doubt and is a duplicate: {receipt}")
+        self.events[sent.key] = sent._replace(event_id=receipt.event_id)

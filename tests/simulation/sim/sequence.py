@@ -1,6 +1,5 @@
 """One sequence: random steps, then peace, then the audit."""
 
-import asyncio
 import tempfile
 import warnings
 from pathlib import Path
@@ -10,10 +9,14 @@ from sim.steps import Steps
 from sim.virtual import VirtualLoop
 from sim.world import World
 from workflow_scheduler.core.model.principal import LOCAL
+from workflow_scheduler.stores.portable.dead_letters import DeadLetterFilter
 
-STEPS = 30
-PEACE_SECONDS = 240.0
-PEACE_ROUNDS = 12
+STEPS = 24
+PEACE_SECONDS = 20.0
+PEACE_ROUNDS = 24
+SET_BACK_SECONDS = 4000
+TRIES = 3
+DEAD = DeadLetterFilter(status="dead")
 
 
 def complaints(seed, steps=STEPS):
@@ -44,18 +47,34 @@ async def _run(folder, loop, seed, count):
 
 
 async def _peace(world, steps):
-    """Let the disk work, end every pause, and let time pass until nothing is under way."""
+    """Let the disk work, end every pause, send again what had no answer, and let time pass until all is done."""
+    await _insist(world, lambda: world.app.context.workflows.resume_all(LOCAL))
+    steps.state = steps.state._replace(paused=frozenset())
+    steps.history.append(steps.state)
+    for _ in range(TRIES):
+        world.faults.heal()
+        await steps.deliver(steps.unanswered())
+    await _settle(world)
+    await _insist(world, lambda: world.app.context.dead_letters.redrive_all(LOCAL, DEAD, dry_run=False))
+    await _settle(world)
+
+
+async def _insist(world, make):
+    """Call until there is an answer."""
     answer = None
     while answer is None or answer.kind != "ok":
         world.faults.heal()
         await world.live(1.0)
-        answer = await world.call(world.app.context.workflows.resume_all(LOCAL))
-    steps.state = steps.state._replace(paused=frozenset())
-    for _ in range(PEACE_ROUNDS):
-        await world.live(PEACE_SECONDS / PEACE_ROUNDS)
+        answer = await world.call(make())
+
+
+async def _settle(world):
+    """Let time pass until no run of before is under way."""
+    world.peace_since = world.clock.now()
+    for turn in range(PEACE_ROUNDS):
         world.faults.heal()
-    for _ in range(PEACE_ROUNDS):
+        await world.live(PEACE_SECONDS)
         if not audit.open_runs(world):
             break
-        await world.live(PEACE_SECONDS / PEACE_ROUNDS)
-    await asyncio.sleep(0)  # noqa: TID251 -- a turn of the loop, no waiting
+        if turn == PEACE_ROUNDS // 2:
+            world.clock.jump(SET_BACK_SECONDS)  # what waits for a time that the clock was set back from

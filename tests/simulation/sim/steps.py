@@ -13,6 +13,7 @@ _WEIGHTS = {
     "send": 22, "burst": 8, "repeat": 8, "manual": 6, "short": 16, "long": 6, "jump": 4, "crash": 5, "crash_soon": 6,
     "fail_soon": 6, "outage": 4, "slow": 4, "move": 8, "take_away": 3, "roll_back": 2, "mode": 5, "pause": 5,
     "resume": 7, "cancel": 5, "redrive": 4, "schedule": 4, "while_moving": 4,
+    "restart": 3, "redeploy": 3,
 }  # fmt: skip
 _PAUSABLE = (scene.MOVER, "ticks", "told", "either", "both")
 _SWITCHED = ((scene.MOVER, "hook"), (scene.MOVER, "ping"), ("told", "in"), ("both", "in"), ("ticks", "interval"))
@@ -26,6 +27,7 @@ class Steps:
         self.random = world.random
         self.ledger = Ledger()
         self.state = State()
+        self.history = [self.state]
         self.ticket = 0
         self.taken = []
 
@@ -56,7 +58,7 @@ class Steps:
         elif kind == "sim.limited":
             data["kind"] = self.random.choice(("slow", "slow", "none"))
         elif kind == "sim.deadly":
-            data |= {"kind": "kill", "count": self.random.choice((1, 2, 3, 99))}
+            data |= {"kind": "kill", "count": self.random.choice((1, 2, 3, 8))}
         return f"k{self.ticket}", kind, data
 
     async def _accept(self, key, kind, data):
@@ -75,38 +77,47 @@ class Steps:
         heard = Heard(source="/sim", type=kind, event_key=key, data=body, index_keys=(kind, "*"))
         return await app.inbox.accept(app.inbox.event(heard, tenant_id=LOCAL.tenant_id, provider="event"))
 
-    async def _deliver(self, events, beside=None):
+    async def deliver(self, events, beside=None):
         """Send events at once; `beside` is a change of what is live, made at the same time."""
-        before = self.state
+        for key, kind, data in events:
+            self.ledger.tried.setdefault(key, (len(self.history) - 1, kind, data))
         works = [self._accept(*event) for event in events]
         answers = await self.world.calls([*works, *([beside] if beside is not None else [])])
         if beside is not None:
             self._observe(answers.pop())
         for (key, kind, data), answer in zip(events, answers, strict=True):
+            first = self.ledger.tried[key][0]
+            sent = Sent(key, "", kind, data, frozenset(self.history[first:]))
             if answer.kind == "ok":
-                sent = Sent(key, "", kind, data, before, self.state)
-                self.ledger.acknowledged(key, answer.value, sent)
+                self.ledger.acknowledged(sent, answer.value)
             elif answer.kind == "refused":
                 self.world.complaints.append(f"the event {key} was refused: {answer.value!r}")
-            self.ledger.tried[key] = (key, kind, data)
+            else:
+                self.ledger.doubtful.add(key)
+
+    def unanswered(self):
+        """Return the events that their senders have to send again."""
+        keys = sorted(set(self.ledger.tried) - set(self.ledger.events))
+        return [(key, *self.ledger.tried[key][1:]) for key in keys]
 
     async def _send(self):
-        await self._deliver([self._event()])
+        await self.deliver([self._event()])
 
     async def _burst(self):
         events = [self._event() for _ in range(self.random.randrange(2, 12))]
         again = [event for event in events if self.random.random() < 0.2]
-        await self._deliver(events)
-        await self._deliver(again)
+        await self.deliver(events)
+        await self.deliver(again)
 
     async def _repeat(self):
-        known = list(self.ledger.tried.values())
-        if known:
-            await self._deliver(self.random.choices(known, k=self.random.randrange(1, 4))[:1])
+        known = [(key, *event[1:]) for key, event in self.ledger.tried.items()]
+        again = self.unanswered()[:3] or known
+        if again:
+            await self.deliver([self.random.choice(again)])
 
     async def _while_moving(self):
         variant = self.random.randrange(len(scene.MOVING))
-        await self._deliver([self._event() for _ in range(5)], beside=self.world.deploy(scene.moving(variant)))
+        await self.deliver([self._event() for _ in range(5)], beside=self.world.deploy(scene.moving(variant)))
 
     async def _manual(self):
         old = list(self.ledger.manual)
@@ -146,6 +157,10 @@ class Steps:
             await asyncio.sleep(0)  # noqa: TID251 -- a few turns of the loop, no waiting
         await self.world.crash()
 
+    async def _restart(self):
+        """Stop the service in good order, and start it again."""
+        await self.world.restart()
+
     async def _crash_soon(self):
         when = self.random.choice(("crash before", "crash after"))
         self.world.faults.plan(when, self.random.randrange(1, 6))
@@ -167,6 +182,7 @@ class Steps:
         """Take over what is stored after a change: that of before or after it, according to its answer."""
         seen = observed(self.world)
         before, self.state = self.state, seen
+        self.history.append(seen)
         if answer.kind == "refused" and seen != before:
             self.world.complaints.append(f"a refused change changed {before} to {seen}: {answer.value!r}")
 
@@ -185,6 +201,11 @@ class Steps:
 
     def _with_variant(self, variant):
         return self.state._replace(variant=variant)
+
+    async def _redeploy(self):
+        """Deploy a workflow again as it is: nothing changes, and no schedule is disturbed."""
+        name = self.random.choice(list(scene.FIXED))
+        await self._change(self.world.deploy(scene.definition(name, scene.FIXED[name])), self.state)
 
     async def _take_away(self):
         await self._change(self.world.app.context.deployments.undeploy(LOCAL, scene.MOVER), self._with_variant(None))
@@ -219,6 +240,8 @@ class Steps:
             await self._change(work, self.state._replace(paused=self.state.paused - {name}))
 
     async def _cancel(self):
+        await self.deliver([self._event() for _ in range(3)])
+        await self.world.live(self.random.choice((0.0, 0.0, 0.5, 3.0)))
         runs = self.world.select("SELECT id FROM runs WHERE status IN ('QUEUED', 'RUNNING') ORDER BY id")
         if runs:
             await self.world.call(self.world.app.context.runs.cancel(LOCAL, self.random.choice(runs)[0]))

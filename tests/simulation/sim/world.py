@@ -57,6 +57,7 @@ class World:
         self.complaints = []
         self.crashes = 0
         self.executions = {}
+        self.peace_since = 0
         self._at_work = set()
         self._chances = {}
         self._crashed = loop.create_future()
@@ -119,6 +120,13 @@ class World:
         await self._end_process()
         if self.random.random() < 0.3:
             self.clock.jump(self.random.choice((1, 30, 600, 90_000)))
+        await self.start()
+
+    async def restart(self):
+        """End the process in good order, and start the next one."""
+        stopping = asyncio.ensure_future(self.app.stop())
+        await asyncio.wait((stopping, self._crashed), return_when=asyncio.FIRST_COMPLETED)
+        await self._end_process()
         await self.start()
 
     async def _end_process(self):
