@@ -16,7 +16,7 @@ import uvloop
 from workflow_scheduler.api.protocol import GatheringProtocol
 from workflow_scheduler.app import Application
 from workflow_scheduler.core.errors import SchedulerError
-from workflow_scheduler.settings import Settings
+from workflow_scheduler.settings import Settings, load
 from workflow_scheduler.telemetry import logging as log_setup
 
 log = structlog.get_logger("workflow_scheduler")
@@ -33,8 +33,12 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> int
     try:
         return uvloop.run(_serve(settings, ready))
     except SchedulerError as error:
-        sys.stderr.write(f"error: {error.detail}\n" + (f"  {error.fix}\n" if error.fix else ""))
-        return 1
+        return _refused(error)
+
+
+def _refused(error: SchedulerError) -> int:
+    sys.stderr.write(f"error: {error.detail}\n" + (f"  {error.fix}\n" if error.fix else ""))
+    return 1
 
 
 async def _serve(settings: Settings, ready: Callable[[str], None] | None) -> int:
@@ -106,7 +110,11 @@ def _listen(settings: Settings) -> socket.socket:
 
 def main() -> int:
     """Run with settings from the environment."""
-    return serve(Settings(), ready=lambda url: print(url, flush=True))  # noqa: T201 -- it is the command's output
+    try:
+        settings = load()
+    except SchedulerError as error:
+        return _refused(error)
+    return serve(settings, ready=lambda url: print(url, flush=True))  # noqa: T201 -- it is the command's output
 
 
 if __name__ == "__main__":

@@ -6,8 +6,11 @@ import ipaddress
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workflow_scheduler.core.definition.problems import sentence
+from workflow_scheduler.core.errors import FieldError, ValidationFailed
 
 ROLES = ("api", "ingest", "dispatch", "timer", "sources", "engine")
 
@@ -161,6 +164,21 @@ class Settings(BaseSettings):
     def loopback(self) -> bool:
         """Whether the service listens where only this machine can reach it."""
         return is_loopback(self.host)
+
+
+def load() -> Settings:
+    """Return the settings of the environment and of `.env`.
+
+    Raises:
+        ValidationFailed: some are wrong; each is named with what is wrong about it.
+
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [FieldError(str((*one["loc"], "")[0]), sentence(one)) for one in error.errors(include_url=False)]
+    detail = "; ".join(f"{line.field}: {line.message}" for line in lines)
+    raise ValidationFailed(f"a setting is wrong: {detail}", errors=lines, fix="see docs/reference/settings.md")
 
 
 def is_loopback(host: str) -> bool:

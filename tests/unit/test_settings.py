@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from workflow_scheduler.settings import ROLES, Settings, is_loopback
+from workflow_scheduler.core.errors import ValidationFailed
+from workflow_scheduler.settings import ROLES, Settings, is_loopback, load
 
 FIXED = [
     "PORT",
@@ -97,3 +98,13 @@ def test_values_that_cannot_work_are_refused(wrong):
 )
 def test_what_is_loopback(host, loopback):
     assert is_loopback(host) is loopback
+
+
+def test_wrong_settings_are_named_in_one_sentence(monkeypatch):
+    monkeypatch.setenv("PORT", "abc")
+    monkeypatch.setenv("WFS_RETENTION_EVENTS_DAYS", "2")
+    with pytest.raises(ValidationFailed) as caught:
+        load()
+    assert caught.value.detail == (
+        "a setting is wrong: PORT: must be a whole number, not `abc`; WFS_RETENTION_EVENTS_DAYS: must be at least 7.0"
+    )

@@ -26,9 +26,9 @@ def migrate_db(context: typer.Context) -> None:
 
 async def _migrate() -> list[dict[str, Any]]:
     from workflow_scheduler.app import open_store
-    from workflow_scheduler.settings import Settings
+    from workflow_scheduler.settings import load
 
-    store = open_store(Settings(), SystemClock())
+    store = open_store(load(), SystemClock())
     await store.open()
     try:
         rows = await store.read(_APPLIED)

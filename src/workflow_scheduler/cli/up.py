@@ -10,7 +10,6 @@ import typer
 
 from workflow_scheduler.cli import output
 from workflow_scheduler.cli.session import session_of
-from workflow_scheduler.core.errors import FieldError, ValidationFailed
 
 
 def up(
@@ -20,19 +19,13 @@ def up(
     data: Annotated[Path | None, typer.Option(help="Folder of the database and the keys (WFS_DATA).")] = None,
 ) -> None:
     """Start API, scheduler and embedded engine; print the URL; stop at SIGTERM or Ctrl-C."""
-    from pydantic import ValidationError
-
     from workflow_scheduler.main import serve
-    from workflow_scheduler.settings import Settings
+    from workflow_scheduler.settings import load
 
     given = {"HOST": host, "PORT": port, "WFS_DATA": data}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
     session = session_of(context)
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        lines = [FieldError(str(one["loc"][0]) if one["loc"] else "", str(one["msg"])) for one in error.errors()]
-        raise ValidationFailed("a setting is wrong", errors=lines, fix="see docs/reference/settings.md") from None
+    settings = load()
 
     def ready(url: str) -> None:
         if session.machine:
