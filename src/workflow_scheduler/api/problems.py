@@ -143,6 +143,8 @@ def _message(line: Any, name: str) -> str:
         return f"unknown field `{name}`"
     if line["type"] == "missing":
         return "is required"
+    if line["type"] in {"literal_error", "enum"}:
+        return "must be one of " + str(line["ctx"]["expected"]).replace("'", "`").replace(" or ", ", ")
     hidden = isinstance(line.get("input"), str | bytes)  # what was sent may be a secret in the wrong place
     shown: Any = {**line, "input": ""} if hidden else line
     message = sentence(shown).partition(", not ``")[0] if hidden else sentence(shown)

@@ -7,6 +7,7 @@ value the wanted value, a pattern for text (`critical_*`), or a list of which on
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator
@@ -27,6 +28,8 @@ since = "0.1"
 extras = ""
 
 ANY = "*"
+SYSTEM_TYPES = ("workflow_completed", "workflow_failed", "workflow_cancelled")
+_NEAR = 0.85
 _FILTERS_MAX = 50
 
 
@@ -90,7 +93,7 @@ class Config(BaseConfig):
         return wanted
 
 
-_FAILED = {
+_FAILED: dict[str, Any] = {
     "type": "workflow_failed",
     "source": "/system/workflows",
     "subject": "0197f0c2-7d3a-7000-8000-000000000001",
@@ -128,6 +131,23 @@ examples = (
         event=_ORDER,
     ),
 )
+
+
+def warnings(config: Config, now: int) -> list[str]:  # noqa: ARG001 -- the contract of trigger types
+    """Return what would never be heard: types that look like misspelt internal ones, fields these do not have."""
+    found = []
+    for one in config.event:
+        near = difflib.get_close_matches(one, SYSTEM_TYPES, 1, _NEAR)
+        if near and one != near[0] and not is_pattern(one):
+            found.append(f"`{one}` is no event of this system, did you mean `{near[0]}`?")
+    if set(config.event) <= set(SYSTEM_TYPES):
+        known = _FAILED["data"]
+        roots = {path.removeprefix("event.").removeprefix("data.").split(".")[0] for path in config.filter}
+        listed = ", ".join(known)
+        found += [
+            f"these events have no `{one}` to filter by; they have {listed}" for one in sorted(roots - set(known))
+        ]
+    return found
 
 
 def index_keys(config: Config) -> tuple[str, ...]:

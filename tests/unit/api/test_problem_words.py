@@ -1,5 +1,7 @@
 """Input that a route refuses is explained in plain words."""
 
+from typing import Literal
+
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,6 +13,11 @@ class Body(BaseModel):
 
     name: str
     limit: int = Field(default=1, le=10)
+    mode: Literal["a", "b", "c"] = "a"
+
+
+def test_choices():
+    assert problems_of({"name": "x", "mode": "z"}) == [("mode", "must be one of `a`, `b`, `c`")]
 
 
 def problems_of(value):

@@ -108,3 +108,18 @@ def test_a_manual_start_may_want_a_confirmation(attributes: bytes, expected: boo
     assert verdict.predicates[0].name == "confirmation"
     assert manual.matches(manual.Config(), start).result is True
     assert manual.index_keys(manual.Config()) == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"event": "workflow_faild"}, "did you mean `workflow_failed`?"),
+        ({"event": "workflow_failed", "filter": {"nope": "x"}}, "have no `nope` to filter by; they have workflow_id"),
+        ({"event": ["workflow_failed"], "filter": {"workflow_name": "x", "error.code": "x"}}, None),
+        ({"event": ["order.paid", "workflow_failed"], "filter": {"amount": 1}}, None),
+        ({"event": "workflow_*"}, None),
+    ],
+)
+def test_what_would_never_be_heard_is_warned_of(given: dict[str, Any], words: str | None) -> None:
+    found = events.warnings(events.Config.model_validate(given), 0)
+    assert found == [] if words is None else words in found[0]
