@@ -185,7 +185,9 @@ class Application:
         self.outbound = HttpClient(EgressGuard(settings.egress_allowed))
         self.workers = ThreadWorkers(settings.scheduler_max_workers)
         limits = Limits(processes_max=settings.max_processes or PROCESSES_PER_PROCESSOR * (os.cpu_count() or 1))
-        self.embedded = EmbeddedEngine(self.jobs, self.tracker, self.clock, limits=limits, signals=self.signals)
+        self.embedded = EmbeddedEngine(
+            self.jobs, self.tracker, self.clock, limits=limits, signals=self.signals, allow_code=settings.allow_code
+        )
         self.embedded.connect(
             resources=JobResources(self.outbound, self.workers, (str(Path.cwd()),)),
             secrets=self.secrets,

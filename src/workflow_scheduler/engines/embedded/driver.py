@@ -41,9 +41,11 @@ class EmbeddedEngine:
         *,
         limits: Limits | None = None,
         signals: Signals | None = None,
+        allow_code: bool = True,
     ) -> None:
-        """Run jobs of `job_types` (modules by name) and record through `sink`."""
+        """Run jobs of `job_types` (modules by name) and record through `sink`; without `allow_code` none runs code."""
         self._job_types = job_types
+        self._allow_code = allow_code
         self._desk = Desk(sink, clock, limits or Limits(), signals or Signals())
         self._programs: WeakKeyDictionary[Graph, Program] = WeakKeyDictionary()
 
@@ -147,5 +149,5 @@ class EmbeddedEngine:
     def _program(self, graph: Graph) -> Program:
         program = self._programs.get(graph)
         if program is None:
-            program = self._programs[graph] = prepare(graph, self._job_types)
+            program = self._programs[graph] = prepare(graph, self._job_types, allow_code=self._allow_code)
         return program

@@ -36,9 +36,21 @@ Program: TypeAlias = tuple[Step, ...]
 Prepared: TypeAlias = tuple[Any, Mapping[str, str]]
 
 
-def prepare(graph: Graph, job_types: Mapping[str, Any]) -> Program:
-    """Return the steps of `graph` by index; a job that cannot run fails when its turn comes, not here."""
-    return tuple(_step(node, job_types) for node in graph.nodes)
+def prepare(graph: Graph, job_types: Mapping[str, Any], *, allow_code: bool = True) -> Program:
+    """Return the steps of `graph` by index; a job that cannot run fails when its turn comes, not here.
+
+    Without `allow_code` jobs that run code are among those, also in workflows that were deployed while it was allowed.
+    """
+    steps = (_step(node, job_types) for node in graph.nodes)
+    return tuple(step if allow_code else _without_code(step) for step in steps)
+
+
+def _without_code(step: Step) -> Step:
+    if step.module is None or not step.module.needs_code_allowance:
+        return step
+    text = f"jobs of type `{step.node.type}` run code, which is not allowed here"
+    problem = failure("code_not_allowed", text, fix="Start the service with WFS_ALLOW_CODE=true.")
+    return msgspec.structs.replace(step, problem=problem)
 
 
 def fill_in(step: Step, scope: Scope) -> Prepared | SkipReason | Failure:
