@@ -7,6 +7,7 @@ all later ones of that workflow are left there as well, so that none overtakes i
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from typing import TypeAlias
 
 from workflow_scheduler.core.model.run import Run
@@ -85,6 +86,23 @@ class Backlog:
         if key in self._reading:
             self._reading[key].add(run.id)
         return key in self._left
+
+    def fences(self) -> dict[str, int]:
+        """Return the fence of every task in memory, by its run's id."""
+        return {task.run.id: task.run.fence for queue in self._queues.values() for task in queue}
+
+    def forget(self, run_ids: Collection[str]) -> None:
+        """Let go of tasks whose runs belong to other instances now."""
+        gone = self._ids.intersection(run_ids)
+        if not gone:
+            return
+        self._ids -= gone
+        for key, queue in list(self._queues.items()):
+            left = deque(task for task in queue if task.run.id not in gone)
+            if left:
+                self._queues[key] = left
+            else:
+                del self._queues[key]
 
     def note_taken(self, run: Run) -> None:
         """Remember that a run was taken from its row: whoever still has it in hand must not start it as well."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -17,6 +17,7 @@ from workflow_scheduler.core.ports.store import Accepted, Store
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.pipeline.backlog import Backlog, Key
 from workflow_scheduler.pipeline.graphs import GraphCache
+from workflow_scheduler.pipeline.lease import Holds
 from workflow_scheduler.pipeline.remains import closed_jobs
 from workflow_scheduler.stores.portable import claims
 from workflow_scheduler.stores.portable.waiting import waiting_runs
@@ -27,7 +28,7 @@ RETRY_SECONDS = 1.0
 _ATTRIBUTES = ("method", "path", "query", "headers")
 
 
-class LocalEngine(Engine, Protocol):
+class LocalEngine(Engine, Holds, Protocol):
     """An engine inside this process: it takes many runs at once, without waiting."""
 
     def submit(self, tasks: Sequence[Task]) -> None:
@@ -98,6 +99,17 @@ class Launcher:
                     event = event_json(one.event)
                 self._sort(run, event, tasks)
         self._submit(tasks)
+
+    def held(self) -> dict[str, int]:
+        """Return the fence of every run that is under way or waits for its place here, by its id."""
+        under_way = {} if self.local is None else self.local.held()
+        return {**self._backlog.fences(), **under_way}
+
+    def drop(self, run_ids: Collection[str]) -> None:
+        """Let go of runs that belong to other instances now; those that wait first, since each makes room for one."""
+        self._backlog.forget(run_ids)
+        if self.local is not None:
+            self.local.drop(run_ids)
 
     def is_local(self, run: Run) -> bool:
         """Return whether the run is executed in this process."""

@@ -21,7 +21,7 @@ from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
 from workflow_scheduler.pipeline.launcher import Launcher, event_json
-from workflow_scheduler.pipeline.lease import Holds, Lease
+from workflow_scheduler.pipeline.lease import Lease
 from workflow_scheduler.pipeline.remains import closed_jobs
 from workflow_scheduler.pipeline.suspects import Follows, Suspects, worn_out
 from workflow_scheduler.stores.portable import claims
@@ -45,7 +45,7 @@ class Recovery:
     def __init__(
         self, store: Store, launcher: Launcher, sink: Tracks, clock: Clock, owner: str, signals: Signals
     ) -> None:
-        """Claim for the instance `owner`; `holds`, what is under way here, is set by the composition root."""
+        """Claim for the instance `owner`."""
         self._store = store
         self._launcher = launcher
         self._sink = sink
@@ -57,7 +57,6 @@ class Recovery:
         self._looks = 0
         self.lease_seconds = LEASE_SECONDS
         self.lease = Lease(clock)
-        self.holds: Holds | None = None
         self._claimed: deque[Run] = deque()
         self._unanswered: dict[claims.Hold, int] = {}
         self.recovered = 0
@@ -91,12 +90,12 @@ class Recovery:
             await self._store.transact(claims.register({**self._facts, "lease_until": until}, alone=False))
         lost = [] if sure else await self._lost()
         self.lease.renew(asked_at, self.lease_seconds)
-        if not sure and self.holds is not None:
-            self.holds.drop(lost)
+        if not sure:
+            self._launcher.drop(lost)
 
     async def _lost(self) -> list[str]:
         """Return the runs in memory that were taken over while the lease was in doubt."""
-        here = {} if self.holds is None else self.holds.held()
+        here = self._launcher.held()
         owned = await owned_fences(self._store, self._owner) if here else {}
         return [run_id for run_id, fence in here.items() if owned.get(run_id) != fence]
 

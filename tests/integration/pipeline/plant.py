@@ -49,6 +49,13 @@ class HeldEngine:
             self.started.append(task.run.id)
             self.tasks[task.run.id] = task
 
+    def held(self):
+        return {run_id: task.run.fence for run_id, task in self.tasks.items()}
+
+    def drop(self, run_ids):
+        for run_id in run_ids:
+            self.tasks.pop(run_id, None)
+
     async def cancel(self, run):
         self.cancelled.append(run.id)
 

@@ -23,9 +23,9 @@ async def mark(run, job):
 
 
 async def mark_slowly(run, job):
-    """Append, and take four seconds more."""
+    """Append, and take two seconds more."""
     found = _append(run, job)
-    await asyncio.sleep(4)  # noqa: TID251 -- a job of a user, which knows no Clock
+    await asyncio.sleep(2)  # noqa: TID251 -- a job of a user, which knows no Clock
     return found
 
 
