@@ -210,11 +210,11 @@ class Application:
         self.launcher.engines = self.engines
         self.dispatcher.engines = {name: engine for name, engine in self.engines.items() if name != "embedded"}
 
-    async def _emit(self, run: Run, job_id: str, event: Mapping[str, Any], key: str) -> str:
+    async def _emit(self, run: Run, _job_id: str, event: Mapping[str, Any], key: str) -> str:
         """Accept an event that a job sends; `key` makes a repeated attempt harmless."""
         kind = str(event["type"])
         heard = Heard(
-            source=str(event.get("source") or f"/workflows/{run.workflow}/jobs/{job_id}"),
+            source=str(event.get("source") or f"/workflows/{run.workflow}/jobs"),
             type=kind,
             event_key=key,
             data=msgspec.json.encode(event.get("data")),

@@ -65,3 +65,14 @@ async def test_all_of_them_together(service):
     assert ("code", "seen") in {(line.get("job_id") or line.get("job"), line["line"]) for line in logs}
     event = (await service.get(f"/api/v1/events/{jobs['tell']['output']['event_id']}")).json()
     assert event["data"] == {"sum": 3}
+
+
+async def test_a_keyed_event_is_sent_once_by_whatever_job_and_run(service):
+    send = {"uses": "emit", "with": {"type": "paid", "key": "order-17"}}
+    spec = {"name": "shop", "triggers": {"m": {"type": "manual"}}, "jobs": {"a": send, "b": {**send, "needs": ["a"]}}}
+    deployed = await service.post("/api/v1/deployment/workflows/shop/deploy", json={"workflow_spec": spec})
+    assert deployed.status < 300, deployed.text
+    for _ in range(2):
+        await service.post("/api/v1/triggers/workflows/shop/manual?wait=run", json={})
+    sent = (await service.get("/api/v1/events?type=paid")).json()["items"]
+    assert [(one["source"], one["event_key"]) for one in sent] == [("/workflows/shop/jobs", "order-17")]
