@@ -202,7 +202,14 @@ class Schedule(Document):
     completed: bool
     next_fire_at: str | None
     last_fired_at: str | None
+    skips: list[str] = Field(description="Times to come that are skipped.")
     revision: int
+
+
+class Skipped(Schedule):
+    """A schedule, and the time that was skipped or taken back."""
+
+    at: str
 
 
 class SchedulePage(BaseModel):

@@ -13,6 +13,7 @@ from workflow_scheduler.api.context import Context
 from workflow_scheduler.api.security import Caller
 from workflow_scheduler.core.errors import PreconditionFailed
 from workflow_scheduler.core.time import lab
+from workflow_scheduler.core.time.clock import to_iso
 
 router = APIRouter(prefix="/api/v1/schedules", tags=["schedules"])
 Id = Annotated[str, Path(max_length=256)]
@@ -201,6 +202,39 @@ async def trigger_schedule(
     """Start a run of a schedule beside its times."""
     given = body.input if body is not None else None
     return answer(await context.schedules.trigger(caller, schedule_id, given=given, key=idempotency_key), 202)
+
+
+class SkipBody(BaseModel):
+    """Which time."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"at": "2027-12-24T09:00:00Z"}})
+
+    at: str | None = Field(default=None, max_length=64, description="ISO 8601, to the minute; the next one by default.")
+
+
+class UnskipBody(BaseModel):
+    """Which time."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"at": "2027-12-24T09:00:00Z"}})
+
+    at: str = Field(max_length=64, description="ISO 8601, to the minute.")
+
+
+@router.post("/{schedule_id}/skip", response_model=documents.Skipped, summary="Skip one time")
+async def skip_time(schedule_id: Id, context: Context, caller: Caller, body: SkipBody | None = None) -> Response:
+    """Leave one future time out. It is recorded as skipped; a deployment does not undo it."""
+    at = moment(body.at if body else None, "at")
+    nominal = await context.schedules.skips.skip(caller, schedule_id, at)
+    return answer({**(await context.schedules.show(caller, schedule_id)), "at": to_iso(nominal)})
+
+
+@router.post("/{schedule_id}/unskip", response_model=documents.Skipped, summary="Take a skip back")
+async def unskip_time(schedule_id: Id, context: Context, caller: Caller, body: UnskipBody) -> Response:
+    """Let a time that was skipped run after all."""
+    at = moment(body.at, "at")
+    assert at is not None
+    nominal = await context.schedules.skips.unskip(caller, schedule_id, at)
+    return answer({**(await context.schedules.show(caller, schedule_id)), "at": to_iso(nominal)})
 
 
 class OccurrenceQuery(BaseModel):

@@ -1,4 +1,4 @@
-"""`schedule ls|show|create|pause|resume|times|preview|rm`: time triggers without a file."""
+"""`schedule ls|show|create|pause|resume|skip|unskip|times|preview|rm`: time triggers without a file."""
 
 from __future__ import annotations
 
@@ -123,6 +123,34 @@ def resume(
 
 def _resumed(one: dict[str, Any]) -> None:
     output.write(f"{one['workflow']}/{one['name']}: next {times.short(one['next_fire_at'])}")
+
+
+@app.command()
+def skip(
+    context: typer.Context,
+    schedule: Reference,
+    at: Annotated[
+        str | None, typer.Option(help="Which time: ISO 8601, to the minute; the next one by default.")
+    ] = None,
+) -> None:
+    """Skip one time to come; it is recorded as skipped."""
+    session = session_of(context)
+    path = f"{_BASE}/{segment(found(session, schedule)['id'])}/skip"
+    done = session.client.post(path, {"at": times.future(at)})
+    output.show(session, done, lambda one: output.write(f"{one['workflow']}/{one['name']}: skips {one['at']}"))
+
+
+@app.command()
+def unskip(
+    context: typer.Context,
+    schedule: Reference,
+    at: Annotated[str, typer.Option(help="Which time: ISO 8601, to the minute.")],
+) -> None:
+    """Let a time that was skipped run after all."""
+    session = session_of(context)
+    path = f"{_BASE}/{segment(found(session, schedule)['id'])}/unskip"
+    done = session.client.post(path, {"at": times.future(at)})
+    output.show(session, done, lambda one: output.write(f"{one['workflow']}/{one['name']}: runs at {one['at']}"))
 
 
 @app.command("times")

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     MISSED_WINDOW = "missed_window"  # older than catchup_window or beyond catchup_max
     COALESCED = "coalesced"  # several late fires became one run
     SUPERSEDED = "superseded"  # the schedule was edited before the fire
+    SKIPPED_BY_HAND = "skipped_by_hand"  # somebody skipped this one time of the schedule
     EXPIRED = "expired"  # a one-time schedule that has fired already
     DEPTH_EXCEEDED = "depth_exceeded"  # the chain of runs that caused runs is deeper than max_depth
     OWN_FAILURE = "own_failure"  # a handler of workflow_failed never fires for its own failure

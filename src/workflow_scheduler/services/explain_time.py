@@ -18,6 +18,7 @@ from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository,
 from workflow_scheduler.stores.portable.rows import Malformed
 from workflow_scheduler.stores.portable.runs import RunRepository
 from workflow_scheduler.stores.portable.schedules import ScheduleRepository, ScheduleRow
+from workflow_scheduler.stores.portable.skips import instants
 
 
 def trigger_shape(trigger: TriggerName) -> dict[str, Any]:
@@ -163,6 +164,8 @@ def paused_now(row: ScheduleRow, now: int) -> bool:
 
 def unrecorded(row: ScheduleRow, trigger: TriggerName, nominal: int, now: int) -> tuple[str, str]:
     """Return outcome and words for a nominal time without a recorded occurrence."""
+    if nominal > now and nominal in instants(row.skips):
+        return "skipped", "somebody skipped this one time, so it will not run unless that is taken back"
     resting = row.paused_until is not None and nominal < row.paused_until
     paused = row.paused or row.workflow_paused
     if nominal > now:

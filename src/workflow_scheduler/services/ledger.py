@@ -25,6 +25,7 @@ from workflow_scheduler.services.shapes import instant, shaped
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, Settled, stretch_of
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.schedules import ScheduleRow
+from workflow_scheduler.stores.portable.skips import instants
 
 OCCURRENCES_MAX = 1_000
 RANGE_DAYS_MAX = 3_660
@@ -74,9 +75,11 @@ class Ledger:
         table = Timetable.parse(self._types, row.type, row.config, row.anchor)
         page = Span(max(whole.start, place or whole.start), whole.end, now)
         most = min(limit, OCCURRENCES_MAX)
+        skipped = table.skipped.union(instants(row.skips))
         items = await self._settled(row, table, page, most + 1)
         for part in _open(row, page):
-            items += [_open_shape(fire, table, part) for fire in table.between(part.start, part.end, most + 1)]
+            fires = table.between(part.start, part.end, most + 1)
+            items += [_open_shape(fire, table, _by_hand(part, fire, skipped)) for fire in fires]
         items = _ordered(items)
         following = items[most].get("utc") if len(items) > most else None
         return {
@@ -150,6 +153,13 @@ def _open(row: ScheduleRow, span: Span) -> list[Open]:
     return [part for part in found if part.start < part.end]
 
 
+def _by_hand(part: Open, fire: Fire, skipped: frozenset[int]) -> Open:
+    """Return what is said of one time without a record: its part's word, unless somebody skipped it."""
+    if fire.utc not in skipped:
+        return part
+    return part._replace(outcome="skipped", reason=Reason.SKIPPED_BY_HAND.value)
+
+
 def _open_shape(fire: Fire, table: Timetable, part: Open) -> dict[str, Any]:
     return {
         "nominal_local": fire.local,
@@ -199,9 +209,12 @@ def _summed(
     reasons: dict[str, dict[str, int]] = {"skipped": defaultdict(int), "missed": defaultdict(int)}
     fates = [(_fate(one.outcome, one.reason), one.reason, one.number) for one in settled]
     fates += [(_fate(one.outcome, one.reason), one.reason, _within(one, table, whole)) for one in stretches]
+    skips = table.skipped.union(instants(row.skips))
     for part in _open(row, whole):
         fate = {"pending": "pending", "planned": "upcoming"}.get(part.outcome) or _fate(part.outcome, part.reason)
-        fates.append((fate, part.reason, table.count(part.start - 1, part.end - 1)))
+        by_hand = sum(table.at(one) is not None for one in skips if part.start <= one < part.end)
+        fates.append((fate, part.reason, table.count(part.start - 1, part.end - 1) - by_hand))
+        fates.append(("skipped", Reason.SKIPPED_BY_HAND.value, by_hand))
     for fate, reason, number in fates:
         counts[fate] += number
         if fate in reasons and number:

@@ -8,6 +8,7 @@ from typing import Any
 
 from workflow_scheduler.core.registry import Fire
 from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, MINUTE_US
+from workflow_scheduler.core.time.late import skipped_of
 from workflow_scheduler.services.schedule_config import stored
 
 _LOOK_BACK = (HOUR_US, DAY_US, 8 * DAY_US, 35 * DAY_US, 400 * DAY_US, 3_000 * DAY_US)
@@ -37,6 +38,11 @@ class Timetable:
     def timezone(self) -> str:
         """The IANA name of the zone its times are written in."""
         return str(self._module.timezone(self._config))
+
+    @property
+    def skipped(self) -> frozenset[int]:
+        """The instants at which its configuration says that it does not run."""
+        return skipped_of(self._config)
 
     def after(self, instant: int) -> Fire | None:
         """Return the first nominal time later than `instant`."""

@@ -29,11 +29,13 @@ from workflow_scheduler.services.resumption import Resumption
 from workflow_scheduler.services.schedule_config import parse, trigger_config
 from workflow_scheduler.services.schedule_times import preview
 from workflow_scheduler.services.shapes import instant, malformed_shape, shaped
+from workflow_scheduler.services.skips import Skips
 from workflow_scheduler.stores.portable.decisions import DecisionRepository, DecisionRow
 from workflow_scheduler.stores.portable.events import EventRepository, StoredEvent
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.runs import RunRepository
 from workflow_scheduler.stores.portable.schedules import DueMove, ScheduleRepository, ScheduleRow
+from workflow_scheduler.stores.portable.skips import instants, with_skips
 
 
 class TriggerEdits(Protocol):
@@ -76,6 +78,7 @@ class Schedules:
         self._schedules = ScheduleRepository(store)
         self._ledger = Ledger(store, trigger_types)
         self.forecast = Forecast(store, clock, trigger_types)
+        self.skips = Skips(store, clock, trigger_types, wake)
         self._events = EventRepository(store)
         self._decisions = DecisionRepository(store)
         self._runs = RunRepository(store)
@@ -109,6 +112,7 @@ class Schedules:
             "next_fire_at": None if row.paused or row.workflow_paused else instant(row.next_fire_at),
             "last_fired_at": instant(row.last_fired_at),
             "last_scheduled_for": instant(row.last_nominal),
+            "skips": [instant(one) for one in instants(row.skips)],
             "revision": row.revision,
             "created_at": instant(row.created_at),
             "updated_at": instant(row.updated_at),
@@ -243,7 +247,7 @@ class Schedules:
         module: Any = self._types.get(row.type)
         if module is None:
             raise Conflict(f"The trigger type `{row.type}` is not installed.")
-        return module, module.Config.model_validate(msgspec.json.decode(row.config))
+        return module, module.Config.model_validate(with_skips(msgspec.json.decode(row.config), row.skips))
 
     async def resume(self, principal: Principal, schedule_id: str, *, missed: Catchup = "none") -> dict[str, Any]:
         """End a pause. `missed` says what becomes of the times that passed: nothing, the latest, or each of them.

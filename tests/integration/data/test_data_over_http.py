@@ -213,6 +213,19 @@ async def test_the_ledger_has_the_same_sums_on_each_page(client):
     assert (await client.get(path + "&from=2020-01-01&to=2040-01-01")).status == 422
 
 
+async def test_one_time_is_skipped_and_taken_back(client):
+    made = await client.post("/api/v1/schedules", json={"workflow": "orders", "name": "soon", "every": "10m"})
+    path = f"/api/v1/schedules/{made.json()['id']}"
+    skipped = await client.post(f"{path}/skip")
+    assert skipped.status == 200, skipped.body
+    assert skipped.json()["skips"] == [skipped.json()["at"]]
+    again = await client.post(f"{path}/unskip", json={"at": skipped.json()["at"]})
+    assert (again.status, again.json()["skips"]) == (200, [])
+    assert (await client.post(f"{path}/skip", json={"at": "2020-01-01T00:00:00Z"})).status == 422
+    assert (await client.post(f"{path}/unskip")).status == 422
+    assert (await client.post("/api/v1/schedules/nothing/skip")).status == 404
+
+
 async def test_the_forecast_counts_what_is_planned(client):
     reply = await client.get("/api/v1/forecast?hours=24&spread=true")
     assert reply.status == 200, reply.body

@@ -11,6 +11,12 @@ STRANGER = Principal(tenant_id="other", user_id="eve")
 HOURLY = {"type": "cron", "cron": "0 * * * *"}
 
 
+async def settle(house):
+    """Tick until nothing is due: a tick that meets an index on the move leaves its rows to the next one."""
+    while await house.timer.tick():
+        pass
+
+
 async def runs_of(house):
     rows = await house.store.read("SELECT scheduled_for FROM runs ORDER BY scheduled_for, id")
     return [row[0] for row in rows]
@@ -39,7 +45,7 @@ async def test_a_schedule_is_created_without_a_file(house):
     assert [item["id"] for item in listed.items] == [made["id"]]
     assert (await house.schedules.page(LOCAL, workflow="another")).items == []
     await house.clock.advance(24 * 3600)
-    await house.timer.tick()
+    await settle(house)
     assert await runs_of(house) == [from_iso("2027-01-06T07:00:00Z")]
     rows = await house.store.read("SELECT input FROM runs")
     assert bytes(rows[0][0]) == b'{"a":1}'
@@ -102,7 +108,7 @@ async def test_change_takes_effect_from_now_and_delete_ends_it(house):
     with pytest.raises(NotFound):
         await house.schedules.show(LOCAL, made["id"])
     await house.clock.advance(2 * 24 * 3600)
-    await house.timer.tick()
+    await settle(house)
     assert await runs_of(house) == []
 
 
@@ -135,7 +141,7 @@ async def test_a_paused_schedule_fires_nothing_and_resuming_fires_nothing_of_the
         ("15:00", "skipped", "missed_paused"),
     ]
     await house.clock.advance(3600)
-    await house.timer.tick()
+    await settle(house)
     assert await runs_of(house) == [NOON + 4 * HOUR_US]
 
 
@@ -148,7 +154,7 @@ async def test_resume_can_run_what_was_missed_exactly_once(house, missed, hours)
     resumed = await house.schedules.resume(LOCAL, schedule_id, missed=missed)
     assert len(resumed["run_ids"]) == len(hours)
     await house.schedules.resume(LOCAL, schedule_id, missed=missed)
-    await house.timer.tick()
+    await settle(house)
     assert await runs_of(house) == [NOON + hour * HOUR_US for hour in hours]
 
 
@@ -181,7 +187,7 @@ async def test_a_pause_with_an_end_goes_on_by_itself(house):
     assert await house.timer.tick() == 0
     assert (await house.schedules.show(LOCAL, schedule_id))["paused"] is False
     await house.clock.advance(3600)
-    await house.timer.tick()
+    await settle(house)
     assert await runs_of(house) == [NOON + 3 * HOUR_US]
 
 
@@ -209,7 +215,7 @@ async def test_a_one_time_schedule_is_late_not_lost_when_paused_over_its_time(ho
     schedule_id = await house.trigger_id("once")
     await house.schedules.pause(LOCAL, schedule_id, until=NOON + 2 * HOUR_US)
     await house.clock.advance(3 * 3600)
-    await house.timer.tick()
+    await settle(house)
     assert await runs_of(house) == [NOON + HOUR_US]
     assert (await house.schedules.show(LOCAL, schedule_id))["completed"] is True
     with pytest.raises(Conflict, match="completed"):
@@ -236,7 +242,7 @@ async def test_trigger_now_runs_beside_the_times_with_another_input(house):
     why = await house.explain.run(LOCAL, own["run_id"])
     assert why["summary"].startswith("Started by hand by local through *hourly*")
     await house.clock.advance(3600)
-    await house.timer.tick()
+    await settle(house)
     assert [at for at in await runs_of(house) if at] == [NOON + HOUR_US]
 
 
@@ -244,7 +250,7 @@ async def test_occurrences_hold_the_past_and_the_plan(house):
     await house.deploy("report", hourly=HOURLY)
     schedule_id = await house.trigger_id("hourly")
     await house.clock.advance(3600)
-    await house.timer.tick()
+    await settle(house)
     ledger = await house.schedules.occurrences(LOCAL, schedule_id, since=NOON, until=NOON + 4 * HOUR_US)
     assert [(item["nominal_local"], item["outcome"]) for item in ledger["items"]] == [
         ("2027-01-05T13:00:00", "run_started"),

@@ -111,5 +111,5 @@ async def test_a_store_can_be_opened_again_and_migrates_once(tmp_path):
         store = SqliteStore(tmp_path / "wfs.db", FakeClock())
         await store.open()
         await store.commit(Batch(accepted=[started()]))
-        assert await store.read("SELECT number FROM schema_migrations") == [(1,)]
+        assert await store.read("SELECT number FROM schema_migrations ORDER BY number") == [(1,), (2,)]
         await store.close()

@@ -13,7 +13,7 @@ import msgspec
 
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.time.fire import Fire
-from workflow_scheduler.core.time.late import Catchup, LatePolicy, policy_of
+from workflow_scheduler.core.time.late import Catchup, LatePolicy, policy_of, skipped_of
 from workflow_scheduler.core.time.overdue import Rules, Stretch, collect
 from workflow_scheduler.core.time.timer import Due, Timer, TimerType
 
@@ -64,7 +64,7 @@ def settle(module: TimerType, config: Any, trigger_id: str, anchor: int, nominal
 
     A fire that is late by no more than the grace is on time and starts its own run. Older ones follow `catchup`:
     `none` records them as missed, `latest` lets the newest (or the one on time) cover them all, `all` runs the newest
-    `catchup_max` inside `catchup_window` in order.
+    `catchup_max` inside `catchup_window` in order. A time that somebody skipped is recorded as skipped in any case.
     """
     timer = Timer(module, config, trigger_id, anchor)
     policy = policy_of(config)
@@ -73,6 +73,8 @@ def settle(module: TimerType, config: Any, trigger_id: str, anchor: int, nominal
         following = timer.after(nominal)
         upcoming = None if following is None else timer.due(following, policy.jitter)
         if upcoming is None or upcoming.fire_at > now:
+            if first.nominal in skipped_of(config):
+                return Settlement((), (_skipped(first),), upcoming)
             return Settlement((Start(first.fire, first.fire_at),), (), upcoming)
     return _settle_late(timer, first, Rules(policy, now, Reason.MISSED_DOWN))
 
@@ -93,8 +95,11 @@ def resume(timer: Timer, nominal: int, now: int, missed: Catchup = "none") -> Se
 def _settle_late(timer: Timer, first: Due, rules: Rules) -> Settlement:
     policy = rules.policy
     overdue = collect(timer, first, rules)
-    on_time = [due for due in overdue.listed if rules.now - due.fire_at <= policy.grace][-policy.most :]
-    late = overdue.listed[: len(overdue.listed) - len(on_time)]
+    skipped = skipped_of(timer.config)
+    left_out = [_skipped(due) for due in overdue.listed if due.nominal in skipped]
+    listed = [due for due in overdue.listed if due.nominal not in skipped]
+    on_time = [due for due in listed if rules.now - due.fire_at <= policy.grace][-policy.most :]
+    late = listed[: len(listed) - len(on_time)]
     run = _caught_up(late, rules, covered=bool(on_time))
     running = {due.nominal for due in run}
     outcomes = tuple(
@@ -107,7 +112,12 @@ def _settle_late(timer: Timer, first: Due, rules: Rules) -> Settlement:
         merged = sum(item.outcome is Outcome.ABSORBED for item in outcomes)
         merged += sum(stretch.count for stretch in overdue.older if stretch.outcome is Outcome.ABSORBED)
         starts[0] = Start(starts[0].fire, starts[0].fire_at, merged)
-    return Settlement(tuple(starts), outcomes, overdue.upcoming, overdue.older)
+    unfired = sorted((*left_out, *outcomes), key=lambda one: one.fire.utc)
+    return Settlement(tuple(starts), tuple(unfired), overdue.upcoming, overdue.older)
+
+
+def _skipped(due: Due) -> Unfired:
+    return Unfired(due.fire, Outcome.SKIPPED, Reason.SKIPPED_BY_HAND)
 
 
 def _caught_up(late: list[Due], rules: Rules, *, covered: bool) -> list[Due]:

@@ -40,6 +40,12 @@ def policy_of(config: object) -> LatePolicy:
     return policy if isinstance(policy, LatePolicy) else DEFAULT_POLICY
 
 
+def skipped_of(config: object) -> frozenset[int]:
+    """Return the nominal instants (microseconds) at which a time trigger is told not to run."""
+    skipped = getattr(config, "skipped", None)
+    return skipped if isinstance(skipped, frozenset) else frozenset()
+
+
 def _moment(value: object) -> object:
     text = value.isoformat() if isinstance(value, datetime) else value
     if not isinstance(text, str):
@@ -67,6 +73,13 @@ class ZonedConfig(Config):
         default=0.0, title="Jitter", description="Spread starts over this long after the nominal time, such as 30s."
     )
 
+    skip: tuple[Moment, ...] = Field(
+        default=(),
+        max_length=1000,
+        title="Skipped times",
+        description="Times that do not run and are recorded as skipped, such as 2027-12-24T09:00:00.",
+    )
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -75,6 +88,12 @@ class ZonedConfig(Config):
         except ValidationFailed as error:
             raise ValueError(error.detail) from error
         return value
+
+    @cached_property
+    def skipped(self) -> frozenset[int]:
+        """The instants, in microseconds, at which the trigger does not run."""
+        zone = zones.load(self.timezone)
+        return frozenset(zones.instant(text, zone)[0] for text in self.skip)
 
 
 class RecurringConfig(ZonedConfig):

@@ -12,6 +12,7 @@ from workflow_scheduler.core.model.trigger import Mode, Schedule, Trigger
 from workflow_scheduler.core.model.workflow import Definition
 from workflow_scheduler.core.ports.catalog import FIRST_DUE, DueKey, DueRow, WorkflowRef
 from workflow_scheduler.core.ports.store import Row, Store
+from workflow_scheduler.stores.portable.skips import NO_SKIPS, with_skips
 
 TRIGGER_COLUMNS = (
     "t.id, t.tenant_id, t.workflow_id, w.name, t.workflow_version, t.name, t.trigger_subtype, t.trigger_config, "
@@ -36,7 +37,7 @@ _ROUTES = (
 _LIVE = f"SELECT {TRIGGER_COLUMNS} FROM trigger_index t {_JOIN} WHERE t.deployment_status = 'active'"
 _SCHEDULE = (
     "s.tenant_id, s.trigger_id, s.workflow_id, s.kind, s.revision, s.next_fire_at, s.next_nominal, s.last_fired_at, "
-    "s.last_nominal, s.anchor, s.paused, s.paused_reason, s.completed"
+    "s.last_nominal, s.anchor, s.paused, s.paused_reason, s.completed, s.skips"
 )
 _DUE = (
     f"SELECT {_SCHEDULE}, {TRIGGER_COLUMNS} FROM schedules s "
@@ -52,7 +53,8 @@ _DISTINCT_KEYS = (
     "SELECT (SELECT MIN(index_key) FROM trigger_keys WHERE trigger_subtype = :provider "
     "AND index_key > found.k AND index_key < :high) FROM found WHERE found.k IS NOT NULL) SELECT k FROM found"
 )
-_SCHEDULE_WIDTH = 13
+_SCHEDULE_WIDTH = 14
+_SKIPS = _SCHEDULE_WIDTH - 1
 _DETAIL_MAX = 500
 
 
@@ -208,7 +210,9 @@ class StoreCatalog:
         for row in rows:
             try:
                 trigger = trigger_from_row(row[_SCHEDULE_WIDTH:])
-            except (ValueError, TypeError) as error:
+                if row[_SKIPS] != NO_SKIPS:
+                    trigger = msgspec.structs.replace(trigger, config=with_skips(trigger.config, row[_SKIPS]))
+            except (ValueError, TypeError, OverflowError) as error:
                 self.malformed[str(row[0]), "schedules", str(row[1])] = str(error)
                 continue
             found.append(DueRow(schedule_from_row(row), trigger))

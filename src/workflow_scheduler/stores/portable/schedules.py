@@ -9,19 +9,20 @@ import msgspec
 from workflow_scheduler.core.errors import NotFound
 from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine, read_rows
+from workflow_scheduler.stores.portable.skips import NO_SKIPS
 
 COLUMNS = (
     "id", "tenant_id", "workflow_id", "workflow", "name", "type", "config", "shared", "mode",
     "deployment_status", "kind", "revision", "anchor", "next_fire_at", "next_nominal", "last_fired_at",
     "last_nominal", "paused", "paused_reason", "paused_until", "paused_by", "completed", "workflow_paused",
-    "created_at", "updated_at",
+    "created_at", "updated_at", "skips",
 )  # fmt: skip
 _SELECT = """SELECT t.id, t.tenant_id, t.workflow_id, w.name, t.name, t.trigger_subtype, t.trigger_config,
       t.shared, t.mode, t.deployment_status, COALESCE(s.kind, t.trigger_subtype), t.revision,
       COALESCE(s.anchor, t.created_at), s.next_fire_at, s.next_nominal,
       s.last_fired_at, s.last_nominal,
       COALESCE(s.paused, 0), s.paused_reason, s.paused_until, s.paused_by, COALESCE(s.completed, 0),
-      w.paused, t.created_at, COALESCE(s.updated_at, t.updated_at)"""
+      w.paused, t.created_at, COALESCE(s.updated_at, t.updated_at), COALESCE(s.skips, '[]')"""
 _WORKFLOW = "JOIN workflows w ON w.tenant_id = t.tenant_id AND w.id = t.workflow_id"
 _LIST = f"""{_SELECT} FROM schedules s
     JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id {_WORKFLOW}
@@ -34,7 +35,7 @@ _ONE = f"""{_SELECT} FROM trigger_index t {_WORKFLOW}
 
 
 class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A schedule as it is shown. Times are microseconds; `config` and `shared` are JSON text."""
+    """A schedule as it is shown. Times are microseconds; `config`, `shared` and `skips` are JSON text."""
 
     id: str
     tenant_id: str
@@ -61,6 +62,7 @@ class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     workflow_paused: bool
     created_at: int
     updated_at: int
+    skips: str = NO_SKIPS
 
 
 class DueMove(msgspec.Struct, frozen=True, kw_only=True):
