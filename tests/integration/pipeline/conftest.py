@@ -74,9 +74,14 @@ async def one(store, clock):
 
 
 @pytest.fixture
-async def two(store, clock, one):
-    """A second instance on the same open store, as another process would be."""
-    instance = Instance(store, clock, "two")
+async def two(store, new_store, clock, one):
+    """A second instance, on PostgreSQL with connections of its own, as another process would be."""
+    other = new_store() if store.dialect == "postgres" else store
+    if other is not store:
+        await other.open()
+    instance = Instance(other, clock, "two")
     await instance.begin()
     yield instance
     await instance.inbox.drain()
+    if other is not store:
+        await other.close()

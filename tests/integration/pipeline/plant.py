@@ -186,7 +186,12 @@ class Instance:
     async def deploy(self, name, triggers, principal=LOCAL, **more):
         text = {"version": 1, "name": name, "triggers": triggers, "jobs": {"work": {"uses": "noop"}}, **more}
         await self.deployments.deploy(principal, name, text)
-        await self.settle()
+        await self.hear()
+
+    async def hear(self):
+        """Wait until this instance has heard of every change of the triggers."""
+        ((epoch,),) = await self.store.read("SELECT epoch FROM index_epoch")
+        await self.until(lambda: self.cache.epoch >= epoch)
 
     async def settle(self):
         """Let everything that needs no time come to rest, the database's answers included."""

@@ -41,7 +41,7 @@ async def plant(instance, count, branch):
         yield Sql("UPDATE index_epoch SET epoch = epoch + 1")
 
     await instance.store.transact(work())
-    await instance.settle()
+    await instance.hear()
 
 
 def push(branch, **given):

@@ -135,7 +135,7 @@ async def test_a_redeploy_moves_the_address_at_once(one):
         await post(one)
     assert len((await post(one, "bills"))[0].run_ids) == 1
     await one.deployments.undeploy(LOCAL, "orders")
-    await one.settle()
+    await one.hear()
     with pytest.raises(NotFound):
         await post(one, "bills")
 
@@ -144,7 +144,7 @@ async def test_a_deploy_elsewhere_is_heard(one, two):
     with pytest.raises(NotFound):
         await post(two)
     await one.deploy("orders", {"in": OPEN})
-    await two.settle()
+    await two.until(lambda: two.cache.epoch == one.cache.epoch)
     assert len((await post(two))[0].run_ids) == 1
 
 

@@ -78,7 +78,7 @@ async def test_a_listener_that_was_deployed_meanwhile_hears_the_end(one):
     await one.engine.finish(run_id)
     assert len(await ends(one)) == 2
     await one.deployments.undeploy(LOCAL, "report")
-    await one.settle()
+    await one.hear()
     await one.engine.finish(await begin(one))
     assert len(await ends(one)) == 2
 
