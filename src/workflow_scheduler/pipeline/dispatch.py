@@ -110,6 +110,8 @@ class Dispatcher:
                     await self._give_up(run, Rejected(f"The engine `{run.engine}` is not configured."))
                 elif run.status is RunStatus.RUNNING or run.external_id:
                     await self._follow(engine, run)
+                elif run.cancel_requested:
+                    await self._withdraw(engine, run)
                 else:
                     await self._start(engine, run, event)
         finally:
@@ -129,6 +131,23 @@ class Dispatcher:
             return
         self._attempts.pop(run.id, None)
         if known.status in FINAL:
+            await self._sink.finish(known, run, (), ())
+        else:
+            await self._sink.record(changes=(msgspec.structs.replace(known, next_attempt_at=self._after(1.0)),))
+
+    async def _withdraw(self, engine: Engine, run: Run) -> None:
+        """End a run that is to be cancelled; an attempt to start it may have reached the engine all the same."""
+        try:
+            known = await engine.describe(run)
+            if known is not None and known.status not in FINAL:
+                await engine.cancel(run)
+        except SchedulerError as error:
+            await self._again(run, error)
+            return
+        self._attempts.pop(run.id, None)
+        if known is None:
+            await self._sink.finish(_change(run, RunStatus.CANCELLED, ended_at=self._clock.now()), run, (), ())
+        elif known.status in FINAL:
             await self._sink.finish(known, run, (), ())
         else:
             await self._sink.record(changes=(msgspec.structs.replace(known, next_attempt_at=self._after(1.0)),))

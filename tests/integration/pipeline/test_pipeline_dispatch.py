@@ -169,3 +169,31 @@ async def test_a_cancelled_run_ends_as_its_engine_says(one, far):
     await until(one, all_are(one, "CANCELLED"))
 
 
+async def refused_once(one, far):
+    """Return the id of a run that the engine has refused for the time being."""
+    far.plan = lambda _key, _attempt: Fault.BUSY
+    one.launcher.engines = {"http": one.dispatcher.engines["http"]}
+    (run_id,) = await pour(one)
+
+    async def refused():
+        return far.attempts[run_id] == 1 and (await one.all("SELECT next_attempt_at FROM runs"))[0][0] is not None
+
+    await until(one, refused)
+    far.plan = lambda _key, _attempt: Fault.NONE
+    return run_id
+
+
+async def test_a_run_that_waits_for_its_next_attempt_is_cancelled_without_being_started(one, far):
+    run_id = await refused_once(one, far)
+    await one.launcher.cancel("local", run_id)
+    await until(one, all_are(one, "CANCELLED"))
+    assert (far.attempts[run_id], far.starts[run_id]) == (1, 0)
+
+
+async def test_an_attempt_that_reached_the_engine_after_all_is_cancelled_there(one, far):
+    run_id = await refused_once(one, far)
+    far._commit((await one.all("SELECT workflow_id FROM runs"))[0][0], run_id)
+    await one.launcher.cancel("local", run_id)
+    await until(one, all_are(one, "CANCELLED"))
+    assert [execution["status"] for execution in far.executions.values()] == ["CANCELLED"]
+    assert far.starts[run_id] == 1

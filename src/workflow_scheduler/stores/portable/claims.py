@@ -147,9 +147,14 @@ def quarantine(tenant_id: str, kind: str, key: str, detail: str, now: int) -> Wo
 
 
 def request_cancel(tenant_id: str, run_id: str) -> Work[Run | None]:
-    """Mark an open run as to be cancelled and return it; None when it is not open."""
+    """Mark an open run as to be cancelled and return it; None when it is not open.
+
+    One that waits for its next attempt at an outside engine is due at once.
+    """
     rows = yield Sql(
-        f"UPDATE runs SET cancel_requested = 1 WHERE tenant_id = :tenant AND id = :id AND {_OPEN} "
+        "UPDATE runs SET cancel_requested = 1, next_attempt_at = CASE WHEN status = 'QUEUED' AND next_attempt_at "
+        "IS NOT NULL THEN created_at ELSE next_attempt_at END "
+        f"WHERE tenant_id = :tenant AND id = :id AND {_OPEN} "
         f"RETURNING {RUN_COLUMNS}",
         {"tenant": tenant_id, "id": run_id},
     )
