@@ -56,7 +56,8 @@ def from_exception(error: BaseException, module: Any) -> Failure:
 def from_config(error: ValidationError) -> Failure:
     """Return the failure of a job whose filled-in configuration does not fit its type."""
     problems = "; ".join(
-        f"{'.'.join(str(part) for part in one['loc']) or 'with'}: {one['msg']}" for one in error.errors()[:5]
+        f"{'.'.join(map(str, one['loc'])) or 'with'}: {one['msg'].removeprefix('Value error, ')}"
+        for one in error.errors()[:5]
     )
     return failure("config_invalid", f"the job's configuration is not valid: {problems}")
 

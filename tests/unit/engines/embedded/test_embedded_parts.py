@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from workflow_scheduler.core.dag.graph import compile_graph
 from workflow_scheduler.core.dag.plan import EndRun, SkipReason
@@ -95,6 +95,21 @@ def test_the_way_out_is_stored_with_the_failure():
     stored = msgspec.json.decode(from_exception(JobFailed("too large", fix="print less"), Retries).error)
     assert (stored["message"], stored["fix"]) == ("too large", "print less")
     assert "fix" not in msgspec.json.decode(from_exception(JobFailed("too large"), Retries).error)
+
+
+def test_a_configuration_that_does_not_fit_is_told_in_plain_words():
+    class Wanted(Config):
+        url: str
+
+        @field_validator("url")
+        @classmethod
+        def _web(cls, value):
+            raise ValueError(f"`{value}` is not an http or https URL")
+
+    with pytest.raises(ValidationError) as caught:
+        Wanted.model_validate({"url": "file:///x"})
+    stored = msgspec.json.decode(from_config(caught.value).error)
+    assert stored["message"] == "the job's configuration is not valid: url: `file:///x` is not an http or https URL"
 
 
 def test_codes_come_from_our_errors_or_from_the_class():
