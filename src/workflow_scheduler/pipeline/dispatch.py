@@ -13,7 +13,16 @@ from typing import Any
 import msgspec
 import structlog
 
-from workflow_scheduler.core.errors import OutcomeUnknown, Rejected, SchedulerError, StoreUnavailable
+from workflow_scheduler.core.errors import (
+    EngineUnavailable,
+    NotFound,
+    OutcomeUnknown,
+    Rejected,
+    SchedulerError,
+    StoreUnavailable,
+    Unavailable,
+    ValidationFailed,
+)
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.run import FINAL, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import Engine, RunSink, Task
@@ -29,10 +38,12 @@ from workflow_scheduler.stores.portable import claims
 from workflow_scheduler.stores.portable.ownership import owns
 
 GIVE_UP_SECONDS = 24 * 3600
+WAIT_SECONDS_MAX = 3600.0
 PARALLEL_CALLS = 50
 FOLLOW_SECONDS = 2.0
 POLL_SECONDS = 0.5
 DUE_RUNS = 200
+IN_HAND_MAX = 100  # smaller than DUE_RUNS, so that what is in hand cannot hide the rest
 
 _log = structlog.get_logger(__name__)
 
@@ -59,7 +70,7 @@ class Dispatcher:
 
     def dispatch(self, run: Run, event: bytes) -> None:
         """Begin handing `run` to its engine; beyond the limit of calls it waits in its row."""
-        if run.id in self._busy:
+        if run.id in self._busy or len(self._busy) >= IN_HAND_MAX:
             return
         self._busy.add(run.id)
         task = asyncio.get_running_loop().create_task(self._step(run, event, self._term()))
@@ -80,10 +91,18 @@ class Dispatcher:
         now = self._clock.now()
         due = await claims.due_runs(self._store, now, self._owner, DUE_RUNS)
         fresh = [run for run in await claims.readable_runs(self._store, due, now) if run.id not in self._busy]
+        fresh = fresh[: max(0, IN_HAND_MAX - len(self._busy))]
         for run in fresh:
-            event = await claims.event_of(self._store, run) if run.status is RunStatus.QUEUED else None
-            self.dispatch(run, b"null" if event is None else event_json(event))
+            self.dispatch(run, await self._event(run))
         return len(fresh)
+
+    async def _event(self, run: Run) -> bytes:
+        """Return the event of a run that is to be started, as JSON; null when it cannot be read."""
+        try:
+            event = await claims.event_of(self._store, run) if run.status is RunStatus.QUEUED else None
+            return b"null" if event is None else event_json(event)
+        except (ValueError, TypeError):
+            return b"null"
 
     def _term(self) -> int:
         return 0 if self.lease is None else self.lease.term
@@ -114,6 +133,9 @@ class Dispatcher:
                     await self._withdraw(engine, run)
                 else:
                     await self._start(engine, run, event)
+        except Exception as error:  # noqa: BLE001 -- a run must not be lost by a fault in its engine
+            _log.warning("dispatch.failed", run=run.id, error=repr(error))
+            await self._again(run, EngineUnavailable(f"{type(error).__name__}: {error}"))
         finally:
             self._busy.discard(run.id)
 
@@ -123,7 +145,7 @@ class Dispatcher:
             known = await engine.describe(run) if run.fence > 1 or run.id in self._attempts else None
             if known is None:
                 known = await self._call_start(engine, Task(run, graph, (), event))
-        except Rejected as error:
+        except (Rejected, NotFound, ValidationFailed) as error:
             await self._give_up(run, error)
             return
         except SchedulerError as error:
@@ -190,13 +212,15 @@ class Dispatcher:
         if wait is None:
             wait = backoff_seconds(attempt, chance=self._clock.random())
         body = msgspec.json.encode({"code": error.code, "message": error.detail, "attempt": attempt})
-        change = _change(run, RunStatus.QUEUED, error=body, next_attempt_at=self._after(wait))
+        # A run that the engine has is looked at again, not started again.
+        status = RunStatus.QUEUED if run.external_id is None else run.status
+        change = _change(run, status, error=body, next_attempt_at=self._after(min(wait, WAIT_SECONDS_MAX)))
         await self._sink.record(changes=(change,))
 
     async def _give_up(self, run: Run, error: SchedulerError) -> None:
         now = self._clock.now()
         attempts = self._attempts.pop(run.id, 0) + 1
-        reason = Reason.ENGINE_REFUSED if isinstance(error, Rejected) else Reason.ENGINE_UNAVAILABLE
+        reason = Reason.ENGINE_UNAVAILABLE if isinstance(error, Unavailable | OutcomeUnknown) else Reason.ENGINE_REFUSED
         letter = DeadLetter(
             id=mint(now), tenant_id=run.tenant_id, kind="run", event_id=run.event_id, run_id=run.id,
             trigger_id=run.trigger_id, workflow_id=run.workflow_id, reason=reason, detail=error.detail,

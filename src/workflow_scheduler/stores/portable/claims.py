@@ -172,7 +172,7 @@ async def cancels(store: Store, me: str) -> list[Row]:
 async def due_runs(store: Store, now: int, me: str, limit: int) -> list[Row]:
     """Return the rows of this instance's runs on outside engines whose next attempt or look is due."""
     rows = await store.read(
-        f"SELECT {RUN_COLUMNS} FROM runs WHERE status IN ('QUEUED', 'RUNNING') AND next_attempt_at <= :now "
+        f"SELECT {RUN_COLUMNS} FROM runs WHERE {_OPEN} AND next_attempt_at <= :now "
         "AND owner = :me ORDER BY next_attempt_at LIMIT :limit",
         {"now": now, "me": me, "limit": limit},
     )
