@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from workflow_scheduler.core.match import syntax
+from workflow_scheduler.core.match.lists import COPIES_MAX, Building
 from workflow_scheduler.core.match.syntax import Call, Const, Loop, Node, Path
 from workflow_scheduler.core.time.clock import from_datetime, to_iso
 
@@ -64,11 +65,13 @@ def trie_of(node: Node) -> Trie:
     return trie
 
 
-def select(variables: Mapping[str, Any], trie: Trie, *, growth: int, loops: bool) -> dict[str, Any]:
+def select(
+    variables: Mapping[str, Any], trie: Trie, *, growth: int, loops: bool, builds: Building | None = None
+) -> dict[str, Any]:
     """Return a copy of `variables` that holds only what `trie` names, in types that CEL knows.
 
     Raises:
-        TooCostly: the data is too large for an expression of this growth.
+        TooCostly: the data is too large for an expression of this growth, or for the lists that it builds.
 
     """
     meter = _Meter()
@@ -80,6 +83,10 @@ def select(variables: Mapping[str, Any], trie: Trie, *, growth: int, loops: bool
     work = meter.longest * min(meter.values, STEPS_MAX) if loops else meter.chars
     if work * growth > (READ_CHARS_MAX if growth == 1 else BUILT_CHARS_MAX):
         raise TooCostly("the data is too large for this expression")
+    if builds is not None:
+        copies = builds.copies(meter.longest_list, meter.longest, values=meter.values, steps_max=STEPS_MAX)
+        if copies > COPIES_MAX:
+            raise TooCostly("the lists are too long to be built by `map` or `filter`")
     return chosen
 
 
@@ -90,6 +97,7 @@ class _Meter:
         self.values = 0
         self.chars = 0
         self.longest = 0
+        self.longest_list = 0
 
     def choose(self, value: Any, below: Trie | str | None) -> Any:
         if below is None:
@@ -106,6 +114,8 @@ class _Meter:
         self.values += 1
         if self.values > VALUES_MAX or depth > DEPTH_MAX:
             raise TooCostly(f"the expression reads more than {VALUES_MAX} values, or values nested too deep")
+        if isinstance(value, (Mapping, list, tuple)):
+            self.longest_list = max(self.longest_list, len(value))
         if isinstance(value, Mapping):
             return {self._text(str(key)): self.copy(part, depth + 1) for key, part in value.items()}
         if isinstance(value, (list, tuple)):

@@ -17,6 +17,7 @@ from cel_expr_python.ext import ext_math, ext_strings
 
 from workflow_scheduler.core.errors import FieldError, Rejected, ValidationFailed, did_you_mean
 from workflow_scheduler.core.match import bounds, fast, syntax
+from workflow_scheduler.core.match.lists import building
 from workflow_scheduler.core.time.clock import from_datetime, to_iso
 
 JOB_VARIABLES = ("input", "event", "jobs", "steps", "env", "run", "item")
@@ -55,6 +56,7 @@ class Expression:
         self._trie = bounds.trie_of(self.tree)
         self._growth = bounds.growth(self.tree)
         self._loops = bounds.has_loop(self.tree)
+        self._builds = building(self.tree)
         self.paths = tuple(dict.fromkeys(path for path, _ in syntax.paths(self.tree)))
         self._path = syntax.path_of(self.tree)
         if self._growth > bounds.GROWTH_MAX:
@@ -82,7 +84,7 @@ class Expression:
 
         """
         try:
-            chosen = bounds.select(variables, self._trie, growth=self._growth, loops=self._loops)
+            chosen = bounds.select(variables, self._trie, growth=self._growth, loops=self._loops, builds=self._builds)
             answer = self._program.eval(data=chosen)
             if answer.type() == cel.Type.ERROR:
                 raise self._undefined(str(answer.value()), variables)
