@@ -87,7 +87,7 @@ def events_and_runs(tables, ledger):
         "SELECT id, event_key, provider FROM events",
         "SELECT id, workflow, trigger_id, event_key, event_id, status, error FROM runs",
         "SELECT event_id, trigger_id, outcome, run_id FROM decisions",
-        "SELECT kind, reason, detail FROM dead_letters",
+        "SELECT kind, reason, detail FROM dead_letters WHERE status = 'dead'",
     )
     stored = {row[0] for row in events}
     keys = Counter((row[2], row[1]) for row in events)
