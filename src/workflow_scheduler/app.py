@@ -205,7 +205,6 @@ class Application:
             )
             self.engines["http"] = HttpEngine(address, engine_client(address), self.vault, self.clock)
         self.launcher.local = self.embedded
-        self.recovery.holds = self.embedded
         self.dispatcher.lease = self.recovery.lease
         self.launcher.engines = self.engines
         self.dispatcher.engines = {name: engine for name, engine in self.engines.items() if name != "embedded"}
