@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from plant import ON_EVENT
 
-from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable, Unavailable
+from workflow_scheduler.core.errors import BadRequest, SchedulerError, StoreUnavailable, Unavailable
 from workflow_scheduler.core.model.principal import LOCAL
 from workflow_scheduler.pipeline import inbox as inboxes
 
@@ -162,7 +162,7 @@ async def test_doubts_have_a_limit(one, monkeypatch):
 
 async def test_an_event_that_cannot_be_stored_fails_alone(one):
     await one.deploy("orders", ON_EVENT)
-    events = [one.event(), one.event(subject="half a character \ud800"), one.event()]
+    events = [one.event(), one.event(depth=2**70), one.event()]
     results = await asyncio.gather(*(one.inbox.accept(event) for event in events), return_exceptions=True)
     assert [isinstance(result, SchedulerError) for result in results] == [False, True, False]
     assert not isinstance(results[1], StoreUnavailable)
@@ -224,3 +224,17 @@ async def test_a_thousand_waiting_events_are_written_in_portions(one, monkeypatc
     assert await one.count("events") == 100
 
 
+
+
+@pytest.mark.parametrize("given", [{"key": "a\0b"}, {"key": "k" * 3000}, {"subject": "a\0b"}, {"source": "s\ud800"}])
+async def test_what_a_database_could_not_keep_is_refused_on_both(one, given):
+    with pytest.raises(BadRequest):
+        await one.inbox.accept(one.event(**given))
+    assert one.store.commits == []
+    assert not (await one.inbox.accept(one.event(key="k" * 1500, subject="☃" * 1000))).duplicate
+
+
+async def test_an_escaped_nul_in_the_payload_is_kept(one):
+    await one.deploy("orders", ON_EVENT)
+    receipt = await one.inbox.accept(one.event(data=b'{"amount":"\\u0000"}'))
+    assert await one.all("SELECT input FROM runs WHERE id = :id", id=receipt.run_ids[0]) == [(b'{"amount":"\\u0000"}',)]
