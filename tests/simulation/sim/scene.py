@@ -165,3 +165,8 @@ def candidates(workflow, variant):
         live = MOVING[variant] if variant is not None else {}
         return {name: MOVING_HEARS[name] for name in live if name in MOVING_HEARS}
     return {name: rule for (owner, name), rule in HEARS.items() if owner == workflow}
+
+
+def needs(workflow, job):
+    """Return the jobs that must have ended, durably, before a job begins."""
+    return FIXED[workflow]["jobs"][job].get("needs", ()) if workflow in FIXED else ()

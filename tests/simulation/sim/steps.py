@@ -15,7 +15,7 @@ _WEIGHTS = {
     "resume": 7, "cancel": 5, "redrive": 4, "schedule": 4, "while_moving": 4,
     "restart": 3, "redeploy": 3,
 }  # fmt: skip
-_PAUSABLE = (scene.MOVER, "ticks", "told", "either", "both")
+_PAUSABLE = (scene.MOVER, scene.MOVER, "hooked", "flaky", "limited", "ticks", "told", "both")
 _SWITCHED = ((scene.MOVER, "hook"), (scene.MOVER, "ping"), ("told", "in"), ("both", "in"), ("ticks", "interval"))
 
 

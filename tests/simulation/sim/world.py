@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import apsw
 
-from sim import recorder
+from sim import recorder, scene
 from sim.disk import Faults, SimStore
 from sim.virtual import VirtualClock
 from workflow_scheduler import app as composition
@@ -21,6 +21,7 @@ from workflow_scheduler.settings import Settings
 
 CLIENT_SECONDS = 20.0
 _CANCEL_ROUNDS = 50
+_ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "SKIPPED"})
 _trigger_types = functools.cache(composition.trigger_types)
 _job_types = functools.cache(composition.job_types)
 
@@ -215,9 +216,14 @@ class World:
         rows = self.select("SELECT status FROM jobs WHERE run_id = ? AND job_id = ?", key)
         if rows and rows[0][0] == "SUCCEEDED":
             self.complaints.append(f"job {key} runs again after it had succeeded")
-        rows = self.select("SELECT status FROM runs WHERE id = ?", key[:1])
-        if not rows or rows[0][0] in {"SUCCEEDED", "FAILED", "CANCELLED"}:
+        rows = self.select("SELECT status, workflow FROM runs WHERE id = ?", key[:1])
+        if not rows or rows[0][0] in _ENDED:
             self.complaints.append(f"job {key} runs in a run that is {rows}")
+            return
+        known = dict(self.select("SELECT job_id, status FROM jobs WHERE run_id = ?", key[:1]))
+        early = [job for job in scene.needs(rows[0][1], key[1]) if known.get(job) not in _ENDED]
+        if early:
+            self.complaints.append(f"job {key} runs before the end of {early} is on disk")
 
     async def _behave(self, key, kind, count):
         if kind == "slow":
