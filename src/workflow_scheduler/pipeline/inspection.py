@@ -1,7 +1,8 @@
 """The inspection after the start: every stored row that the work depends on is read once, and the broken ones listed.
 
 Nothing waits for it: whoever meets a broken row before the inspection does puts it into quarantine as well. It works in
-small pages and rests many times longer than it works, so that a million triggers are looked at without being felt.
+small pages and rests many times longer than it works, so that a million triggers are looked at without being felt: the
+first few thousand rows of a table soon, the others over hours.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from workflow_scheduler.stores.portable.inspection import PAGE_ROWS, RUNS_MAX, F
 from workflow_scheduler.stores.portable.quarantine import QuarantineRepository
 
 REST_FACTOR = 20.0
+LONG_REST_FACTOR = 300.0
+PAGES_SOON = 25
 REST_SECONDS_MIN = 0.001
 _RETRY_SECONDS = 5.0
 _log = structlog.get_logger("workflow_scheduler")
@@ -71,7 +74,7 @@ class Inspection:
             if place is None or pages * PAGE_ROWS >= rows_max:
                 return
             worked = self._clock.monotonic() - began
-            await self._clock.sleep(max(REST_SECONDS_MIN, worked * REST_FACTOR))
+            await self._clock.sleep(max(REST_SECONDS_MIN, worked * (REST_FACTOR if pages < PAGES_SOON else LONG_REST_FACTOR)))
 
     async def _settle(self, looked: Looked) -> None:
         findings = [*looked.findings, *self._broken_triggers(looked), *await self._broken_versions(looked.versions)]
