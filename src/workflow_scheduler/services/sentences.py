@@ -145,10 +145,10 @@ def _first_false(predicates: Any) -> str | None:
     if not lines:
         return None
     line = lines[0]
-    wanted = f"{line.get('name')} should be {_short(line.get('expected'))}, was {_short(line.get('actual'))}"
+    wanted = f"{line.get('name')} should be {_short(line.get('expected'))}"
     if line.get("verdict") is None:
-        return f"{wanted} (unknown{': ' + str(line['note']) if line.get('note') else ''})"
-    return wanted
+        return f"{wanted}, which could not be decided{': ' + str(line['note']) if line.get('note') else ''}"
+    return f"{wanted}, was {_short(line.get('actual'))}"
 
 
 def _short(value: Any) -> str:

@@ -136,7 +136,7 @@ def test_a_decision_tells_the_predicate_that_decided():
         "*pushes* of build did not match: branches should be main, release/*, was dev."
     )
     assert decided(decision(predicates=lines[:2], reason="unknown_skipped")) == (
-        "*pushes* of build did not match: paths should be src/**, was nothing (unknown: the list is cut off)."
+        "*pushes* of build did not match: paths should be src/**, which could not be decided: the list is cut off."
     )
 
 
