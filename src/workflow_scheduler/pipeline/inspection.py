@@ -7,6 +7,7 @@ first few thousand rows of a table soon, the others over hours.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -49,32 +50,36 @@ class Inspection:
     async def run(self) -> None:
         """Look at everything; a database that is away is waited for."""
         look = self._inspector
-        while True:
-            try:
-                self._listed = await look.listed()
-                await self._walk(look.schedules)
-                await self._walk(look.triggers)
-                await self._walk(look.versions)
-                await self._walk(look.runs, RUNS_MAX)
-                break
-            except SchedulerError as error:
-                _log.warning("inspection.interrupted", error=error.detail)
-                await self._clock.sleep(_RETRY_SECONDS)
+        await asyncio.gather(
+            self._walk(look.schedules),
+            self._walk(look.triggers),
+            self._walk(look.versions),
+            self._walk(look.runs, RUNS_MAX),
+        )
         if self.found:
             _log.warning("inspection.found", rows=self.found, hint="GET /api/v1/quarantine lists them")
 
     async def _walk(self, read: Callable[[Place | None], Awaitable[Looked]], rows_max: int = 1 << 62) -> None:
+        """Look at one table, page after page."""
         place: Place | None = None
         pages = 0
         while True:
             began = self._clock.monotonic()
-            looked = await read(place)
-            await self._settle(looked)
+            try:
+                if pages == 0:
+                    self._listed |= await self._inspector.listed()
+                looked = await read(place)
+                await self._settle(looked)
+            except SchedulerError as error:
+                _log.warning("inspection.interrupted", error=error.detail)
+                await self._clock.sleep(_RETRY_SECONDS)
+                continue
             place, pages = looked.next, pages + 1
             if place is None or pages * PAGE_ROWS >= rows_max:
                 return
             worked = self._clock.monotonic() - began
-            await self._clock.sleep(max(REST_SECONDS_MIN, worked * (REST_FACTOR if pages < PAGES_SOON else LONG_REST_FACTOR)))
+            factor = REST_FACTOR if pages < PAGES_SOON else LONG_REST_FACTOR
+            await self._clock.sleep(max(REST_SECONDS_MIN, worked * factor))
 
     async def _settle(self, looked: Looked) -> None:
         findings = [*looked.findings, *self._broken_triggers(looked), *await self._broken_versions(looked.versions)]
