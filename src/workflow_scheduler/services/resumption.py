@@ -104,16 +104,20 @@ class Resumption:
                 scheduled_for=start.fire.utc,
             )
         )
-        run_ids += receipt.run_ids
-        decision = receipt.decisions[0] if receipt.decisions else None
+        outcome, reason, run_id = await self._decided(receipt.event_id)
+        run_ids += [run_id] if run_id is not None else []
         return self._occurrence(
-            start.fire,
-            now,
-            outcome=decision.outcome.value if decision else Outcome.DUPLICATE.value,
-            reason=decision.reason.value if decision else Reason.ALREADY_SEEN.value,
-            run_id=decision.run_id if decision else None,
-            event_id=receipt.event_id,
+            start.fire, now, outcome=outcome, reason=reason, run_id=run_id, event_id=receipt.event_id
         )
+
+    async def _decided(self, event_id: str) -> tuple[str, str, str | None]:
+        """Return the decision on a fire; an earlier attempt at this resumption may have brought it about."""
+        rows = await self._store.read(
+            "SELECT outcome, reason, run_id FROM decisions "
+            "WHERE tenant_id = :tenant AND event_id = :event AND trigger_id = :trigger",
+            {"tenant": self._row.tenant_id, "event": event_id, "trigger": self._row.id},
+        )
+        return rows[0] if rows else (Outcome.DUPLICATE.value, Reason.ALREADY_SEEN.value, None)
 
     async def _live_version(self) -> int:
         rows = await self._store.read(

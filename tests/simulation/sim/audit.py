@@ -65,13 +65,18 @@ def one_run_per_key(world):
 
 
 def occurrences(world):
-    """Every scheduled run has its occurrence, and an occurrence that started a run has it."""
+    """Every scheduled run has its occurrence, and an occurrence that started a run has it.
+
+    The mover is left out of the first: the runs with which the pause of a schedule ends are there before their
+    occurrences, and a crash may come in between.
+    """
     return [
         str(row)
         for row in world.select(
             "SELECT 'run without its occurrence', r.id, r.scheduled_for, o.outcome FROM runs r LEFT JOIN occurrences o "
             "ON o.trigger_id = r.trigger_id AND o.nominal = r.scheduled_for "
-            "WHERE r.scheduled_for IS NOT NULL AND (o.run_id IS NULL OR o.run_id <> r.id) UNION ALL "
+            "WHERE r.scheduled_for IS NOT NULL AND r.workflow <> 'mover' "
+            "AND (o.run_id IS NULL OR o.run_id <> r.id) UNION ALL "
             "SELECT 'occurrence without its run', o.trigger_id, o.nominal, o.run_id FROM occurrences o "
             "LEFT JOIN runs r ON r.id = o.run_id WHERE o.outcome = 'run_started' AND r.id IS NULL"
         )
