@@ -28,6 +28,7 @@ SHORT = "canary-refused-value-4d21"
 QUERY = "canary-query-token-6a11"
 HEADER = "canary-header-cookie-3c9e"
 WRONG = "wfs_canary-wrong-key-91ba"
+SEEN = deque()
 DEFINITION = {
     "version": 1,
     "name": "canary",
@@ -58,10 +59,8 @@ DEFINITION = {
 class Target(http.server.BaseHTTPRequestHandler):
     """Takes the credentials that jobs send and says nothing about them."""
 
-    seen = deque()
-
     def do_GET(self):
-        self.seen.append(str(self.headers))
+        SEEN.append(str(self.headers))
         self.send_response(500 if self.path.endswith("/500") else 200)
         self.end_headers()
 
@@ -224,7 +223,7 @@ def test_no_secret_is_found_anywhere(tmp_path, start, target, style):
         process.wait(60)
         process.stdout.close()
     reading.join(10)
-    assert any(TOKEN in text for text in Target.seen), "the control: the secret was used"
+    assert any(TOKEN in text for text in SEEN), "the control: the secret was used"
     canaries = [PASSWORD, TOKEN, HMAC, APIKEY, GITHUB, ISSUER, SHORT, WRONG, HEADER, key, token, token.split(".")[2]]
     canaries.append(base64.b64encode(f"user:{PASSWORD}".encode()).decode())
     assert b"event.accepted" in stream
