@@ -21,7 +21,7 @@ from workflow_scheduler.stores.portable.quarantine import QuarantineRepository
 
 REST_FACTOR = 20.0
 LONG_REST_FACTOR = 300.0
-PAGES_SOON = 25
+PAGES_SOON = 200
 REST_SECONDS_MIN = 0.001
 _RETRY_SECONDS = 5.0
 _log = structlog.get_logger("workflow_scheduler")

@@ -14,7 +14,7 @@ from workflow_scheduler.stores.portable.catalog import TRIGGER_COLUMNS, trigger_
 
 Place: TypeAlias = tuple[str, ...]
 
-PAGE_ROWS = 200
+PAGE_ROWS = 25  # looked at in one turn of the event loop: a millisecond or two
 RUNS_MAX = 20_000
 _TRIGGERS = (
     f"SELECT {TRIGGER_COLUMNS} FROM trigger_index t LEFT JOIN workflows w ON w.tenant_id = t.tenant_id "
