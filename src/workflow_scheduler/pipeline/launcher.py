@@ -60,6 +60,14 @@ def event_json(event: Event) -> bytes:
     )
 
 
+def _facts(event: Event) -> bytes:
+    """Return the event as JSON; null where it cannot be read, since its neighbours' runs are to be started as well."""
+    try:
+        return event_json(event)
+    except (ValueError, TypeError):
+        return b"null"
+
+
 class _Start(NamedTuple):
     """A run to start, its event as JSON, and the records of the jobs it already did."""
 
@@ -96,7 +104,7 @@ class Launcher:
             event: bytes | None = None
             for run in one.runs:
                 if event is None:
-                    event = event_json(one.event)
+                    event = _facts(one.event)
                 self._sort(run, event, tasks)
         self._submit(tasks)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 from plant import ON_EVENT, Instance
 
 from workflow_scheduler.core.errors import StoreUnavailable
@@ -195,3 +196,11 @@ async def test_a_takeover_of_more_than_memory_holds(store, clock):
     await drain(second, ids)
     assert sorted(second.engine.started) == ids
     assert set(await second.statuses()) == {"SUCCEEDED"}
+
+
+async def test_an_event_that_cannot_be_read_holds_up_no_other_run(one):
+    await one.deploy("orders", ON_EVENT)
+    bad = msgspec.structs.replace(one.event(), attributes=b"{")
+    receipts = await asyncio.gather(*(one.inbox.accept(event) for event in (one.event(), bad, one.event())))
+    await one.until(lambda: len(one.engine.tasks) == 3)
+    assert one.engine.tasks[receipts[1].run_ids[0]].event == b"null"
