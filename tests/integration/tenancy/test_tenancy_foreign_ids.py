@@ -10,6 +10,7 @@ BODIES = {
     "/api/v1/triggers/{trigger_id}/test": {"event": {"type": "webhook", "data": {}}},
     "/api/v1/triggers/{trigger_id}/simulate": {"condition": "true"},
     "/api/v1/schedules/{schedule_id}": {"cron": "0 3 * * *"},
+    "/api/v1/schedules/{schedule_id}/unskip": {"at": "2099-01-01T00:00:00Z"},
 }
 QUERIES = {
     "/api/v1/workflows/{workflow_id}/diff": "?from=1&to=1",
