@@ -34,6 +34,7 @@ class Filter(BaseModel):
 
     kind: str | None = None
     reason: str | None = None
+    workflow: str | None = Field(default=None, max_length=256, description="Id or name of the workflow.")
     workflow_id: str | None = None
     trigger_id: str | None = None
     event_id: str | None = None
@@ -60,6 +61,7 @@ class DeadLetterQuery(Listing):
     status: Literal["dead", "redriven", "discarded"] = "dead"
     kind: Text = None
     reason: Text = None
+    workflow: str | None = Field(default=None, max_length=256, description="Id or name of the workflow.")
     workflow_id: Text = None
     trigger_id: Text = None
     event_id: Text = None
@@ -73,6 +75,7 @@ def _wanted(given: Filter | DeadLetterQuery) -> DeadLetterFilter:
         status=given.status if isinstance(given, DeadLetterQuery) else "dead",
         kind=given.kind,
         reason=given.reason,
+        workflow=given.workflow,
         workflow_id=given.workflow_id,
         trigger_id=given.trigger_id,
         event_id=given.event_id,

@@ -41,6 +41,18 @@ async def test_filters_choose_dead_letters(house):
     assert await found(until=NOON) == []
 
 
+async def test_the_workflow_is_chosen_by_id_or_name(house):
+    await house.deploy("orders", m={"type": "manual"})
+    ((workflow_id,),) = await house.store.read("SELECT id FROM workflows WHERE name = 'orders'")
+    await some(house, 1, workflow_id="another")
+    (letter,) = await some(house, 1, workflow_id=workflow_id)
+    for workflow, wanted in (("orders", [letter.id]), (workflow_id, [letter.id]), ("nothing", [])):
+        page = await house.dead.page(LOCAL, DeadLetterFilter(workflow=workflow))
+        assert [item["id"] for item in page.items] == wanted
+        counted = await house.dead.redrive_all(LOCAL, DeadLetterFilter(workflow=workflow), dry_run=True)
+        assert counted["count"] == len(wanted)
+
+
 async def test_redrive_hands_over_the_edited_payload(house):
     (letter,) = await some(house, 1)
     done = await house.dead.redrive(LOCAL, letter.id, b'{"amount":1}')

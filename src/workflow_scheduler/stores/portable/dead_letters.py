@@ -17,6 +17,8 @@ COLUMNS = (
     "attempts", "status", "created_at", "settled_at",
 )  # fmt: skip
 _SELECT = ", ".join(COLUMNS)
+_OF_WORKFLOW = """workflow_id IN (SELECT w.id FROM workflows w
+  WHERE w.tenant_id = :tenant AND (w.id = :workflow OR w.name = :workflow))"""
 
 
 class StoredDeadLetter(DeadLetter, frozen=True, kw_only=True, gc=False):
@@ -27,11 +29,15 @@ class StoredDeadLetter(DeadLetter, frozen=True, kw_only=True, gc=False):
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which dead letters. Times are microseconds of death, `until` exclusive; None leaves a field out."""
+    """Which dead letters. Times are microseconds of death, `until` exclusive; None leaves a field out.
+
+    `workflow` is the id or the name of one that exists.
+    """
 
     status: Status = "dead"
     kind: str | None = None
     reason: str | None = None
+    workflow: str | None = None
     workflow_id: str | None = None
     trigger_id: str | None = None
     event_id: str | None = None
@@ -71,11 +77,15 @@ class DeadLetterRepository:
         names = ("kind", "reason", "workflow_id", "trigger_id", "event_id", "run_id")
         given = {name: getattr(wanted, name) for name in names if getattr(wanted, name) is not None}
         params: dict[str, Any] = {"tenant": tenant_id, "status": wanted.status, **given}
+        filters = [f"{name} = :{name}" for name in given]
+        if wanted.workflow is not None:
+            params["workflow"] = wanted.workflow
+            filters.append(_OF_WORKFLOW)
         scan = Scan(
             table="dead_letters",
             columns=COLUMNS,
             fixed=["tenant_id = :tenant", "status = :status"],
-            filters=[f"{name} = :{name}" for name in given],
+            filters=filters,
             params=params,
             ids=between(cursor, wanted.since, wanted.until),
         )
