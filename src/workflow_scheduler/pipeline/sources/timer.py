@@ -17,6 +17,7 @@ from workflow_scheduler.core.model.trigger import Occurrence, Schedule
 from workflow_scheduler.core.ports.catalog import FIRST_DUE, Catalog, DueRow
 from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance, Store
 from workflow_scheduler.core.signals import Signals
+from workflow_scheduler.core.time import timer as timers
 from workflow_scheduler.core.time.clock import SECOND_US, Clock, to_iso
 from workflow_scheduler.core.time.due import Settlement, Start, settle
 from workflow_scheduler.core.time.fire import Fire
@@ -27,6 +28,7 @@ from workflow_scheduler.pipeline.entries import Entry, Stale
 from workflow_scheduler.pipeline.inbox import Inbox
 from workflow_scheduler.pipeline.intents import decide
 from workflow_scheduler.stores.portable import claims
+from workflow_scheduler.stores.portable.occurrences import STRETCH_NOTE
 
 DUE_ROWS = 500
 PREPARED_MAX = 2
@@ -164,7 +166,7 @@ class Timer:
                     compiled.module, compiled.config, schedule.trigger_id, schedule.anchor, schedule.next_nominal, now
                 )
                 accepted = [self._fire(schedule, compiled, start, now) for start in settlement.fire]
-                nominal = self._occurrences(compiled, settlement, accepted, now)
+                nominal = self._occurrences(schedule, compiled, settlement, accepted, now)
             except Exception as error:  # noqa: BLE001 -- a stored row can be wrong in any way, and has neighbours
                 self._broken[schedule.tenant_id, schedule.trigger_id] = f"{type(error).__name__}: {error}"
                 continue
@@ -197,7 +199,7 @@ class Timer:
         return decide(event, (compiled,), now, self._owner)
 
     def _occurrences(
-        self, compiled: Compiled, settlement: Settlement, accepted: list[Accepted], now: int
+        self, schedule: Schedule, compiled: Compiled, settlement: Settlement, accepted: list[Accepted], now: int
     ) -> list[Occurrence]:
         found = [
             self._occurrence(compiled, start.fire, now, _started(one))
@@ -207,10 +209,11 @@ class Timer:
             self._occurrence(compiled, unfired.fire, now, {"outcome": unfired.outcome, "reason": unfired.reason})
             for unfired in settlement.outcomes
         ]
+        rules = timers.Timer(compiled.module, compiled.config, schedule.trigger_id, schedule.anchor)
         for stretch in settlement.stretches:
-            note = f"{stretch.count} fires until {to_iso(stretch.last)}"
+            note = f"{stretch.count}{STRETCH_NOTE}{to_iso(stretch.last)}"
             facts = {"outcome": stretch.outcome, "reason": stretch.reason, "note": note}
-            found.append(self._occurrence(compiled, Fire(stretch.first, to_iso(stretch.first)[:-1]), now, facts))
+            found.append(self._occurrence(compiled, rules.at(stretch.first), now, facts))
         return found
 
     def _occurrence(self, compiled: Compiled, fire: Fire, now: int, facts: dict[str, Any]) -> Occurrence:
