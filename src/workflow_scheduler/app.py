@@ -116,8 +116,10 @@ def open_store(settings: Settings, clock: Clock) -> SqliteStore | PostgresStore:
         from workflow_scheduler.stores.postgres.store import PostgresStore  # its driver loads where it is used
 
         return PostgresStore(url, clock)
-    raise ValidationFailed(f"`{scheme}` is no database this program can use.",
-                           fix="Set DATABASE_URL to sqlite:///FILE or postgresql://USER@HOST/NAME.")
+    raise ValidationFailed(
+        f"`{scheme}` is no database this program can use.",
+        fix="Set DATABASE_URL to sqlite:///FILE or postgresql://USER@HOST/NAME.",
+    )
 
 
 def _token_verifier(settings: Settings, outbound: HttpClient) -> TokenVerifier:
@@ -163,9 +165,7 @@ class Application:
         self.dispatcher = Dispatcher(store, self.graphs, self.tracker, clock, owner, self.signals)
         self.recovery = Recovery(store, self.launcher, self.tracker, clock, owner, self.signals)
         self.recovery.lease_seconds = float(self.settings.lock_timeout)
-        self.inspection = Inspection(
-            Inspector(store), QuarantineRepository(store), self.cache, self.graphs, clock
-        )
+        self.inspection = Inspection(Inspector(store), QuarantineRepository(store), self.cache, self.graphs, clock)
         self.redrive = Redrive(store, self.recovery, clock, owner)
         self.timer = Timer(store, self.catalog, self.cache, self.inbox, clock, self.signals)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, self.types)
@@ -228,9 +228,7 @@ class Application:
 
     def _wire_services(self) -> ApiContext:
         store, clock, settings = self.store, self.clock, self.settings
-        rules = Rules(
-            allow_code=settings.allow_code, timezone=settings.scheduler_timezone, engines=tuple(self.engines)
-        )
+        rules = Rules(allow_code=settings.allow_code, timezone=settings.scheduler_timezone, engines=tuple(self.engines))
         keys = Keys(KeyRepository(store), clock)
         tokens = _token_verifier(settings, self.outbound) if settings.jwt_configured else None
         self.authenticator = Authenticator(settings, keys, clock, tokens)
@@ -331,4 +329,3 @@ class Application:
         self.workers.close()
         await self.outbound.close()
         await self.store.close()
-

@@ -49,7 +49,9 @@ async def list_quarantine(
 
 @router.delete("/{kind}/{row_id:path}", status_code=204, summary="Release a row from quarantine")
 async def release(
-    kind: Annotated[str, Path(max_length=64)], row_id: Annotated[str, Path(max_length=512)], context: Context,
+    kind: Annotated[str, Path(max_length=64)],
+    row_id: Annotated[str, Path(max_length=512)],
+    context: Context,
     caller: Caller,
 ) -> Response:
     """Forget a row that was mended or deleted; it is listed again if it still cannot be read."""

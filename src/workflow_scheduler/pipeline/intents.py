@@ -94,9 +94,7 @@ def without_runs(accepted: Accepted, refused: Mapping[str, str]) -> Accepted:
     if not any(run.id in refused for run in accepted.runs):
         return accepted
     decisions = [
-        msgspec.structs.replace(
-            one, outcome=Outcome.DUPLICATE, reason=Reason.ALREADY_SEEN, run_id=refused[one.run_id]
-        )
+        msgspec.structs.replace(one, outcome=Outcome.DUPLICATE, reason=Reason.ALREADY_SEEN, run_id=refused[one.run_id])
         if one.run_id is not None and one.run_id in refused
         else one
         for one in accepted.decisions

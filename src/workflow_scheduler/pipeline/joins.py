@@ -123,9 +123,7 @@ class Joins:
         window = join.compiled.config.window
         if window is not None:
             oldest = {**key, "oldest": now - int(window * SECOND_US)}
-            yield Sql(
-                "DELETE FROM joins WHERE tenant_id = :tenant AND trigger_id = :trigger AND at < :oldest", oldest
-            )
+            yield Sql("DELETE FROM joins WHERE tenant_id = :tenant AND trigger_id = :trigger AND at < :oldest", oldest)
         fields = msgspec.json.decode(event.data)
         yield Sql(
             "INSERT INTO joins (tenant_id, trigger_id, member, event_id, run_id, status, at, data) "

@@ -225,6 +225,4 @@ def keeping(work: Work[T], kept: list[T]) -> Work[T]:
 
 
 def _ended(run: Run, status: RunStatus, now: int, error: bytes | None) -> RunChange:
-    return RunChange(
-        tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=status, ended_at=now, error=error
-    )
+    return RunChange(tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=status, ended_at=now, error=error)

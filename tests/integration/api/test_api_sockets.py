@@ -23,7 +23,9 @@ PATHS = ("/webhooks/webhook/nothing", "/api/v1/events", "/api/v1/workflows", "/a
 async def address(tmp_path):
     application = Application(Settings(_env_file=None, data=tmp_path, body_timeout_seconds=0.3))
     await application.start()
-    config = uvicorn.Config(application.asgi(), http=GatheringProtocol, log_level="error", access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        application.asgi(), http=GatheringProtocol, log_level="error", access_log=False, lifespan="off"
+    )
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
     task = asyncio.create_task(server.serve([listener]))

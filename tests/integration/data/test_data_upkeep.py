@@ -23,7 +23,6 @@ from workflow_scheduler.testing.factories import (
     make_run,
     make_schedule,
     make_trigger,
-    mint,
 )
 
 pytestmark = pytest.mark.parametrize("new_store", ["sqlite", "postgres"], indirect=True)

@@ -40,7 +40,7 @@ async def test_output_holds_exit_code_and_standard_output():
 
 
 async def test_json_output_is_parsed():
-    assert await run.run(config('echo \'{"files": [1, 2]}\'', output="json"), FakeJobContext()) == {"files": [1, 2]}
+    assert await run.run(config("echo '{\"files\": [1, 2]}'", output="json"), FakeJobContext()) == {"files": [1, 2]}
 
 
 async def test_json_output_that_is_not_json_fails():

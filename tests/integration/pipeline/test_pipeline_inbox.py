@@ -224,8 +224,6 @@ async def test_a_thousand_waiting_events_are_written_in_portions(one, monkeypatc
     assert await one.count("events") == 100
 
 
-
-
 @pytest.mark.parametrize("given", [{"key": "a\0b"}, {"key": "k" * 3000}, {"subject": "a\0b"}, {"source": "s\ud800"}])
 async def test_what_a_database_could_not_keep_is_refused_on_both(one, given):
     with pytest.raises(BadRequest):

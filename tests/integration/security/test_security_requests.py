@@ -10,9 +10,7 @@ from workflow_scheduler.app import Application
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.testing.asgi import AsgiClient
 
-REDIRECT = (
-    b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-)
+REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 async def _head(reader):

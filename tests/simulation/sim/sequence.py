@@ -11,7 +11,6 @@ from sim.world import World
 from workflow_scheduler.core.model.principal import LOCAL
 from workflow_scheduler.stores.portable.dead_letters import DeadLetterFilter
 
-STEPS = 24
 PEACE_SECONDS = 20.0
 PEACE_ROUNDS = 24
 SET_BACK_SECONDS = 4000
@@ -19,7 +18,7 @@ TRIES = 3
 DEAD = DeadLetterFilter(status="dead")
 
 
-def complaints(seed, steps=STEPS):
+def complaints(seed, steps):
     """Run the sequence of `seed` and return (complaints, names of the steps)."""
     loop = VirtualLoop()
     try:

@@ -13,7 +13,8 @@ NOW = from_iso("2027-01-05T12:00:00Z")
 @pytest.mark.parametrize(
     ("body", "kind"),
     [({"cron": "@daily"}, "cron"), ({"cron_expression": "@daily"}, "cron"), ({"every": "1h"}, "interval"),
-     ({"every": 60}, "interval"), ({"rrule": "FREQ=DAILY"}, "rrule"), ({"run_at": "2027-02-01"}, "once"), ({"cron": None, "every": "1h"}, "interval")],
+     ({"every": 60}, "interval"), ({"rrule": "FREQ=DAILY"}, "rrule"), ({"run_at": "2027-02-01"}, "once"),
+     ({"cron": None, "every": "1h"}, "interval")],
 )  # fmt: skip
 def test_the_field_names_the_type(body, kind):
     assert trigger_type(body) == kind

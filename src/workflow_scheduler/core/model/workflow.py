@@ -29,9 +29,7 @@ Duration = Annotated[
     BeforeValidator(duration_seconds, json_schema_input_type=str | float),
     Field(ge=0, description="A duration: 90s, 15m, 2h or 7d."),
 ]
-RunIf = Literal[
-    "all_success", "at_least_one_success", "all_done", "none_failed", "all_failed", "at_least_one_failed"
-]
+RunIf = Literal["all_success", "at_least_one_success", "all_done", "none_failed", "all_failed", "at_least_one_failed"]
 
 
 class Part(BaseModel):

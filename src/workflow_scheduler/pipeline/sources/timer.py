@@ -238,9 +238,7 @@ class Timer:
                 broken[tenant_id, key] = detail
                 del self._catalog.malformed[tenant_id, kind, key]
         for (tenant_id, trigger_id), detail in broken.items():
-            await self._store.transact(
-                claims.quarantine(tenant_id, "schedules", trigger_id, detail, self._clock.now())
-            )
+            await self._store.transact(claims.quarantine(tenant_id, "schedules", trigger_id, detail, self._clock.now()))
 
 
 def _started(accepted: Accepted) -> dict[str, Any]:

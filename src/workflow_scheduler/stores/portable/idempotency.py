@@ -77,9 +77,7 @@ def _reserve(place: Place, now: int) -> Work[Stored | None]:
     rows = yield Sql("SELECT fingerprint, status, body FROM idempotency_keys" + _WHERE, place.params())
     fingerprint, status, body = rows[0]
     if fingerprint != place.fingerprint:
-        raise ValidationFailed(
-            "this Idempotency-Key was used with another body", fix="use a new key for a new request"
-        )
+        raise ValidationFailed("this Idempotency-Key was used with another body", fix="use a new key for a new request")
     return Stored(status, bytes(body))
 
 

@@ -1,5 +1,6 @@
 """The limit of child processes at once: a job that needs one waits for it, in its turn, outside its own time."""
 
+
 def with_children(bench):
     """Give the bench a job type of which those with a command run in a child process."""
     kind = bench.types["child"] = bench.job_type("child", bench.wait)
