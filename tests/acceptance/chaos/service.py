@@ -1,5 +1,6 @@
 """One service process: started, killed and stopped from outside, and spoken to over HTTP."""
 
+import atexit
 import http.client
 import json
 import os
@@ -50,6 +51,7 @@ class Service:
             **environment,
         }
         self.process = None
+        atexit.register(self.leave_nothing)
         self.ready_seconds = []
         self.ready_cpu_seconds = []
 
@@ -144,6 +146,11 @@ class Service:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+
+    def leave_nothing(self):
+        """End the process if a test that failed has left it behind."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
 
     def stop(self, seconds=30):
         """Ask the process to stop, and return its exit status."""
