@@ -33,7 +33,7 @@ def test_json_lines_are_objects_with_level_time_and_name(output):
 
 def test_lines_of_libraries_have_the_same_form(output):
     configure("WARNING", "json", output)
-    logging.getLogger("uvicorn.error").warning("from %s", "elsewhere")
+    logging.getLogger("some.library").warning("from %s", "elsewhere")
     structlog.get_logger("here").info("too fine")
     (line,) = output.getvalue().splitlines()
     assert json.loads(line)["event"] == "from elsewhere"
