@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import shutil
 import statistics
 import tempfile
@@ -34,10 +33,14 @@ def push(repository: str, branch: str = "main") -> Event:
     )  # fmt: skip
 
 
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
 async def _measure(folder: Path, triggers: int) -> dict[str, Any]:
     store = SqliteStore(folder / "workflow_scheduler.db", SystemClock())
     await store.open()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _resident_bytes()
     cache = CandidateCache(StoreCatalog(store), store, trigger_types())
     await cache.refresh()
     hot, spread, cold = [], [], []
@@ -59,7 +62,7 @@ async def _measure(folder: Path, triggers: int) -> dict[str, Any]:
         await one(push(key), cold, 1)
     for key in keys:
         await one(push(key), spread, 1)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    grown = _resident_bytes() - before
     await store.close()
     return {
         "triggers": triggers,

@@ -379,6 +379,10 @@ def _rule_lines(rule: Rule, facts: Facts) -> list[Predicate]:
 
 def _ref_lines(rule: Rule, facts: Facts) -> list[Predicate]:
     """Return the lines for branches and tags; filters for one kind of ref leave pushes of the other kind out."""
+    if facts.branches and not (facts.tags or rule.tags or rule.tags_ignore):
+        if not (rule.branches or rule.branches_ignore):
+            return []
+        return [names_line("branches", rule.branches, rule.branches_ignore, facts.branches)]
     kinds = {
         "branches": (rule.branches, rule.branches_ignore, facts.branches),
         "tags": (rule.tags, rule.tags_ignore, facts.tags),
