@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -15,6 +15,7 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.model.trigger import Trigger
 from workflow_scheduler.core.ports.catalog import Catalog
+from workflow_scheduler.core.ports.judge import Judges
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.time.clock import HOUR_US, Clock
@@ -31,33 +32,6 @@ from workflow_scheduler.stores.portable.scan import between
 
 SHOWN_DECISIONS = 1_000
 NEIGHBOURS_MAX = 50
-
-
-class Judged(Protocol):
-    """What a matcher says about one event and one trigger."""
-
-    @property
-    def outcome(self) -> Outcome:
-        """What would become of the event."""
-        ...
-
-    @property
-    def reason(self) -> Reason:
-        """Why."""
-        ...
-
-    @property
-    def verdict(self) -> Any:
-        """The verdict with its predicates."""
-        ...
-
-
-class Judges(Protocol):
-    """Judges events (the matcher)."""
-
-    def judge(self, trigger: Trigger, view: EventView, now: int) -> Judged:
-        """Return what would become of the event for the trigger; writes nothing."""
-        ...
 
 
 class Explain:

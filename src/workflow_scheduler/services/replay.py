@@ -16,10 +16,10 @@ from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.trigger import Trigger
 from workflow_scheduler.core.ports.catalog import Catalog
+from workflow_scheduler.core.ports.judge import Judges
 from workflow_scheduler.core.ports.store import Sql, Store, Work
 from workflow_scheduler.core.reasons import Outcome
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.services.explain import Judges
 from workflow_scheduler.services.sentences import TIMERS
 from workflow_scheduler.services.shapes import malformed_shape
 from workflow_scheduler.stores.portable.events import EventFilter, EventRepository, StoredEvent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -15,6 +15,7 @@ from workflow_scheduler.core.model.deployment import TriggerRecord
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.trigger import Mode, Trigger
+from workflow_scheduler.core.ports.judge import Judges
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.registry import Heard, PushRequest
@@ -25,33 +26,6 @@ from workflow_scheduler.stores.portable.rows import Malformed
 
 _encode = msgspec.json.encode
 _ATTRIBUTES = ("method", "path", "query", "headers", "content_type", "encoding")
-
-
-class Judged(Protocol):
-    """What a matcher says about one event and one trigger."""
-
-    @property
-    def outcome(self) -> Outcome:
-        """What would become of the event."""
-        ...
-
-    @property
-    def reason(self) -> Reason:
-        """Why."""
-        ...
-
-    @property
-    def verdict(self) -> Any:
-        """The verdict with its predicates."""
-        ...
-
-
-class Judges(Protocol):
-    """Judges events (the matcher)."""
-
-    def judge(self, trigger: Trigger, view: EventView, now: int) -> Judged:
-        """Return what would become of the event for the trigger."""
-        ...
 
 
 class Trials:

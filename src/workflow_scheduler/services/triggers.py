@@ -21,6 +21,7 @@ from workflow_scheduler.core.errors import (
 from workflow_scheduler.core.model.deployment import WorkflowRecord
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.trigger import Mode
+from workflow_scheduler.core.ports.judge import Judges
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.services.definition_shapes import trigger_shape
@@ -30,7 +31,7 @@ from workflow_scheduler.services.earlier import earlier_triggers
 from workflow_scheduler.services.trigger_catalogue import catalogue
 from workflow_scheduler.services.trigger_health import trigger_health
 from workflow_scheduler.services.trigger_simulation import Simulation
-from workflow_scheduler.services.trigger_trials import Judges, Trials
+from workflow_scheduler.services.trigger_trials import Trials
 from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.stores.portable.triggers import TriggerFilter, TriggerRepository
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository
