@@ -6,8 +6,6 @@ from typing import Any
 
 import msgspec
 
-from workflow_scheduler.core.ids import mint
-from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.trigger import Occurrence, Trigger
 from workflow_scheduler.core.ports.store import Batch, Store
 from workflow_scheduler.core.reasons import Outcome, Reason
@@ -15,13 +13,12 @@ from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.core.time.due import Due, Settlement, Start, Timer, next_due, resume
 from workflow_scheduler.core.time.fire import Fire
 from workflow_scheduler.core.time.late import Catchup
-from workflow_scheduler.core.time.payload import CLOCK_TYPE, clock_payload, occurrence_id
+from workflow_scheduler.core.time.payload import clock_event
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.services.replay import Accepts
 from workflow_scheduler.stores.portable.occurrences import STRETCH_NOTE
 from workflow_scheduler.stores.portable.schedules import DueMove, ScheduleRepository, ScheduleRow
 
-SOURCE = "/schedules/"
 _ROUNDS_MAX = 1_000
 
 
@@ -88,22 +85,7 @@ class Resumption:
             type=row.type,
             config={},
         )
-        receipt = await self._inbox.accept(
-            Event(
-                id=mint(now),
-                tenant_id=row.tenant_id,
-                provider=row.type,
-                source=SOURCE + row.id,
-                type=CLOCK_TYPE,
-                subject=row.workflow_id,
-                event_key=occurrence_id(row.id, start.fire.utc),
-                time=start.fire.utc,
-                received_at=now,
-                data=clock_payload(self._module, self._config, trigger, start, now),
-                target_trigger_id=row.id,
-                scheduled_for=start.fire.utc,
-            )
-        )
+        receipt = await self._inbox.accept(clock_event(self._module, self._config, trigger, start, now))
         outcome, reason, run_id = await self._decided(receipt.event_id)
         run_ids += [run_id] if run_id is not None else []
         return self._occurrence(

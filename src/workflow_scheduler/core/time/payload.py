@@ -7,11 +7,14 @@ from typing import Any
 
 import msgspec
 
+from workflow_scheduler.core.ids import mint
+from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.trigger import Trigger
 from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.core.time.due import Start
 
 CLOCK_TYPE = "trigger.clock.v1"
+CLOCK_SOURCE = "/schedules/"
 
 
 class ClockPayload(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -80,4 +83,25 @@ def clock_payload(module: Any, config: Any, trigger: Trigger, start: Start, fire
             coalesced_count=start.coalesced,
             cron=getattr(config, "cron", msgspec.UNSET),
         )
+    )
+
+
+def clock_event(module: Any, config: Any, trigger: Trigger, start: Start, now: int) -> Event:
+    """Return the event of one fire, heard at `now` (microseconds UTC).
+
+    Its source and key name the trigger and the nominal instant, so that whoever makes it, a fire runs once.
+    """
+    return Event(
+        id=mint(now),
+        tenant_id=trigger.tenant_id,
+        provider=trigger.type,
+        source=CLOCK_SOURCE + trigger.id,
+        type=CLOCK_TYPE,
+        subject=trigger.workflow_id,
+        event_key=occurrence_id(trigger.id, start.fire.utc),
+        time=start.fire.utc,
+        received_at=now,
+        data=clock_payload(module, config, trigger, start, now),
+        target_trigger_id=trigger.id,
+        scheduled_for=start.fire.utc,
     )

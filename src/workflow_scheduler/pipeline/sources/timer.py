@@ -11,8 +11,6 @@ from collections import deque
 from typing import Any
 
 from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable, Unavailable
-from workflow_scheduler.core.ids import mint
-from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.trigger import Occurrence, Schedule
 from workflow_scheduler.core.ports.catalog import FIRST_DUE, Catalog, DueRow
 from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance, Store
@@ -21,7 +19,7 @@ from workflow_scheduler.core.time import timer as timers
 from workflow_scheduler.core.time.clock import SECOND_US, Clock, to_iso
 from workflow_scheduler.core.time.due import Settlement, Start, settle
 from workflow_scheduler.core.time.fire import Fire
-from workflow_scheduler.core.time.payload import CLOCK_TYPE, clock_payload, occurrence_id
+from workflow_scheduler.core.time.payload import clock_event
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
 from workflow_scheduler.pipeline.entries import Entry, Stale
@@ -34,7 +32,6 @@ DUE_ROWS = 500
 PREPARED_MAX = 2
 POLL_SECONDS_MIN = 0.001
 POLL_SECONDS_MAX = 1.0
-SOURCE = "/schedules/"
 
 
 class Timer:
@@ -165,7 +162,7 @@ class Timer:
                 settlement = settle(
                     compiled.module, compiled.config, schedule.trigger_id, schedule.anchor, schedule.next_nominal, now
                 )
-                accepted = [self._fire(schedule, compiled, start, now) for start in settlement.fire]
+                accepted = [self._fire(compiled, start, now) for start in settlement.fire]
                 nominal = self._occurrences(schedule, compiled, settlement, accepted, now)
             except Exception as error:  # noqa: BLE001 -- a stored row can be wrong in any way, and has neighbours
                 self._broken[schedule.tenant_id, schedule.trigger_id] = f"{type(error).__name__}: {error}"
@@ -180,22 +177,8 @@ class Timer:
         entry.occurrences = occurrences
         entry.fired = fired
 
-    def _fire(self, schedule: Schedule, compiled: Compiled, start: Start, now: int) -> Accepted:
-        trigger = compiled.trigger
-        event = Event(
-            id=mint(now),
-            tenant_id=schedule.tenant_id,
-            provider=trigger.type,
-            source=SOURCE + schedule.trigger_id,
-            type=CLOCK_TYPE,
-            subject=schedule.workflow_id,
-            event_key=occurrence_id(schedule.trigger_id, start.fire.utc),
-            time=start.fire.utc,
-            received_at=now,
-            data=clock_payload(compiled.module, compiled.config, trigger, start, now),
-            target_trigger_id=schedule.trigger_id,
-            scheduled_for=start.fire.utc,
-        )
+    def _fire(self, compiled: Compiled, start: Start, now: int) -> Accepted:
+        event = clock_event(compiled.module, compiled.config, compiled.trigger, start, now)
         return decide(event, (compiled,), now, self._owner)
 
     def _occurrences(
