@@ -12,7 +12,8 @@ import apsw
 from sim import recorder, scene
 from sim.disk import Faults, SimStore
 from sim.virtual import VirtualClock
-from workflow_scheduler import app as composition
+from workflow_scheduler.app import Application, job_types, trigger_types
+from workflow_scheduler.app import pipeline as composition
 from workflow_scheduler.core import ids
 from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable
 from workflow_scheduler.core.model.principal import LOCAL
@@ -22,8 +23,8 @@ from workflow_scheduler.settings import Settings
 CLIENT_SECONDS = 20.0
 _CANCEL_ROUNDS = 50
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "SKIPPED"})
-_trigger_types = functools.cache(composition.trigger_types)
-_job_types = functools.cache(composition.job_types)
+_trigger_types = functools.cache(trigger_types)
+_job_types = functools.cache(job_types)
 
 
 class Answer(NamedTuple):
@@ -33,7 +34,7 @@ class Answer(NamedTuple):
     value: object = None
 
 
-class _Simulated(composition.Application):
+class _Simulated(Application):
     """The service; a loop that ends by a fault is remembered."""
 
     complaints: list

@@ -1,0 +1,69 @@
+"""The services that the API offers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workflow_scheduler.api.context import ApiContext
+from workflow_scheduler.api.security import Authenticator
+from workflow_scheduler.app.engines import Engines
+from workflow_scheduler.core.definition.check import Rules
+from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.outbound.http import HttpClient
+from workflow_scheduler.services.dead_letters import DeadLetters
+from workflow_scheduler.services.definitions import Definitions
+from workflow_scheduler.services.deployments import Deployments
+from workflow_scheduler.services.events import Events
+from workflow_scheduler.services.explain import Explain
+from workflow_scheduler.services.keys import Keys
+from workflow_scheduler.services.replay import Replay
+from workflow_scheduler.services.runs import Runs
+from workflow_scheduler.services.schedules import Schedules
+from workflow_scheduler.services.triggers import Triggers
+from workflow_scheduler.services.workflows import Workflows
+from workflow_scheduler.settings import Settings
+from workflow_scheduler.stores.portable.keys import KeyRepository
+from workflow_scheduler.telemetry.tracing import connect
+
+if TYPE_CHECKING:
+    from workflow_scheduler.api.tokens import TokenVerifier
+
+
+def _token_verifier(settings: Settings, outbound: HttpClient) -> TokenVerifier:
+    """Return the verifier of tokens; its library is loaded only where tokens are accepted."""
+    from workflow_scheduler.api.tokens import TokenVerifier
+
+    return TokenVerifier(settings, outbound)
+
+
+class Services(Engines):
+    """Pipeline and engines with the control plane over them."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        """Wire the pipeline and the engines, then the services over them."""
+        super().__init__(settings, clock)
+        self.context = self._wire_services()
+
+    def _wire_services(self) -> ApiContext:
+        store, clock, settings = self.store, self.clock, self.settings
+        rules = Rules(allow_code=settings.allow_code, timezone=settings.scheduler_timezone, engines=tuple(self.engines))
+        keys = Keys(KeyRepository(store), clock)
+        tokens = _token_verifier(settings, self.outbound) if settings.jwt_configured else None
+        self.authenticator = Authenticator(settings, keys, clock, tokens)
+        keys.on_create, keys.on_revoke = self.authenticator.key_created, self.authenticator.key_revoked
+        definitions = Definitions(self.types, self.jobs, clock, rules)
+        deployments = Deployments(store, clock, definitions, self.secrets)
+        workflows = Workflows(store, clock, definitions, deployments)
+        triggers = Triggers(store, clock, definitions, workflows, deployments, self.matcher)
+        explain = Explain(store, clock, self.catalog, self.matcher, self.types)
+        return ApiContext(
+            settings=settings, clock=clock, store=store, metrics=self.metrics, authenticator=self.authenticator,
+            inbox=self.inbox, push=self.push, manual=self.manual, matcher=self.matcher, tracker=self.tracker,
+            launcher=self.launcher, redrive=self.redrive, live=self.live, workflows=workflows, deployments=deployments,
+            triggers=triggers, schedules=Schedules(store, clock, self.types, triggers, self.inbox, self.timer.wake),
+            runs=Runs(store, clock, self.launcher, self.tracker, explain), events=Events(store, clock),
+            explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
+            replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),
+            secrets=self.secrets, keys=keys, trigger_types=self.types, job_types=self.jobs,
+            tracer=connect(settings.otel_endpoint, "workflow_scheduler", settings.environment),
+        )  # fmt: skip
