@@ -8,32 +8,23 @@ size of the data it bounds the work before it is begun.
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from workflow_scheduler.core.match import syntax
 from workflow_scheduler.core.match.lists import COPIES_MAX, Building
+from workflow_scheduler.core.match.reading import Meter, TooCostly
 from workflow_scheduler.core.match.syntax import Call, Const, Loop, Node, Path
-from workflow_scheduler.core.time.clock import from_datetime, to_iso
 
 TEXT_CHARS_MAX = 4_000
 STEPS_MAX = 10_000
 GROWTH_MAX = 10_000
 READ_CHARS_MAX = 16_000_000
 BUILT_CHARS_MAX = 2_000_000
-VALUES_MAX = 20_000
-CHARS_MAX = 1_000_000
-DEPTH_MAX = 200
 _UNKNOWN_FACTOR = 1_000
 _INT64 = 2**63
 _PRESENT = "present"
-_SCALARS = (bool, int, float, bytes)
 Trie: TypeAlias = dict[str, Any]
-
-
-class TooCostly(Exception):
-    """The data is too large for the expression; the text says what was exceeded."""
 
 
 def growth(node: Node) -> int:
@@ -68,18 +59,18 @@ def trie_of(node: Node) -> Trie:
 def select(
     variables: Mapping[str, Any], trie: Trie, *, growth: int, loops: bool, builds: Building | None = None
 ) -> dict[str, Any]:
-    """Return a copy of `variables` that holds only what `trie` names, in types that CEL knows.
+    """Return of `variables` only what `trie` names, in types that CEL knows; plain JSON is not copied.
 
     Raises:
         TooCostly: the data is too large for an expression of this growth, or for the lists that it builds.
 
     """
-    meter = _Meter()
+    meter = Meter()
     chosen: dict[str, Any] = {}
     for name, below in trie.items():
         if name in variables:
             value = variables[name]
-            chosen[name] = value if isinstance(value, dt.datetime) else meter.choose(value, below)
+            chosen[name] = value if isinstance(value, dt.datetime) else _chosen(meter, value, below)
     work = meter.longest * min(meter.values, STEPS_MAX) if loops else meter.chars
     if work * growth > (READ_CHARS_MAX if growth == 1 else BUILT_CHARS_MAX):
         raise TooCostly("the data is too large for this expression")
@@ -90,61 +81,12 @@ def select(
     return chosen
 
 
-class _Meter:
-    """Copies values and counts what it copies."""
-
-    def __init__(self) -> None:
-        self.values = 0
-        self.chars = 0
-        self.longest = 0
-        self.longest_list = 0
-
-    def choose(self, value: Any, below: Trie | str | None) -> Any:
-        if below is None:
-            return self.copy(value, 0)
-        if isinstance(below, str):
-            return True
-        if isinstance(value, Mapping):
-            return {name: self.choose(value[name], part) for name, part in below.items() if name in value}
-        if isinstance(value, list):
-            return []
-        return self.copy(value, 0)
-
-    def copy(self, value: Any, depth: int) -> Any:
-        self.values += 1
-        if self.values > VALUES_MAX or depth > DEPTH_MAX:
-            raise TooCostly(f"the expression reads more than {VALUES_MAX} values, or values nested too deep")
-        if isinstance(value, (Mapping, list, tuple)):
-            self.longest_list = max(self.longest_list, len(value))
-        if isinstance(value, Mapping):
-            return {self._text(str(key)): self.copy(part, depth + 1) for key, part in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.copy(part, depth + 1) for part in value]
-        return self._scalar(value)
-
-    def _scalar(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, int) and not -_INT64 <= value < _INT64:
-            return _as_float(value)
-        if isinstance(value, dt.datetime):
-            return to_iso(from_datetime(value))
-        return value if value is None or isinstance(value, _SCALARS) else self._text(str(value))
-
-    def _text(self, text: str) -> str:
-        size = len(text)
-        self.chars += size
-        if self.chars > CHARS_MAX:
-            raise TooCostly(f"the expression reads more than {CHARS_MAX} characters")
-        self.longest = max(self.longest, size)
-        return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _as_float(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
+def _chosen(meter: Meter, value: Any, below: Trie | str | None) -> Any:
+    if isinstance(below, str):
+        return True
+    if below is not None and isinstance(value, Mapping):
+        return {name: _chosen(meter, value[name], part) for name, part in below.items() if name in value}
+    return [] if below is not None and isinstance(value, list) else meter.read(value)
 
 
 def _plant(trie: Trie, path: Path, leaf: str | None) -> None:

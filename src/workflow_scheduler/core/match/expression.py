@@ -18,6 +18,7 @@ from cel_expr_python.ext import ext_math, ext_strings
 from workflow_scheduler.core.errors import FieldError, Rejected, ValidationFailed, did_you_mean
 from workflow_scheduler.core.match import bounds, fast, syntax
 from workflow_scheduler.core.match.lists import building
+from workflow_scheduler.core.match.reading import TooCostly
 from workflow_scheduler.core.time.clock import from_datetime, to_iso
 
 JOB_VARIABLES = ("input", "event", "jobs", "steps", "env", "run", "item")
@@ -89,7 +90,7 @@ class Expression:
             if answer.type() == cel.Type.ERROR:
                 raise self._undefined(str(answer.value()), variables)
             return answer.plain_value()
-        except bounds.TooCostly as error:
+        except TooCostly as error:
             raise Undefined(str(error)) from None
         except (RuntimeError, ValueError, TypeError, OverflowError) as error:
             raise self._undefined(str(error), variables) from None

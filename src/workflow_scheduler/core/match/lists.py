@@ -6,26 +6,29 @@ seconds. The copies are bounded before the evaluation begins, from the form of t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from workflow_scheduler.core.match import syntax
 from workflow_scheduler.core.match.syntax import Call, ListOf, Loop, Node
 
-COPIES_MAX = 500_000
-"""Appended elements times the length of the list; about 16 ns each."""
+COPIES_MAX = 300_000
+"""Appended elements times the length of the list; 16 to 26 ns each."""
 
 
 class Building(msgspec.Struct, frozen=True):
     """What an expression builds lists from.
 
-    `loops` is how many loops append, `depth` how many loops stand around them that go over something of their own,
-    `parts` whether a loop goes over parts of what another goes over, `literal` the longest list written out, `joined`
-    how many joins and splits there are in what loops go over; characters count as elements then.
+    `loops` is how many loops append, `parts` how many of them go over parts of what a loop around them goes over or
+    stand inside one that does, `depth` how many loops stand around them that go over something of their own, `literal`
+    the longest list written out, `joined` how many joins and splits there are in what loops go over; characters count
+    as elements then.
     """
 
     loops: int
     depth: int
-    parts: bool
+    parts: int
     literal: int
     joined: int
 
@@ -33,32 +36,39 @@ class Building(msgspec.Struct, frozen=True):
         """Return an upper bound of the copies, for data with `values` values in all."""
         length = max(longest_list, self.literal, min(longest_text + 1, steps_max) if self.joined else 0)
         length = min(length * (1 + self.joined), steps_max)
-        appended = max(length, values) if self.parts else length
+        appended = (self.loops - self.parts) * length + self.parts * max(length, values)
         around = int(length ** (self.depth - 1))
-        return min(self.loops * appended * around, steps_max) * length
+        return min(appended * around, steps_max) * length
+
+
+class _Place(NamedTuple):
+    """Where a node stands: in how many loops of their own, in one over parts, and the names they bind."""
+
+    level: int = 0
+    in_part: bool = False
+    bound: frozenset[str] = frozenset()
 
 
 def building(node: Node) -> Building | None:
     """Return what `node` builds lists from, or None when none of its loops appends."""
-    loops, depth, literal, joined, parts = 0, 1, 0, 0, False
-    pending: list[tuple[Node, int, frozenset[str]]] = [(node, 0, frozenset())]
+    loops, parts, depth, literal, joined = 0, 0, 1, 0, 0
+    pending: list[tuple[Node, _Place]] = [(node, _Place())]
     while pending:
-        current, level, bound = pending.pop()
+        current, place = pending.pop()
         if isinstance(current, ListOf):
             literal = max(literal, len(current.elements))
         if not isinstance(current, Loop):
-            pending += [(below, level, bound) for below in syntax.children(current)]
+            pending += [(below, place) for below in syntax.children(current)]
             continue
-        is_part = _is_part(current.over, bound)
-        parts = parts or is_part
-        inside = level + (not is_part)
-        if isinstance(current.init, ListOf):
+        is_part = _is_part(current.over, place.bound)
+        inside = _Place(place.level + (not is_part), place.in_part or is_part, place.bound | set(current.variables))
+        if _appends(current):
             loops += 1
-            depth = max(depth, inside)
-        joined += sum(_makes_lists(below) for below in syntax.walk(current.over))
-        names = bound | set(current.variables)
-        pending += [(part, level, bound) for part in (current.over, current.init, current.result)]
-        pending += [(part, inside, names) for part in (current.while_, current.step)]
+            parts += inside.in_part
+            depth = max(depth, inside.level)
+        joined += sum(_makes_lists(below) - _appends(below) for below in syntax.walk(current.over))
+        pending += [(part, place) for part in (current.over, current.init, current.result)]
+        pending += [(part, inside) for part in (current.while_, current.step)]
     return Building(loops, depth, parts, literal, joined) if loops else None
 
 
@@ -70,3 +80,8 @@ def _is_part(over: Node, bound: frozenset[str]) -> bool:
 
 def _makes_lists(node: Node) -> bool:
     return isinstance(node, Call) and node.function in {"split", "_+_"}
+
+
+def _appends(node: Node) -> bool:
+    """Return whether a loop builds a list; its `accumulator + [x]` is the one join in it that joins no lists."""
+    return isinstance(node, Loop) and isinstance(node.init, ListOf)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_scheduler.core.match import bounds, syntax
+from workflow_scheduler.core.match import bounds, reading, syntax
 from workflow_scheduler.core.match.expression import compile_expression
 from workflow_scheduler.core.match.syntax import Call, Const, Ident, ListOf, Select
 
@@ -106,11 +106,11 @@ def test_values_become_types_that_cel_knows() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [list(range(bounds.VALUES_MAX + 1)), ["x" * (bounds.CHARS_MAX + 1)], [["x" * 3_000]] * 5_000],
+    [list(range(reading.VALUES_MAX + 1)), ["x" * (reading.CHARS_MAX + 1)], [["x" * 3_000]] * 5_000],
     ids=["values", "characters", "work"],
 )
 def test_too_much_data_is_refused(value: Any) -> None:
-    with pytest.raises(bounds.TooCostly):
+    with pytest.raises(reading.TooCostly):
         chosen("input.v.map(x, [x] + [x]).size() > 0", {"input": {"v": value}})
 
 
