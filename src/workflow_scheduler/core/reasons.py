@@ -43,6 +43,7 @@ class Reason(StrEnum):
     COALESCED = "coalesced"  # several late fires became one run
     SUPERSEDED = "superseded"  # the schedule was edited before the fire
     SKIPPED_BY_HAND = "skipped_by_hand"  # somebody skipped this one time of the schedule
+    CALENDAR = "calendar"  # a calendar of the schedule leaves this time out; the note names calendar and day
     EXPIRED = "expired"  # a one-time schedule that has fired already
     DEPTH_EXCEEDED = "depth_exceeded"  # the chain of runs that caused runs is deeper than max_depth
     OWN_FAILURE = "own_failure"  # a handler of workflow_failed never fires for its own failure

@@ -19,6 +19,7 @@ from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.registry import Fire
 from workflow_scheduler.core.time.clock import DAY_US, to_iso
+from workflow_scheduler.core.time.fire import noted
 from workflow_scheduler.services.explain_time import occurrence_shape, paused_now
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.shapes import instant, shaped
@@ -183,7 +184,7 @@ def _expanded(record: Occurrence, table: Timetable, page: Span, most: int) -> li
     shape = occurrence_shape(record)
     return [
         shape | {"nominal_local": fire.local, "utc": instant(fire.utc), "fold": fire.fold, "note": fire.note}
-        for fire in fires
+        for fire in (noted(one, stretch.note) for one in fires)
     ]
 
 

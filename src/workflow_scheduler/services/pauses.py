@@ -19,12 +19,12 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time import due as dues
-from workflow_scheduler.core.time.clock import Clock, to_iso
+from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.fire import Fire
 from workflow_scheduler.core.time.timer import Timer
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.stores.portable import pausing
-from workflow_scheduler.stores.portable.occurrences import STRETCH_NOTE
+from workflow_scheduler.stores.portable.occurrences import stretch_note
 from workflow_scheduler.stores.portable.pausing import Pause, PausedTimer, Resumption
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository
 
@@ -143,8 +143,7 @@ class Pauses:
             )
 
         skipped = [
-            record(timer.at(one.first), one.outcome, one.reason, f"{one.count}{STRETCH_NOTE}{to_iso(one.last)}")
-            for one in settlement.stretches
+            record(timer.at(one.first), one.outcome, one.reason, stretch_note(one)) for one in settlement.stretches
         ]
         skipped += [record(one.fire, one.outcome, one.reason, one.fire.note) for one in settlement.outcomes]
         if settlement.fire:

@@ -9,14 +9,13 @@ import msgspec
 from workflow_scheduler.core.model.trigger import Occurrence, Trigger
 from workflow_scheduler.core.ports.store import Batch, Store
 from workflow_scheduler.core.reasons import Outcome, Reason
-from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.core.time.due import Due, Settlement, Start, Timer, next_due, resume
 from workflow_scheduler.core.time.fire import Fire
 from workflow_scheduler.core.time.late import Catchup
 from workflow_scheduler.core.time.payload import clock_event
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.services.replay import Accepts
-from workflow_scheduler.stores.portable.occurrences import STRETCH_NOTE
+from workflow_scheduler.stores.portable.occurrences import stretch_note
 from workflow_scheduler.stores.portable.schedules import DueMove, ScheduleRepository, ScheduleRow
 
 _ROUNDS_MAX = 1_000
@@ -117,8 +116,7 @@ class Resumption:
             record = self._occurrence(
                 self._timer.at(stretch.first), now, outcome=stretch.outcome.value, reason=stretch.reason.value
             )
-            note = f"{stretch.count}{STRETCH_NOTE}{to_iso(stretch.last)}"
-            found.append(msgspec.structs.replace(record, note=note))
+            found.append(msgspec.structs.replace(record, note=stretch_note(stretch)))
         return found
 
     def _occurrence(self, fire: Fire, now: int, **facts: Any) -> Occurrence:

@@ -30,6 +30,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.MISSED_DOWN: "the service was down, and the catch-up policy leaves it out",
     Reason.MISSED_PAUSED: "it was paused then",
     Reason.SKIPPED_BY_HAND: "somebody skipped this one time",
+    Reason.CALENDAR: "a calendar of the schedule leaves that time out",
     Reason.MISSED_WINDOW: "it was older than the catch-up window, or beyond the catch-up limit",
     Reason.COALESCED: "it was folded into one run with other late fires",
     Reason.SUPERSEDED: "the schedule was edited before that time",

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from workflow_scheduler.core.reasons import Outcome, Reason
-from workflow_scheduler.core.time.fire import Fire
+from workflow_scheduler.core.time.exclusion import exclusion_of
+from workflow_scheduler.core.time.fire import Fire, noted
 from workflow_scheduler.core.time.late import Catchup, LatePolicy, policy_of, skipped_of
 from workflow_scheduler.core.time.overdue import Rules, Stretch, collect
 from workflow_scheduler.core.time.timer import Due, Timer, TimerType
@@ -64,7 +65,8 @@ def settle(module: TimerType, config: Any, trigger_id: str, anchor: int, nominal
 
     A fire that is late by no more than the grace is on time and starts its own run. Older ones follow `catchup`:
     `none` records them as missed, `latest` lets the newest (or the one on time) cover them all, `all` runs the newest
-    `catchup_max` inside `catchup_window` in order. A time that somebody skipped is recorded as skipped in any case.
+    `catchup_max` inside `catchup_window` in order. A time that somebody skipped, or that the configuration's exclusion
+    leaves out (see core.time.exclusion), is recorded as such in any case and stands for no other.
     """
     timer = Timer(module, config, trigger_id, anchor)
     policy = policy_of(config)
@@ -73,8 +75,9 @@ def settle(module: TimerType, config: Any, trigger_id: str, anchor: int, nominal
         following = timer.after(nominal)
         upcoming = None if following is None else timer.due(following, policy.jitter)
         if upcoming is None or upcoming.fire_at > now:
-            if first.nominal in skipped_of(config):
-                return Settlement((), (_skipped(first),), upcoming)
+            left_out = _left_out(timer, first)
+            if left_out is not None:
+                return Settlement((), (left_out,), upcoming)
             return Settlement((Start(first.fire, first.fire_at),), (), upcoming)
     return _settle_late(timer, first, Rules(policy, now, Reason.MISSED_DOWN))
 
@@ -95,9 +98,9 @@ def resume(timer: Timer, nominal: int, now: int, missed: Catchup = "none") -> Se
 def _settle_late(timer: Timer, first: Due, rules: Rules) -> Settlement:
     policy = rules.policy
     overdue = collect(timer, first, rules)
-    skipped = skipped_of(timer.config)
-    left_out = [_skipped(due) for due in overdue.listed if due.nominal in skipped]
-    listed = [due for due in overdue.listed if due.nominal not in skipped]
+    judged = [(due, _left_out(timer, due)) for due in overdue.listed]
+    left_out = [unfired for _, unfired in judged if unfired is not None]
+    listed = [due for due, unfired in judged if unfired is None]
     on_time = [due for due in listed if rules.now - due.fire_at <= policy.grace][-policy.most :]
     late = listed[: len(listed) - len(on_time)]
     run = _caught_up(late, rules, covered=bool(on_time))
@@ -116,8 +119,15 @@ def _settle_late(timer: Timer, first: Due, rules: Rules) -> Settlement:
     return Settlement(tuple(starts), tuple(unfired), overdue.upcoming, overdue.older)
 
 
-def _skipped(due: Due) -> Unfired:
-    return Unfired(due.fire, Outcome.SKIPPED, Reason.SKIPPED_BY_HAND)
+def _left_out(timer: Timer, due: Due) -> Unfired | None:
+    """Return what is recorded of a fire that somebody skipped or an exclusion leaves out; None where it may run."""
+    if due.nominal in skipped_of(timer.config):
+        return Unfired(due.fire, Outcome.SKIPPED, Reason.SKIPPED_BY_HAND)
+    exclusion = exclusion_of(timer.config)
+    excluded = None if exclusion is None else exclusion.of(due.nominal)
+    if excluded is None:
+        return None
+    return Unfired(noted(due.fire, excluded.note), excluded.outcome, excluded.reason)
 
 
 def _caught_up(late: list[Due], rules: Rules, *, covered: bool) -> list[Due]:

@@ -16,6 +16,13 @@ class Fire(msgspec.Struct, frozen=True, gc=False):
     note: str | None = None
 
 
+def noted(fire: Fire, note: str | None) -> Fire:
+    """Return a fire with `note` added to what is said of it."""
+    if not note:
+        return fire
+    return Fire(fire.utc, fire.local, fire.fold, f"{fire.note}; {note}" if fire.note else note)
+
+
 class Calendar(Protocol):
     """Fires on the wall calendar, zones left aside; wall times are seconds since 1970 on the wall clock.
 

@@ -7,13 +7,14 @@ from functools import cached_property
 from typing import Annotated, Literal, Self
 
 import msgspec
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.registry import Config
 from workflow_scheduler.core.time import zone as zones
 from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from workflow_scheduler.core.time.exclusion import Exclusion
 
 Catchup = Literal["none", "latest", "all"]
 ALWAYS_US = 1 << 62
@@ -79,6 +80,16 @@ class ZonedConfig(Config):
         title="Skipped times",
         description="Times that do not run and are recorded as skipped, such as 2027-12-24T09:00:00.",
     )
+    _exclusion: Exclusion | None = PrivateAttr(default=None)
+
+    @property
+    def exclusion(self) -> Exclusion | None:
+        """What keeps times from running beside `skip`; it comes with the tenant's data, not with the file."""
+        return self._exclusion
+
+    def exclude_by(self, exclusion: Exclusion) -> None:
+        """Let `exclusion` decide; only for a copy that nobody else has, see `core.time.exclusion.excluding`."""
+        self._exclusion = exclusion
 
     @field_validator("timezone")
     @classmethod

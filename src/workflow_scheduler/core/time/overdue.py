@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import NamedTuple
 
 import msgspec
 
 from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.core.time import pieces as pieces_of
+from workflow_scheduler.core.time.exclusion import Exclusion, exclusion_of
 from workflow_scheduler.core.time.late import LatePolicy
+from workflow_scheduler.core.time.pieces import Piece
 from workflow_scheduler.core.time.timer import Due, Timer
 
 LISTED = 100
@@ -15,13 +19,17 @@ PORTION = 2000
 
 
 class Stretch(msgspec.Struct, frozen=True, gc=False):
-    """`count` fires from `first` to `last` (nominal instants) that are too many to list; none starts a run."""
+    """`count` fires from `first` to `last` (nominal instants) that are too many to list; none starts a run.
+
+    `note` says why, where the reason alone does not.
+    """
 
     first: int
     last: int
     count: int
     outcome: Outcome
     reason: Reason
+    note: str | None = None
 
 
 class Overdue(NamedTuple):
@@ -57,12 +65,18 @@ def collect(timer: Timer, first: Due, rules: Rules) -> Overdue:
     """Return the fires from `first` on that are due now.
 
     Where the type cannot count and more than 2,000 fires are due, only the oldest portion is dealt with: it is
-    returned as counted, `listed` is empty and `upcoming` is due already.
+    returned as counted, `listed` is empty and `upcoming` is due already. What an exclusion leaves out is listed as
+    well where few fires are due; where many are, it is counted, and `listed` has the newest of the others.
     """
     keep = max(LISTED, rules.policy.most) + 1
     listed, upcoming = _walk(timer, first, rules, keep if timer.countable else PORTION)
     if upcoming is None or upcoming.fire_at > rules.now:
         return Overdue(listed, upcoming)
+    exclusion = exclusion_of(timer.config)
+    if exclusion is not None:
+        if timer.countable:
+            return _cut(timer, first, rules, exclusion)
+        return _sorted_out(listed, upcoming, rules, exclusion)
     if not timer.countable:
         return Overdue([], listed[-keep], _portion(listed[:-keep], rules))
     # The newest nominal time may still wait for its jitter; `keep` has one to spare for it.
@@ -71,6 +85,60 @@ def collect(timer: Timer, first: Due, rules: Rules) -> Overdue:
     assert fire is not None
     listed, upcoming = _walk(timer, timer.due(fire, rules.policy.jitter), rules, keep)
     return Overdue(listed, upcoming, _counted(timer, first.nominal, start - 1, rules))
+
+
+def _cut(timer: Timer, first: Due, rules: Rules, exclusion: Exclusion) -> Overdue:
+    """Return what an exclusion leaves of many due fires of a type that can count."""
+    keep = max(LISTED, rules.policy.most) + 1
+    pieces, following = pieces_of.cut(timer, exclusion, first.nominal, rules.now)
+    free = sum(piece.number for piece in pieces if piece.excluded is None)
+    carried = keep if following is None else min(keep, free // 2)
+    older, recent = pieces_of.split(timer, pieces, carried)
+    stretches = [one for piece in older for one in _stretches(timer, piece, rules)]
+    if following is not None:
+        start = recent[0].first if recent else following
+        return Overdue([], timer.due(timer.at(start), rules.policy.jitter), tuple(stretches))
+    listed: list[Due] = []
+    fire = timer.after(rules.now)
+    upcoming = None if fire is None else timer.due(fire, rules.policy.jitter)
+    for piece in recent:
+        if piece.excluded is not None:
+            stretches += _stretches(timer, piece, rules)
+            continue
+        dues, after = _walk(timer, timer.due(timer.at(piece.first), rules.policy.jitter), rules, piece.number)
+        listed += dues
+        if len(dues) < piece.number:
+            upcoming = after  # the newest nominal time has passed and waits for its jitter
+    return Overdue(listed, upcoming, tuple(stretches))
+
+
+def _stretches(timer: Timer, piece: Piece, rules: Rules) -> tuple[Stretch, ...]:
+    if piece.excluded is None:
+        return _counted(timer, piece.first, piece.end, rules)
+    last = piece.first if piece.number == 1 else timer.newest(piece.first, piece.end, 1)
+    return (
+        Stretch(piece.first, last, piece.number, piece.excluded.outcome, piece.excluded.reason, piece.excluded.note),
+    )
+
+
+def _sorted_out(listed: list[Due], upcoming: Due, rules: Rules, exclusion: Exclusion) -> Overdue:
+    """Return the oldest portion of many due fires of a type that cannot count, all but the newest free ones dealt with.
+
+    At least one free fire stays, if there is one, for a later portion may have none that could stand for the others.
+    """
+    answers = [exclusion.of(due.nominal) for due in listed]
+    free = [number for number, answer in enumerate(answers) if answer is None]
+    carried = min(max(LISTED, rules.policy.most) + 1, max(1, len(free) // 2)) if free else 0
+    place = free[-carried] if carried else len(listed)
+    found: list[Stretch] = []
+    for answer, run in groupby(range(place), key=answers.__getitem__):
+        dues = [listed[number] for number in run]
+        if answer is None:
+            found += _portion(dues, rules)
+        else:
+            facts = answer.outcome, answer.reason, answer.note
+            found.append(Stretch(dues[0].nominal, dues[-1].nominal, len(dues), *facts))
+    return Overdue([], listed[place] if carried else upcoming, tuple(found))
 
 
 def _walk(timer: Timer, first: Due, rules: Rules, limit: int) -> tuple[list[Due], Due | None]:

@@ -16,7 +16,7 @@ from workflow_scheduler.core.ports.catalog import FIRST_DUE, Catalog, DueRow
 from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance, Store
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time import timer as timers
-from workflow_scheduler.core.time.clock import SECOND_US, Clock, to_iso
+from workflow_scheduler.core.time.clock import SECOND_US, Clock
 from workflow_scheduler.core.time.due import Settlement, Start, settle
 from workflow_scheduler.core.time.fire import Fire
 from workflow_scheduler.core.time.payload import clock_event
@@ -26,7 +26,7 @@ from workflow_scheduler.pipeline.entries import Entry, Stale
 from workflow_scheduler.pipeline.inbox import Inbox
 from workflow_scheduler.pipeline.intents import decide
 from workflow_scheduler.stores.portable import claims
-from workflow_scheduler.stores.portable.occurrences import STRETCH_NOTE
+from workflow_scheduler.stores.portable.occurrences import stretch_note
 
 DUE_ROWS = 500
 PREPARED_MAX = 2
@@ -194,8 +194,7 @@ class Timer:
         ]
         rules = timers.Timer(compiled.module, compiled.config, schedule.trigger_id, schedule.anchor)
         for stretch in settlement.stretches:
-            note = f"{stretch.count}{STRETCH_NOTE}{to_iso(stretch.last)}"
-            facts = {"outcome": stretch.outcome, "reason": stretch.reason, "note": note}
+            facts = {"outcome": stretch.outcome, "reason": stretch.reason, "note": stretch_note(stretch)}
             found.append(self._occurrence(compiled, rules.at(stretch.first), now, facts))
         return found
 

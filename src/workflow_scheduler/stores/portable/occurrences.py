@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Store
-from workflow_scheduler.core.time.clock import MINUTE_US, from_iso
+from workflow_scheduler.core.time.clock import MINUTE_US, from_iso, to_iso
+from workflow_scheduler.core.time.overdue import Stretch
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine, read_rows
 
 COLUMNS = (
@@ -16,6 +17,12 @@ COLUMNS = (
 _SELECT = ", ".join(COLUMNS)
 STRETCH_NOTE = " fires until "
 """Stands between the count and the last nominal time in the note of a record that speaks for several times."""
+
+
+def stretch_note(stretch: Stretch) -> str:
+    """Return the note of a record that speaks for a stretch: `96 fires until 2027-12-25T23:45:00Z; Christmas Day`."""
+    why = f"; {stretch.note}" if stretch.note else ""
+    return f"{stretch.count}{STRETCH_NOTE}{to_iso(stretch.last)}{why}"
 
 
 class OccurrenceRepository:
@@ -92,19 +99,21 @@ class Settled(NamedTuple):
 
 
 class StretchFacts(NamedTuple):
-    """How many times a record speaks for, and the last of them in microseconds."""
+    """How many times a record speaks for, the last of them in microseconds, and what is said of each."""
 
     number: int
     last: int
+    note: str | None = None
 
 
 def stretch_of(occurrence: Occurrence) -> StretchFacts | None:
     """Return what a record that speaks for several times covers, or None where it is about one."""
-    count, marker, last = (occurrence.note or "").partition(STRETCH_NOTE)
+    count, marker, rest = (occurrence.note or "").partition(STRETCH_NOTE)
     if not marker:
         return None
+    last, _, why = rest.partition("; ")
     try:
-        return StretchFacts(int(count), from_iso(last))
+        return StretchFacts(int(count), from_iso(last), why or None)
     except (ValueError, OverflowError):
         return None
 
