@@ -60,6 +60,7 @@ class Application(Services):
             events=settings.retention_events_days, runs=settings.retention_runs_days, logs=settings.retention_logs_days
         )
         self._begin("recovery", self.recovery.heartbeat())
+        self._begin("wakes", self.wakes.loop())
         self._begin("suspects", self.recovery.suspects())
         self._begin("inspection", self.inspection.run())
         self._begin("health", self._watch_health())
@@ -94,6 +95,7 @@ class Application(Services):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.wakes.close()
         for engine in self.engines.values():
             await engine.close()
         try:

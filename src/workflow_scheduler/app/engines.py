@@ -49,6 +49,8 @@ class Engines(Pipeline):
             leased=self.recovery.lease.valid,
             public_url=f"http://{settings.host}:{settings.port}",
         )
+        self.embedded.connect_waiting(call=self.calls.call, withdraw=self.calls.withdraw, on_wait=self.wakes.hint)
+        self.wakes.engine = self.embedded
         self.engines: dict[str, Engine] = {"embedded": self.embedded}
         if settings.workflow_engine_url:
             address = EngineAddress(

@@ -10,6 +10,7 @@ from workflow_scheduler.core.dag.graph import Graph, compile_graph
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.workflow import Definition
 from workflow_scheduler.core.time.clock import Clock, SystemClock
+from workflow_scheduler.pipeline.calls import Calls
 from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.dispatch import Dispatcher
 from workflow_scheduler.pipeline.graphs import GraphCache
@@ -25,6 +26,7 @@ from workflow_scheduler.pipeline.sources.manual import ManualSource
 from workflow_scheduler.pipeline.sources.push import PushSource
 from workflow_scheduler.pipeline.sources.timer import Timer
 from workflow_scheduler.pipeline.tracker import Tracker
+from workflow_scheduler.pipeline.wakes import Wakes
 from workflow_scheduler.services.secrets import SecretStore
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.stores.portable.catalog import StoreCatalog
@@ -77,7 +79,10 @@ class Pipeline:
         self.timer = Timer(store, self.catalog, self.cache, self.inbox, clock, self.signals)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, self.types)
         self.manual = ManualSource(self.catalog, store, self.cache, self.inbox, clock, self.vault)
+        self.calls = Calls(self.manual, self.launcher, store, self.tracker)
+        self.wakes = Wakes(store, clock, owner)
         self.inbox.launches = self.launcher
+        self.tracker.on_wake = self.wakes.hint
         self.tracker.on_end = self.launcher.ended
         self.launcher.dispatcher = self.dispatcher
         store.on_epoch(self.cache.moved)

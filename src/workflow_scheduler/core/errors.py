@@ -235,6 +235,12 @@ class JobFailed(SchedulerError):
     retryable = True
 
 
+class ChildFailed(SchedulerError):
+    """A run that a job started and waited for did not succeed."""
+
+    code = "child_failed"
+
+
 class Rejected(SchedulerError):
     """Refused for good; trying again will not help."""
 

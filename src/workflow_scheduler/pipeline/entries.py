@@ -10,7 +10,7 @@ import msgspec
 
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.model.run import JobRecord, LogLine, RunChange
+from workflow_scheduler.core.model.run import JobRecord, LogLine, RunChange, Wake
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Accepted, Batch, DeadLetter, ScheduleAdvance
 from workflow_scheduler.pipeline.joins import Joined
@@ -38,12 +38,13 @@ class Entry:
 
     `events` are decided by the flush. `prepared` was decided by the caller (timer, manual start): when the index has
     moved since, the caller gets `Stale` and prepares again. `ends` is event id -> id of the run whose end the event
-    is. The rest is written as it is.
+    is, `run_wakes` the id of an ended run -> what its end tells the job that waits for it. The rest is written as it
+    is.
     """
 
     __slots__ = (
         "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "joined", "logs", "occurrences",
-        "prepared", "prepared_epoch",
+        "prepared", "prepared_epoch", "run_wakes",
     )  # fmt: skip
 
     def __init__(self, future: asyncio.Future[Any] | None, events: Sequence[Event] = ()) -> None:
@@ -60,6 +61,7 @@ class Entry:
         self.occurrences: Sequence[Occurrence] = ()
         self.dead: Sequence[DeadLetter] = ()
         self.ends: Mapping[str, str] = {}
+        self.run_wakes: Mapping[str, Wake] = {}
         self.joined: list[Joined] = []
 
 
@@ -104,6 +106,8 @@ def gather(batch: Batch, entry: Entry, accepted: list[Accepted]) -> None:
         batch.dead += entry.dead
     if entry.ends:
         batch.ends.update(entry.ends)
+    if entry.run_wakes:
+        batch.run_wakes.update(entry.run_wakes)
 
 
 def receipt(accepted: Accepted, duplicates: Mapping[str, str]) -> Receipt:

@@ -168,6 +168,9 @@ def _write_records(entry: Any, result: JoinResult) -> Work[None]:
         yield from intake.put_log(line)
     for letter in entry.dead:
         yield from intake.put_dead_letter(letter)
+    for run_id, wake in entry.run_wakes.items():
+        if run_id not in result.fenced:
+            yield from intake.put_wake(wake)
 
 
 def _missing(compiled: Compiled, arrived: dict[str, Row]) -> list[str]:

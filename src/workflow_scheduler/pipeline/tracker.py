@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from workflow_scheduler.core.dag.calls import wake_of
 from workflow_scheduler.core.errors import Unavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.model.run import FINAL, JobRecord, LogLine, Run, RunChange, RunStatus
+from workflow_scheduler.core.model.run import FINAL, JobRecord, LogLine, Run, RunChange, RunStatus, Wake
 from workflow_scheduler.core.ports.store import DeadLetter, Store
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.pipeline.candidates import CandidateCache
@@ -49,6 +50,7 @@ class Tracker:
         self._listeners_epoch = -1
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self.on_end: Callable[[str], None] | None = None
+        self.on_wake: Callable[[], None] | None = None
 
     async def record(
         self, *, changes: Sequence[RunChange] = (), jobs: Sequence[JobRecord] = (), logs: Sequence[LogLine] = ()
@@ -85,12 +87,15 @@ class Tracker:
         logs: Sequence[LogLine] = (),
         dead: Sequence[DeadLetter] = (),
     ) -> None:
-        """Record the end of a run and, in the same transaction, its dead letter and the events of its end."""
+        """Record the end of a run and, in the same transaction, its dead letter and what its end tells others."""
         events: Sequence[Event] = ()
         if await self.persist(partial(self._has_listeners, run)):
             events = self._end_events(change, run)
-        await self._commit(events, (change,), jobs, logs, dead)
+        wake = wake_of(run, change)
+        await self._commit(events, (change,), jobs, logs, dead, wake)
         self._wake(run.id)
+        if wake is not None and self.on_wake is not None:
+            self.on_wake()
         if self.on_end is not None:
             self.on_end(run.id)
 
@@ -101,11 +106,14 @@ class Tracker:
         jobs: Sequence[JobRecord],
         logs: Sequence[LogLine],
         dead: Sequence[DeadLetter] = (),
+        wake: Wake | None = None,
     ) -> Any:
         def submit() -> Awaitable[Any]:
             entry = Entry(asyncio.get_running_loop().create_future(), events)
             if events:
                 entry.ends = {event.id: changes[0].run_id for event in events}
+            if wake is not None:
+                entry.run_wakes = {changes[0].run_id: wake}
             entry.changes, entry.jobs, entry.logs, entry.dead = changes, jobs, logs, dead
             if self._noted_jobs or self._noted_logs:
                 self._write_notes()

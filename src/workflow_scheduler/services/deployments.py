@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from workflow_scheduler.core import ids
+from workflow_scheduler.core.dag.calls import called_workflows
 from workflow_scheduler.core.definition.check import Checked
 from workflow_scheduler.core.errors import Conflict, FieldError, NotFound, SchedulerError, ValidationFailed
 from workflow_scheduler.core.model.deployment import Publication, WorkflowRecord
@@ -293,6 +294,7 @@ class Deployments:
             changes="{}",
             now=self._clock.now(),
             tzdata=tzdata_version(),
+            calls=called_workflows(checked.definition),
         )
 
     async def _live_side(self, record: WorkflowRecord) -> Side:

@@ -17,7 +17,7 @@ from workflow_scheduler.core.ids import IdSource, logical_id
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import LOCAL_TENANT
-from workflow_scheduler.core.model.run import JobRecord, JobStatus, LogLine, Run
+from workflow_scheduler.core.model.run import JobRecord, JobStatus, LogLine, Run, Wake
 from workflow_scheduler.core.model.trigger import Occurrence, Schedule, Trigger
 from workflow_scheduler.core.ports.store import DeadLetter, Sql, Store, Work
 from workflow_scheduler.core.reasons import Outcome, Reason
@@ -122,6 +122,20 @@ def make_job(run: Run, job_id: str = "work", **given: Any) -> JobRecord:
         "output": b'{"rows":3}',
     }
     return _made(JobRecord, defaults, given)
+
+
+def make_wake(run: Run, child_id: str, **given: Any) -> Wake:
+    """Return what the end of the run `child_id` tells the job `call` of `run`: that it succeeded."""
+    defaults: dict[str, Any] = {
+        "tenant_id": run.tenant_id,
+        "run_id": run.id,
+        "job_id": "call",
+        "name": f"run:{child_id}",
+        "status": JobStatus.SUCCEEDED,
+        "at": NOON,
+        "output": b"null",
+    }
+    return _made(Wake, defaults, given)
 
 
 def make_log(run: Run, line: str, seq: int | None = None, **given: Any) -> LogLine:

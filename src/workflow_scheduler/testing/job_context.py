@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from workflow_scheduler.core.errors import NotConnected
+from workflow_scheduler.core.model.run import RunStatus
+from workflow_scheduler.core.ports.engine import CalledRun
 from workflow_scheduler.core.ports.resources import HttpReply, HttpRequest, Outbound, Workers
 from workflow_scheduler.jobs.resources import ThreadWorkers
 
@@ -78,6 +80,8 @@ class FakeJobContext:
         self.resources = resources or FakeResources()
         self.lines: list[tuple[str, str]] = []
         self.events: list[tuple[Mapping[str, Any], str]] = []
+        self.calls: list[tuple[str, Any, bool]] = []
+        self.called: CalledRun | None = None
         self.now_us = NOW_US
         self._secrets = dict(secrets or {})
         self._on_line = on_line
@@ -99,6 +103,13 @@ class FakeJobContext:
         if self._held:
             await asyncio.Event().wait()
         return f"event:{key}"
+
+    async def call(self, workflow: str, value: Any, *, wait: bool) -> CalledRun:
+        """Keep the call; the run has just been started, or stands as `called` says."""
+        self.calls.append((workflow, value, wait))
+        if self._held:
+            await asyncio.Event().wait()
+        return self.called or CalledRun(id=f"run-of-{workflow}", workflow=workflow, status=RunStatus.QUEUED)
 
     async def secret(self, name: str) -> str | None:
         """Return the test's secret."""

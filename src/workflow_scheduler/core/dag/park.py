@@ -1,4 +1,23 @@
-"""Parking: how a job says that it waits for a time and needs nothing until then."""
+"""Parking: how a job says that it waits and needs nothing until then.
+
+A job type's `run` returns one of the structs below instead of an output. The engine stores it with the job, as PAUSED,
+gives the job's place back, and keeps no task, connection or transaction for it. Parked jobs survive restarts and go
+with their run to another instance.
+
+**Waiting for a named thing.** `WaitFor(name)` parks a job until somebody stores a `Wake` with that name for it:
+
+- The name says what is waited for, with its kind before the colon: `run:ID` is the end of a run. It is unique within
+  (run, job), so that an answer to an earlier attempt cannot be taken for one to this attempt.
+- `stores/portable/intake.put_wake` stores the wake, as a step of any transaction, on any instance. The first one
+  stored for a name counts. It may be stored before the job is parked. Ends of runs come with their batch
+  (`Batch.run_wakes`).
+- The instance that owns the run finds it within a second (`pipeline/wakes.py`; at once with its `hint`), hands it to
+  `EmbeddedEngine.complete`, and removes it when the job's end is on disk. Until then it is handed over again, also
+  after a crash: the end of a job is taken in once, whatever is repeated.
+- When the job is cancelled or runs out of its `timeout`, the engine awaits `withdraw(run, job_id, name)`
+  (`EmbeddedEngine.connect`) and then ends the job: what was waited for is told durably, or told again after a crash.
+  A wake that comes meanwhile counts if it comes first.
+"""
 
 from __future__ import annotations
 
@@ -16,3 +35,27 @@ class SleepUntil(msgspec.Struct, frozen=True):
 
     wake_at: int
     output: Any = None
+
+
+class WaitFor(msgspec.Struct, frozen=True):
+    """What a job type's `run` returns to be parked until a wake named `name` is stored for it (see the module).
+
+    `facts` are shown as the job's output while it waits, beside `waiting_for`: they tell people what is going on.
+    """
+
+    name: str
+    facts: dict[str, Any] = {}
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What is stored of a WaitFor: the part of the job's output that the engine reads again."""
+
+    waiting_for: str
+
+
+def waiting_for(output: bytes | None) -> str | None:
+    """Return the name that a stored PAUSED job waits for; None when it waits for a time."""
+    try:
+        return msgspec.json.decode(output or b"null", type=Waiting).waiting_for
+    except msgspec.MsgspecError:
+        return None

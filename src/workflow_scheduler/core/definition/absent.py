@@ -47,7 +47,6 @@ TRIGGER_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 JOB_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "approval": "end the workflow here, and start the rest with a `manual` trigger that has `require_confirmation`",
-        "workflow": "give the other workflow a `workflow` trigger on this one, or an `event` trigger and `emit` here",
         "sql": "use a `python` or `run` job",
         "email": "use a `python` or `run` job, or the `http` API of a mail service",
         "slack": "post to Slack's API with an `http` job",

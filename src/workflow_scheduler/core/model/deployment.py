@@ -142,7 +142,10 @@ class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one publishing transaction needs to know. `now` is in microseconds."""
+    """Everything that one publishing transaction needs to know. `now` is in microseconds.
+
+    `calls` are the names of the workflows that its jobs run.
+    """
 
     tenant_id: str
     workflow_id: str
@@ -153,3 +156,4 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     changes: str
     now: int
     tzdata: str
+    calls: tuple[str, ...] = ()

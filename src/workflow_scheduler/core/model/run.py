@@ -134,6 +134,23 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     wake_at: int | None = None
 
 
+class Wake(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What became of the thing `name` that the job waits for, parked (see core/dag/park.py).
+
+    `status` is SUCCEEDED, FAILED or CANCELLED; `output` and `error` are JSON bytes as in a JobRecord. What is stored
+    first under (run, job, name) counts.
+    """
+
+    tenant_id: str
+    run_id: str
+    job_id: str
+    name: str
+    status: JobStatus
+    at: int
+    output: bytes | None = None
+    error: bytes | None = None
+
+
 class LogLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line that a job printed. `stream` is `stdout`, `stderr` or `system`; `seq` orders lines within a run."""
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from workflow_scheduler.core.dag.graph import Graph
-from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
+from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.resources import Resources
 from workflow_scheduler.core.ports.store import DeadLetter
 
@@ -104,6 +104,16 @@ class RunSink(Protocol):
         ...
 
 
+class CalledRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that a job started, as it stood then; a job that is run again finds the one it started before."""
+
+    id: str
+    workflow: str
+    status: RunStatus
+    output: bytes | None = None
+    error: bytes | None = None
+
+
 class JobContext(Protocol):
     """What a job type may use while it runs.
 
@@ -131,6 +141,13 @@ class JobContext(Protocol):
 
     async def emit(self, event: Mapping[str, Any], key: str) -> str:
         """Accept an internal event once for `key`, and return its id."""
+        ...
+
+    async def call(self, workflow: str, value: Any, *, wait: bool) -> CalledRun:
+        """Start a run of `workflow` with the input `value`, once for (run, job), and return it.
+
+        With `wait` the end of that run is told to the job under the name `run:ID` (see core/dag/park.py).
+        """
         ...
 
     async def secret(self, name: str) -> str | None:

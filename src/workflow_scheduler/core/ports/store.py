@@ -28,7 +28,7 @@ import msgspec
 
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
+from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, Wake
 from workflow_scheduler.core.model.trigger import Occurrence
 
 T = TypeVar("T")
@@ -91,7 +91,8 @@ class Batch(msgspec.Struct, kw_only=True):
     `fired` under an advance that lost its guard is dropped, and so are that trigger's occurrences), job records and
     run changes (under their fence; those of runs created by this batch come after the runs), events (a duplicate's
     decisions and runs are dropped; an event id that stands in `ends` under a run whose change was refused is dropped),
-    runs, decisions, occurrences, logs, dead letters. `fired` is trigger id -> event ids, `ends` event id -> run id.
+    runs, decisions, occurrences, logs, dead letters, wakes (one in `run_wakes`, by run id, is dropped when that run's
+    change was refused). `fired` is trigger id -> event ids, `ends` event id -> run id.
     Writing a batch again after StoreUnavailable is safe: what is stored already under the same ids counts as written.
     """
 
@@ -105,6 +106,7 @@ class Batch(msgspec.Struct, kw_only=True):
     jobs: list[JobRecord] = msgspec.field(default_factory=list)
     logs: list[LogLine] = msgspec.field(default_factory=list)
     dead: list[DeadLetter] = msgspec.field(default_factory=list)
+    run_wakes: dict[str, Wake] = msgspec.field(default_factory=dict)
 
 
 class BatchResult(msgspec.Struct, frozen=True, gc=False):

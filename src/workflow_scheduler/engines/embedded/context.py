@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workflow_scheduler.core.errors import Unavailable
+from workflow_scheduler.core.ports.engine import CalledRun
 from workflow_scheduler.core.ports.resources import Resources
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class Context:
     async def emit(self, event: Mapping[str, Any], key: str) -> str:
         """Accept an event once for `key`, caused by this run; return its id."""
         return await self._execution.desk.emit(self._execution.run, self.job_id, event, key)
+
+    async def call(self, workflow: str, value: Any, *, wait: bool) -> CalledRun:
+        """Start a run of a workflow, once for this job."""
+        return await self._execution.desk.call(self._execution.run, self.job_id, workflow, value, wait)
 
     async def secret(self, name: str) -> str | None:
         """Return a secret of the run's tenant."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, RunStatus
-from workflow_scheduler.core.ports.engine import RunSink
+from workflow_scheduler.core.ports.engine import CalledRun, RunSink
 from workflow_scheduler.core.ports.resources import Resources
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.signals import Signals
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 10.0
 _logger = logging.getLogger(__name__)
+Withdraw: TypeAlias = Callable[[Run, str, str], Awaitable[None]]
+Call: TypeAlias = Callable[[Run, str, str, Any, bool], Awaitable[CalledRun]]
 Emit: TypeAlias = Callable[[Run, str, Mapping[str, Any], str], Awaitable[str]]
 
 
@@ -62,6 +64,10 @@ class Desk:
         self.admission = Admission(limits.parallel_jobs_max, self._defer)
         self.process_admission = Admission(limits.processes_max, self._defer)
         self.emit: Emit = _no_emit
+        self.call: Call = _no_call
+        self.withdraw: Withdraw = _no_withdraw
+        self.on_wait: Callable[[], None] = _nothing
+        self.waiting = 0
         self.secrets: Secrets | None = None
         self.resources: Resources | None = None
         self.on_drop: Callable[[Run], None] = _nobody
@@ -231,6 +237,19 @@ class Desk:
 
 def _nobody(run: Run) -> None:
     """Tell nobody that a run was dropped."""
+
+
+def _nothing() -> None:
+    """Tell nobody that a job has begun to wait."""
+
+
+async def _no_withdraw(run: Run, job_id: str, name: str) -> None:
+    """Call nothing off."""
+
+
+async def _no_call(run: Run, job_id: str, workflow: str, value: Any, wait: bool) -> CalledRun:
+    message = f"job {job_id} of run {run.id} cannot start {workflow} ({value}, {wait}): no workflows are connected"
+    raise RuntimeError(message)
 
 
 async def _no_emit(run: Run, job_id: str, event: Mapping[str, Any], key: str) -> str:

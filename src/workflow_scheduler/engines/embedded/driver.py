@@ -8,13 +8,13 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from workflow_scheduler.core.dag.graph import Graph
-from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
+from workflow_scheduler.core.model.run import Run, RunChange, RunStatus, Wake
 from workflow_scheduler.core.ports.engine import Capabilities, RunSink, StartResult, Task
 from workflow_scheduler.core.ports.resources import Resources
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.engines.embedded.desk import Desk, Emit, Limits
+from workflow_scheduler.engines.embedded.desk import Call, Desk, Emit, Limits, Withdraw
 from workflow_scheduler.engines.embedded.execution import Execution
 from workflow_scheduler.engines.embedded.program import Program, prepare
 
@@ -73,6 +73,28 @@ class EmbeddedEngine:
         for admission in (desk.admission, desk.process_admission):
             admission.gate = leased or admission.gate
         desk.public_url = desk.public_url if public_url is None else public_url.rstrip("/")
+
+    def connect_waiting(self, *, call: Call, withdraw: Withdraw, on_wait: Callable[[], None]) -> None:
+        """Give jobs what they may wait for.
+
+        `call(run, job_id, workflow, input, wait)` starts a run once for (run, job id). `withdraw(run, job_id, name)`
+        says durably that the job does not wait for `name` any more. `on_wait` is told when a job begins to wait.
+        """
+        desk = self._desk
+        desk.call, desk.withdraw, desk.on_wait = call, withdraw, on_wait
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs here wait to be told something."""
+        return self._desk.waiting
+
+    def complete(self, wake: Wake) -> bool:
+        """Tell a parked job what became of the thing it waits for (see core/dag/park.py).
+
+        Returns whether the job has come to its end, so that the wake may be removed; False where the run is not here.
+        """
+        execution = self._desk.runs.get(wake.run_id)
+        return False if execution is None or execution.run.tenant_id != wake.tenant_id else execution.complete(wake)
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Take runs without waiting; those of which all jobs are inline end before this returns.

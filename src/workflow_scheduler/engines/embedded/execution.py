@@ -10,10 +10,9 @@ from typing import Any
 
 import msgspec
 
-from workflow_scheduler.core.dag.park import SleepUntil
+from workflow_scheduler.core.dag.park import SleepUntil, WaitFor
 from workflow_scheduler.core.dag.plan import (
     CANCELLED,
-    PAUSED,
     SUCCEEDED,
     Action,
     CancelJob,
@@ -25,7 +24,7 @@ from workflow_scheduler.core.dag.plan import (
     SkipReason,
     StartJob,
 )
-from workflow_scheduler.core.model.run import JobRecord, JobStatus, LogLine, RunChange, RunStatus
+from workflow_scheduler.core.model.run import JobRecord, JobStatus, LogLine, RunChange, RunStatus, Wake
 from workflow_scheduler.core.ports.engine import Task
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.engines.embedded import ending
@@ -36,12 +35,11 @@ from workflow_scheduler.engines.embedded.desk import Desk
 from workflow_scheduler.engines.embedded.failure import Failure, body, encode_output, failure, from_exception
 from workflow_scheduler.engines.embedded.journal import Journal
 from workflow_scheduler.engines.embedded.ledger import Ledger
+from workflow_scheduler.engines.embedded.parking import Parking
 from workflow_scheduler.engines.embedded.program import Program, Step, fill_in
 from workflow_scheduler.engines.embedded.scope import Scope
 from workflow_scheduler.engines.embedded.timers import Timer
 
-_WAKE_SECONDS_MAX = 60.0
-_RUN_TIMER = -1
 _CANCELLED_ERROR = body("cancelled", "the job was cancelled")
 
 
@@ -49,21 +47,8 @@ class Execution:
     """A run in this process. All methods are called on the event loop."""
 
     __slots__ = (
-        "_announced",
-        "_attempts",
-        "_gated",
-        "_graph",
-        "_in_flight",
-        "_journal",
-        "_ledger",
-        "_over",
-        "_progress", "_queued",
-        "_scope",
-        "_started_at",
-        "_steps",
-        "_timers",
-        "desk",
-        "run",
+        "_announced", "_attempts", "_gated", "_graph", "_in_flight", "_journal", "_over", "_parking", "_queued",
+        "_scope", "_started_at", "_steps", "_timer", "desk", "ledger", "progress", "run",
     )  # fmt: skip
 
     def __init__(self, task: Task, program: Program, desk: Desk) -> None:
@@ -74,14 +59,15 @@ class Execution:
         self._graph = graph
         self._steps = program
         self._started_at = task.run.started_at or desk.clock.now()
-        self._progress = Progress(graph, seed=task.run.id)
-        self._ledger = Ledger(task.run, graph)
+        self.progress = Progress(graph, seed=task.run.id)
+        self.ledger = Ledger(task.run, graph)
         self._journal = Journal(task.run, desk.limits.log_bytes_max)
-        self._scope = Scope(task, self._started_at, graph, self._ledger.records, desk.public_url)
+        self._scope = Scope(task, self._started_at, graph, self.ledger.records, desk.public_url)
         self._attempts: Attempts | None = None
         self._gated: list[Action] = []
         self._queued: set[int] | None = None
-        self._timers: dict[int, Timer] = {}
+        self._parking = Parking(self)
+        self._timer: Timer | None = None
         self._in_flight = False
         self._announced = False
         self._over = False
@@ -92,20 +78,20 @@ class Execution:
         """Start, or go on from the stored records."""
         first: list[Action] = []
         if self.run.cancel_requested:
-            first += self._progress.stop(RunStatus.CANCELLED, CANCEL)
+            first += self.progress.stop(RunStatus.CANCELLED, CANCEL)
         limit = self._graph.timeout_us
         if limit is not None:
             left = (self._started_at + limit - self.desk.clock.now()) / SECOND_US
             if left <= 0:
-                first += self._progress.stop(RunStatus.FAILED, TIMEOUT)
-            self._timers[_RUN_TIMER] = self.desk.timers.after(left, self._out_of_time)
-        first += self._restore(done) if done else self._progress.start()
-        self._perform(first)
+                first += self.progress.stop(RunStatus.FAILED, TIMEOUT)
+            self._timer = self.desk.timers.after(left, self._out_of_time)
+        first += self._restore(done) if done else self.progress.start()
+        self.perform(first)
 
     def cancel(self) -> None:
         """Stop the run: its jobs are cancelled, nothing more starts."""
         if not self._over:
-            self._perform(self._progress.stop(RunStatus.CANCELLED, CANCEL))
+            self.perform(self.progress.stop(RunStatus.CANCELLED, CANCEL))
 
     def abandon(self) -> list[asyncio.Task[Any]]:
         """Stop everything at once and record nothing more; return the tasks that are still ending."""
@@ -116,7 +102,7 @@ class Execution:
 
     def _out_of_time(self) -> None:
         if not self._over:
-            self._perform(self._progress.stop(RunStatus.FAILED, TIMEOUT))
+            self.perform(self.progress.stop(RunStatus.FAILED, TIMEOUT))
 
     def _restore(self, done: Sequence[JobRecord]) -> list[Action]:
         index = self._graph.index
@@ -124,17 +110,29 @@ class Execution:
             job = index.get(record.job_id)
             if job is None:
                 continue
-            self._ledger.records[job] = msgspec.structs.replace(record, fence=self.run.fence)
-            if record.wake_at is not None and record.status in {JobStatus.PAUSED, JobStatus.QUEUED}:
-                self._plan_wake(job, record.wake_at)
-        return self._progress.restore(done)
+            self.ledger.records[job] = msgspec.structs.replace(record, fence=self.run.fence)
+            self._parking.restore(job, record)
+        return self.progress.restore(done)
 
     def _disarm(self) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._parking.disarm()
 
-    def _perform(self, actions: Iterable[Action]) -> None:
+    def complete(self, wake: Wake) -> bool:
+        """Tell a parked job what became of the thing it waits for; see Parking.complete."""
+        job = self._graph.index.get(wake.job_id)
+        return False if self._over or job is None else self._parking.complete(job, wake)
+
+    def step(self, job: int) -> Step:
+        """Return the step of a job."""
+        return self._steps[job]
+
+    def index_of(self, job_id: str) -> int:
+        """Return the number of a job."""
+        return self._graph.index[job_id]
+
+    def perform(self, actions: Iterable[Action]) -> None:
         """Carry out actions and what follows from them, until only waiting is left."""
         queue: deque[Action] = deque(actions)
         budget = self.desk.limits.inline_jobs_max
@@ -142,7 +140,7 @@ class Execution:
             action = queue.popleft()
             if isinstance(action, StartJob):
                 step = self._steps[action.job]
-                if budget <= 0 or not self._ledger.durable(step.node.needs):
+                if budget <= 0 or not self.ledger.durable(step.node.needs):
                     self._gated.append(action)
                     continue
                 if step.inline:
@@ -156,10 +154,10 @@ class Execution:
             elif isinstance(action, SkipJob):
                 self._skip(action.job, action.reason)
             elif isinstance(action, RetryJob):
-                self._retry(action)
+                self._parking.retry(action)
             else:
                 queue.extend(self._cancel_job(action))
-        if not self._over and (self._ledger.staged or self._gated or self._journal.lines):
+        if not self._over and (self.ledger.staged or self._gated or self._journal.lines):
             self.desk.mark(self)
 
     def _end(self, action: EndRun) -> None:
@@ -170,8 +168,8 @@ class Execution:
         self._attempts = None  # it refers back to this object; without the circle both go at once
         self._disarm()
         times = (self._started_at, self.desk.clock.now())
-        change = ending.change(self.run, action, self._graph, self._ledger.records, times)
-        self.desk.finish(self, change, self._ledger.take_off(), self._journal.take())
+        change = ending.change(self.run, action, self._graph, self.ledger.records, times)
+        self.desk.finish(self, change, self.ledger.take_off(), self._journal.take())
 
     # Checkpoints
 
@@ -194,15 +192,15 @@ class Execution:
                     started_at=self._started_at,
                 )
             )
-        jobs.extend(self._ledger.take_off())
+        jobs.extend(self.ledger.take_off())
         logs.extend(self._journal.take())
 
     def landed(self) -> None:
         """Go on with what waited for the last checkpoint."""
         self._in_flight = False
-        self._ledger.landed()
+        self.ledger.landed()
         gated, self._gated = self._gated, []
-        self._perform(gated)
+        self.perform(gated)
 
     # Jobs
 
@@ -236,7 +234,7 @@ class Execution:
         if self._over or self._queued is None or action.job not in self._queued:
             return False
         self._queued.discard(action.job)
-        self._perform(self._start(self._steps[action.job], action.job, action.attempt))
+        self.perform(self._start(self._steps[action.job], action.job, action.attempt))
         return True
 
     def _begin_job(self, step: Step, job: int, number: int) -> list[Action]:
@@ -244,20 +242,20 @@ class Execution:
         prepared = fill_in(step, self._scope)
         if isinstance(prepared, SkipReason):
             self._skip(job, prepared)
-            return self._progress.apply(job, Result(JobStatus.SKIPPED, reason=prepared))
+            return self.progress.apply(job, Result(JobStatus.SKIPPED, reason=prepared))
         self.desk.signals.emit("engine.job.started", run_id=self.run.id, job_id=step.node.id, attempt=number)
         if isinstance(prepared, Failure):
-            return self._failed(job, number, now, prepared)
+            return self.failed(job, number, now, prepared)
         config, env = prepared
         try:
             outcome = step.module.run(config, Context(self, job, step.node.id, number, env))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a job raises is the job's failure
-            return self._failed(job, number, now, from_exception(error, step.module))
+            return self.failed(job, number, now, from_exception(error, step.module))
         if not asyncio.iscoroutine(outcome):
             return self._returned(job, number, now, outcome)
         grace = max(self.desk.limits.cancel_grace_seconds, getattr(config, "grace", 0.0) * 2)
         limit = step.node.timeout_us
-        self._ledger.put(job, JobStatus.RUNNING, number, started_at=now)
+        self.ledger.put(job, JobStatus.RUNNING, number, started_at=now)
         if self._attempts is None:
             self._attempts = Attempts(self.desk, self._attempt_ended)
         attempt = Attempt(number, now, grace, self._admission(step))
@@ -273,92 +271,59 @@ class Execution:
         if task is None:
             self.log(job, number, "the job did not stop when it was told to; it may still be running", "system")
         if task is None or task.cancelled() or (error is not None and attempt.cause):
-            self._perform(self._stopped(job, attempt))
+            self.perform(self._stopped(job, attempt))
         elif error is not None:
             why = from_exception(error, self._steps[job].module)
-            self._perform(self._failed(job, number, started_at, why))
+            self.perform(self.failed(job, number, started_at, why))
         else:
-            self._perform(self._returned(job, number, started_at, task.result()))
+            self.perform(self._returned(job, number, started_at, task.result()))
 
     def _stopped(self, job: int, attempt: Attempt) -> list[Action]:
         """Return what follows from an attempt that was cancelled, or that cancelled itself."""
         if attempt.cause == CANCEL:
-            return self._cancelled(job, attempt.number, attempt.started_at)
+            return self.cancelled(job, attempt.number, attempt.started_at)
         if attempt.cause == TIMEOUT:
             limit = (self._steps[job].node.timeout_us or 0) / SECOND_US
             why = failure(TIMEOUT, f"the job took longer than its timeout of {limit:g} s", retryable=True)
         else:
             why = failure("interrupted", "the job cancelled itself", retryable=True)
-        return self._failed(job, attempt.number, attempt.started_at, why)
+        return self.failed(job, attempt.number, attempt.started_at, why)
 
     def _returned(self, job: int, number: int, started_at: int, output: Any) -> list[Action]:
         if isinstance(output, SleepUntil):
-            return self._park(job, number, started_at, output)
+            return self._parking.sleep(job, number, started_at, output)
+        if isinstance(output, WaitFor):
+            return self._parking.wait_for(job, number, started_at, output)
         encoded = encode_output(output, self.desk.limits.output_bytes_max)
         if isinstance(encoded, Failure):
-            return self._failed(job, number, started_at, encoded)
-        return self._succeeded(job, number, started_at, encoded)
+            return self.failed(job, number, started_at, encoded)
+        return self.succeeded(job, number, started_at, encoded)
 
-    def _succeeded(self, job: int, number: int, started_at: int | None, output: bytes) -> list[Action]:
+    def succeeded(self, job: int, number: int, started_at: int | None, output: bytes) -> list[Action]:
+        """Record that a job succeeded; return what follows."""
         now = self.desk.clock.now()
         self._close(job, JobStatus.SUCCEEDED, number, started_at=started_at, ended_at=now, output=output)
-        return self._progress.apply(job, SUCCEEDED)
+        return self.progress.apply(job, SUCCEEDED)
 
-    def _failed(self, job: int, number: int, started_at: int | None, why: Failure) -> list[Action]:
+    def failed(self, job: int, number: int, started_at: int | None, why: Failure) -> list[Action]:
+        """Record that an attempt failed; return what follows."""
         now = self.desk.clock.now()
         self._close(job, JobStatus.FAILED, number, started_at=started_at, ended_at=now, error=why.error)
-        return self._progress.apply(job, why.result)
+        return self.progress.apply(job, why.result)
 
-    def _cancelled(self, job: int, number: int, started_at: int | None) -> list[Action]:
+    def cancelled(self, job: int, number: int, started_at: int | None) -> list[Action]:
+        """Record that a job was cancelled; return what follows."""
         now = self.desk.clock.now()
         self._close(job, JobStatus.CANCELLED, number, started_at=started_at, ended_at=now, error=_CANCELLED_ERROR)
-        return self._progress.apply(job, CANCELLED)
+        return self.progress.apply(job, CANCELLED)
 
     def _skip(self, job: int, reason: SkipReason) -> None:
         self._close(job, JobStatus.SKIPPED, 1, ended_at=self.desk.clock.now(), error=ending.SKIP_ERRORS[reason])
 
     def _close(self, job: int, status: JobStatus, number: int, **values: Any) -> None:
-        record = self._ledger.close(job, status, number, **values)
+        record = self.ledger.close(job, status, number, **values)
         self._scope.ended(job)
         self.desk.signals.emit("engine.job.finished", run_id=record.run_id, job_id=record.job_id, status=status)
-
-    # Waiting
-
-    def _park(self, job: int, number: int, started_at: int, sleep: SleepUntil) -> list[Action]:
-        output = encode_output(sleep.output, self.desk.limits.output_bytes_max)
-        if isinstance(output, Failure):
-            return self._failed(job, number, started_at, output)
-        if sleep.wake_at <= self.desk.clock.now():
-            return self._succeeded(job, number, started_at, output)
-        self._ledger.put(job, JobStatus.PAUSED, number, started_at=started_at, output=output, wake_at=sleep.wake_at)
-        self._plan_wake(job, sleep.wake_at)
-        return self._progress.apply(job, PAUSED)
-
-    def _retry(self, action: RetryJob) -> None:
-        """Replace the record of the failed attempt by one that waits; the error stays visible."""
-        job, before = action.job, self._ledger.records[action.job]
-        wake_at = self.desk.clock.now() + action.delay_us
-        self._ledger.reopen(job)
-        self._ledger.put(
-            job, JobStatus.QUEUED, action.attempt, started_at=before.started_at, error=before.error, wake_at=wake_at
-        )
-        self._plan_wake(job, wake_at)
-
-    def _plan_wake(self, job: int, wake_at: int) -> None:
-        """Wake a job at a wall-clock instant; the wait is cut into pieces, so that clock changes are noticed."""
-        left = (wake_at - self.desk.clock.now()) / SECOND_US
-        self._timers[job] = self.desk.timers.after(min(left, _WAKE_SECONDS_MAX), partial(self._wake, job, wake_at))
-
-    def _wake(self, job: int, wake_at: int) -> None:
-        if self.desk.clock.now() < wake_at:
-            self._plan_wake(job, wake_at)
-            return
-        del self._timers[job]
-        record = self._ledger.records[job]
-        if record.status is JobStatus.PAUSED:
-            self._perform(self._succeeded(job, record.attempt, record.started_at, record.output or b"null"))
-        else:
-            self._perform(self._progress.wake(job))
 
     def _cancel_job(self, action: CancelJob) -> list[Action]:
         job = action.job
@@ -369,8 +334,8 @@ class Execution:
         if self._attempts is not None and job in self._attempts:
             self._attempts.stop(job, CANCEL)
             return []
-        timer = self._timers.pop(job, None)
-        if timer is not None:
-            timer.cancel()
-        record = self._ledger.records.get(job)
-        return self._cancelled(job, record.attempt if record else 1, record.started_at if record else None)
+        if self._parking.withdraw(job):
+            return []
+        self._parking.leave(job)
+        record = self.ledger.records.get(job)
+        return self.cancelled(job, record.attempt if record else 1, record.started_at if record else None)

@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
-from workflow_scheduler.core.errors import Conflict, NotFound, ValidationFailed
+from workflow_scheduler.core.dag.calls import call_key
+from workflow_scheduler.core.errors import Conflict, NotFound, Rejected, ValidationFailed
 from workflow_scheduler.core.ids import logical_id, mint
 from workflow_scheduler.core.inbound.storable import check_storable
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.model.trigger import Mode, Trigger
 from workflow_scheduler.core.ports.catalog import Catalog, WorkflowRef
 from workflow_scheduler.core.ports.store import Store
@@ -76,6 +78,58 @@ class ManualSource:
                 continue
             return await self._original(receipt, event) if receipt.duplicate else receipt
         raise Conflict("The workflow is being deployed over and over.", fix="Try again in a moment.")
+
+    async def call(self, run: Run, job_id: str, workflow: str, value: Any, *, wait: bool) -> str:
+        """Start a run on behalf of a job of `run`, once for (run, job id), and return the id of that run.
+
+        Raises:
+            NotFound: there is no such workflow.
+            Conflict: the workflow is not deployed, or its manual trigger is disabled.
+            Rejected: the chain of runs is too deep, or the first call was refused.
+
+        """
+        principal = Principal(tenant_id=run.tenant_id, user_id=run.user_id or "", role="run", method="run")
+        key, body = call_key(run.id, job_id, wait=wait), _encode(value)
+        for _ in range(STALE_RETRIES_MAX):
+            epoch = self._cache.epoch
+            ref = await self._catalog.workflow(run.tenant_id, workflow)
+            if ref is None:
+                raise NotFound(f"There is no workflow `{workflow}`.", fix="Deploy it: workflow-scheduler deploy FILE")
+            compiled = await self._trigger(ref, None)
+            _check(compiled, confirm=True)
+            if run.depth >= compiled.trigger.max_depth:
+                raise Rejected(
+                    f"This run is {run.depth} runs deep, and `{ref.name}` allows a `max_depth` of "
+                    f"{compiled.trigger.max_depth}.",
+                    fix="Look for workflows that run each other in a circle, or raise `max_depth`.",
+                )
+            event = msgspec.structs.replace(
+                self._event(principal, ref, compiled, body, key, confirm=True),
+                source=f"/runs/{run.id}/jobs", depth=run.depth + 1, cause_run_id=run.id, traceparent=run.traceparent,
+                user_id=run.user_id, bearer=None,
+            )  # fmt: skip
+            check_storable(event)
+            try:
+                receipt = await self._accept(event, compiled, epoch)
+            except Stale:
+                await self._cache.refresh()
+                continue
+            return await self._called(receipt, event)
+        raise Conflict("The workflow is being deployed over and over.", fix="Try again in a moment.")
+
+    async def _called(self, receipt: Receipt, event: Event) -> str:
+        """Return the run of a call, also of one that was stored by an earlier attempt."""
+        if receipt.run_ids:
+            return receipt.run_ids[0]
+        rows = await self._store.read(
+            "SELECT run_id, reason FROM decisions WHERE tenant_id = :tenant AND event_id = :id",
+            {"tenant": event.tenant_id, "id": receipt.event_id},
+        )
+        for run_id, reason in rows:
+            if run_id is None:
+                raise Rejected(f"no run was started: {reason}")
+            return str(run_id)
+        raise Rejected("the event of this call is stored no more")
 
     async def _trigger(self, ref: WorkflowRef, name: str | None) -> Compiled:
         if ref.live_version is None:

@@ -9,7 +9,7 @@ from msgspec.structs import astuple
 
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
+from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, Wake
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import DeadLetter, ScheduleAdvance
 
@@ -27,6 +27,7 @@ LOG = LogLine.__struct_fields__
 OCCURRENCE = Occurrence.__struct_fields__
 DEAD_LETTER = DeadLetter.__struct_fields__
 RUN_CHANGE = RunChange.__struct_fields__
+WAKE = Wake.__struct_fields__
 ADVANCE = ScheduleAdvance.__struct_fields__
 
 _encode = msgspec.json.encode
@@ -59,4 +60,4 @@ def job_row(job: JobRecord) -> Row:
 
 
 plain_row = astuple
-"""The values of DECISION, RUN, LOG, OCCURRENCE, DEAD_LETTER, RUN_CHANGE and ADVANCE: the struct's fields in order."""
+"""The values of all the others: the struct's fields in order."""

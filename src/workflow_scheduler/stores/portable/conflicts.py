@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from workflow_scheduler.core.dag.calls import called_workflows
 from workflow_scheduler.core.dag.chains import find_cycle
 from workflow_scheduler.core.errors import Conflict, FieldError
 from workflow_scheduler.core.model.deployment import Claim, PlannedTrigger, Publication
+from workflow_scheduler.core.model.workflow import Definition
 from workflow_scheduler.core.ports.store import Row, Sql, Work
 
 UPSTREAM_TYPE = "workflow"
@@ -63,6 +65,7 @@ def check_cycles(p: Publication) -> Work[None]:
         Conflict: they would; the message holds the path.
 
     """
+    yield from _check_calls(p)
     upstreams = {key for trigger in p.triggers if trigger.type == UPSTREAM_TYPE for key, _ in trigger.keys}
     if not upstreams:
         return
@@ -70,6 +73,36 @@ def check_cycles(p: Publication) -> Work[None]:
     path = cycle_with(p.workflow_id, p.workflow, upstreams, live)
     if path is not None:
         raise circle(path)
+
+
+def _check_calls(p: Publication) -> Work[None]:
+    """Refuse workflows whose jobs run each other in a circle; only what is called is read, from call to call."""
+    calls: dict[str, Sequence[str]] = {p.workflow: p.calls}
+    waiting = list(p.calls)
+    while waiting:
+        name = waiting.pop()
+        if name in calls:
+            continue
+        rows = yield Sql(
+            """SELECT v.definition FROM workflows w JOIN workflow_versions v
+               ON v.tenant_id = w.tenant_id AND v.workflow_id = w.id AND v.version = w.live_version
+               WHERE w.tenant_id = :tenant AND w.name = :name""",
+            {"tenant": p.tenant_id, "name": name},
+        )
+        calls[name] = _called_by(rows[0][0]) if rows else ()
+        waiting += calls[name]
+    path = find_cycle(p.workflow, calls)
+    if path is not None:
+        message = f"the workflows would run each other in a circle: {' → '.join(reversed(path))}"
+        raise Conflict(message, fix="remove one of their `uses: workflow` jobs", errors=[FieldError("jobs", message)])
+
+
+def _called_by(text: str) -> Sequence[str]:
+    """Return the calls of a stored definition; one that cannot be read never runs."""
+    try:
+        return called_workflows(Definition.model_validate_json(text))
+    except ValueError:
+        return ()
 
 
 def circle(path: Sequence[str]) -> Conflict:

@@ -7,7 +7,7 @@ from typing import Any
 
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
+from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, Wake
 from workflow_scheduler.core.ports.store import DeadLetter, Row, Sql, Store
 from workflow_scheduler.stores.portable import columns
 
@@ -69,6 +69,14 @@ def put_log(line: LogLine) -> Steps:
 def put_dead_letter(letter: DeadLetter) -> Steps:
     """Insert a dead letter."""
     yield _insert("dead_letters", columns.DEAD_LETTER, columns.plain_row(letter))
+
+
+def put_wake(wake: Wake) -> Steps:
+    """Tell the parked job of `wake` what became of the thing it waits for; what was told first counts.
+
+    It is taken in within a second by the instance that owns the run, whichever instance calls this.
+    """
+    yield _insert("wakes", columns.WAKE, columns.plain_row(wake))
 
 
 def put_job(job: JobRecord) -> Steps:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from workflow_scheduler.core.model.decision import Decision
-from workflow_scheduler.core.model.run import FINAL, JobRecord, RunChange
+from workflow_scheduler.core.model.run import FINAL, JobRecord, RunChange, Wake
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult
 from workflow_scheduler.core.reasons import Outcome, Reason
@@ -44,6 +44,7 @@ def side_by_side(batches: Sequence[Batch]) -> Batch:
         whole.dead += batch.dead
         whole.fired.update(batch.fired)
         whole.ends.update(batch.ends)
+        whole.run_wakes.update(batch.run_wakes)
     return whole
 
 
@@ -134,8 +135,13 @@ def without_fenced_ends(batch: Batch, accepted: Sequence[Accepted], fenced: set[
     return [item for item in accepted if batch.ends.get(item.event.id) not in fenced]
 
 
+def wakes_of(batch: Batch, fenced: set[str]) -> list[Wake]:
+    """Return the wakes of a batch, without those of runs whose end was refused."""
+    return [wake for run_id, wake in batch.run_wakes.items() if run_id not in fenced]
+
+
 def rows_of(batch: Batch) -> int:
     """Return about how many rows `batch` writes."""
     accepted = batch.accepted
     own = 3 * len(accepted) + len(batch.advances) + len(batch.jobs) + len(batch.logs)
-    return 1 + own + len(batch.run_changes) + len(batch.occurrences) + len(batch.dead)
+    return 1 + own + len(batch.run_changes) + len(batch.occurrences) + len(batch.dead) + len(batch.run_wakes)

@@ -16,6 +16,7 @@ from workflow_scheduler.stores.portable.merge import (
     Refusals,
     parts,
     seen,
+    wakes_of,
     without_fenced_ends,
     without_lost,
 )
@@ -72,6 +73,7 @@ class GroupWriter:
         await self._finish(split.late_jobs, split.late_changes, refused)
         await self._insert(statements.INSERT_LOGS, [_row(line) for line in batch.logs])
         await self._insert(statements.INSERT_DEAD_LETTERS, [_row(letter) for letter in batch.dead])
+        await self._insert(statements.INSERT_WAKES, [_row(wake) for wake in wakes_of(batch, refused.fenced)])
         return refused
 
     async def _insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:

@@ -50,6 +50,7 @@ INSERT_DECISIONS = _insert("decisions", columns.DECISION)
 INSERT_OCCURRENCES = _insert("occurrences", columns.OCCURRENCE)
 INSERT_LOGS = _insert("job_logs", columns.LOG)
 INSERT_DEAD_LETTERS = _insert("dead_letters", columns.DEAD_LETTER)
+INSERT_WAKES = _insert("wakes", columns.WAKE)
 PRESENT_EVENTS = _pairs("events")
 PRESENT_RUNS = _pairs("runs")
 

@@ -26,6 +26,7 @@ from workflow_scheduler.stores.portable.merge import (
     result_of,
     seen,
     side_by_side,
+    wakes_of,
     without_fenced_ends,
     without_lost,
 )
@@ -72,6 +73,7 @@ class GroupWriter:
         self._finish(split.late_jobs, split.late_changes, refused, exact=exact)
         self._insert(statements.insert_logs, [_row(line) for line in batch.logs])
         self._insert(statements.insert_dead_letters, [_row(letter) for letter in batch.dead])
+        self._insert(statements.insert_wakes, [_row(wake) for wake in wakes_of(batch, refused.fenced)])
         return refused
 
     def _insert(self, statement: Callable[[int], str], rows: Sequence[tuple[Any, ...]]) -> int:

@@ -79,6 +79,12 @@ def insert_dead_letters(size: int) -> str:
 
 
 @cache
+def insert_wakes(size: int) -> str:
+    """Insert wakes; one that is there already stays."""
+    return _insert("wakes", columns.WAKE, size)
+
+
+@cache
 def upsert_jobs(size: int) -> str:
     """Insert or replace job records; the last value of each row is the fence, which the open run must still have."""
     names = ",".join(columns.JOB)

@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from workflow_scheduler.core import errors
-from workflow_scheduler.core.dag.park import SleepUntil
+from workflow_scheduler.core.dag.park import SleepUntil, WaitFor
 from workflow_scheduler.core.ports.resources import HttpReply
 from workflow_scheduler.core.registry import Config
 from workflow_scheduler.testing.job_context import FakeJobContext, FakeOutbound, FakeResources
@@ -81,6 +81,9 @@ class JobTypeConformance:
             if isinstance(output, SleepUntil):
                 assert output.wake_at >= 0
                 output = output.output
+            if isinstance(output, WaitFor):
+                assert ":" in output.name
+                output = output.facts
             assert msgspec.json.decode(msgspec.json.encode(output)) == msgspec.to_builtins(output)
 
     async def test_a_second_attempt_uses_the_same_keys(self, job_type: Any, context: FakeJobContext) -> None:

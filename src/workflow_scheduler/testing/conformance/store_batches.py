@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.core.model.run import JobStatus, RunStatus
 from workflow_scheduler.core.ports.store import Accepted, Batch, Store
@@ -28,6 +30,7 @@ from workflow_scheduler.testing.factories import (
     make_log,
     make_occurrence,
     make_schedule,
+    make_wake,
 )
 
 
@@ -53,6 +56,20 @@ class StoreBatches:
         tables = ("events", "decisions", "runs", "jobs", "job_logs", "dead_letters", "occurrences")
         assert {table: await count(store, table) for table in tables} == dict.fromkeys(tables, 1)
         assert await run_row(store, run) == ("SUCCEEDED", NOON + MINUTE_US, b"{}", None)
+
+    async def test_a_wake_comes_with_the_end_it_tells_of_and_only_with_it(self, store: Store) -> None:
+        """The first one stored for a name counts; one whose run's end is refused is not stored."""
+        waiting, child = started().runs[0], started()
+        run = child.runs[0]
+        wake = make_wake(waiting, run.id)
+        await store.commit(Batch(accepted=[child]))
+        late = ended(msgspec.structs.replace(run, fence=run.fence - 1))
+        assert (await store.commit(Batch(run_changes=[late], run_wakes={run.id: wake}))).fenced == {run.id}
+        assert await count(store, "wakes") == 0
+        for output in (b"1", b"2"):
+            told = msgspec.structs.replace(wake, output=output)
+            await store.commit(Batch(run_changes=[ended(run)] if output == b"1" else [], run_wakes={run.id: told}))
+        assert await store.read("SELECT output FROM wakes") == [(b"1",)]
 
     async def test_a_key_is_accepted_once(self, store: Store) -> None:
         """A redelivery is told the first event's id, and leaves no decision and no run."""
