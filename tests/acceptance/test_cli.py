@@ -63,10 +63,15 @@ class TestWithoutAService:
         job = {"kind": "CronJob", "metadata": {"name": "report"},
                "spec": {"schedule": "30 2 */2 * MON", "timeZone": "America/New_York"}}  # fmt: skip
         rule = {"Name": "push", "ScheduleExpression": "cron(0/15 8-17 ? * 2-6 2027)"}
+        schedule = {"id": "s", "type": "io.kestra.plugin.core.trigger.Schedule", "cron": "0 5 * * *"}
+        flow = {"id": "flow", "triggers": [schedule], "tasks": [{"id": "a", "type": "io.kestra.plugin.core.log.Log"}]}
         files = {
             "crontab": "0 5 * * * backup ${HOME}\n",
             "kubernetes": json.dumps(job),
             "eventbridge": json.dumps(rule),
+            "quartz": "0 0/15 8-17 ? * 2-6\n",
+            "airflow": 'd = DAG("sales", schedule="@daily", start_date=datetime(2027, 1, 1), catchup=False)\n',
+            "kestra": json.dumps(flow),
         }
         for kind, text in files.items():
             (service.folder / f"{kind}.old").write_text(text)
@@ -80,6 +85,7 @@ class TestWithoutAService:
         partly = wfs("import", "crontab", "bad.old", "--json")
         assert partly.code == 1
         assert len(partly.json["items"]) == len(partly.json["unread"]) == 1
+        assert partly.json["unread"][0]["line"] == 1
 
     def test_next_lists_what_clock_changes_do(self, wfs):
         done = wfs("next", "--lab", "--cron", "30 2 * * *", "--timezone", "America/New_York", "--years", "2",

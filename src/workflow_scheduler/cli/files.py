@@ -12,6 +12,7 @@ import typer
 from workflow_scheduler.core.errors import DefinitionInvalid, FieldError
 
 if TYPE_CHECKING:
+    from workflow_scheduler.core.definition.document import Document
     from workflow_scheduler.core.definition.load import Reading
 
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -89,6 +90,20 @@ def values_of(name: str) -> list[Any]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if name.endswith(".json"):
             raise typer.BadParameter(f"{name} is not JSON: {error}") from None
+    return [document.value for document in _yaml(name, text)]
+
+
+def documents_of(name: str) -> list[Document]:
+    """Return the documents of a YAML or JSON file with the lines of their values.
+
+    Raises:
+        BadParameter: it is neither.
+
+    """
+    return _yaml(name, content(name))
+
+
+def _yaml(name: str, text: bytes) -> list[Document]:
     from workflow_scheduler.core.definition.yaml_text import parse_yaml
 
     try:
@@ -97,7 +112,7 @@ def values_of(name: str) -> list[Any]:
         raise typer.BadParameter(f"{name} is neither JSON nor YAML: {error}") from None
     if any(document.errors for document in documents):
         raise typer.BadParameter(f"{name} must hold JSON or YAML values without duplicate keys")
-    return [document.value for document in documents]
+    return documents
 
 
 def located(reading: Reading, errors: tuple[FieldError, ...]) -> list[FieldError]:

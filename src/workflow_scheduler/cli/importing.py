@@ -1,4 +1,4 @@
-"""`import crontab|kubernetes|eventbridge|github-actions FILE`: definitions from the schedules of other systems."""
+"""`import KIND FILE`: definitions from the schedules of other systems."""
 
 from __future__ import annotations
 
@@ -71,6 +71,54 @@ def eventbridge(
     _carry_out(context, dialect.entries(files.value_of(file)), out, start, as_before)
 
 
+@app.command()
+def quartz(
+    context: typer.Context,
+    file: File,
+    timezone: HostZone = "UTC",
+    out: Out = None,
+    start: Start = None,
+    as_before: AsBefore = False,
+) -> None:
+    """Import Quartz expressions (one a line), a quartz_jobs.xml, or the @Scheduled methods of a source file."""
+    from workflow_scheduler.core.time.dialects import quartz as dialect
+
+    text = files.content(file).decode("utf-8", "replace")
+    _carry_out(context, dialect.entries(text, timezone), out, start, as_before)
+
+
+@app.command()
+def airflow(
+    context: typer.Context,
+    file: File,
+    timezone: HostZone = "UTC",
+    out: Out = None,
+    start: Start = None,
+    as_before: AsBefore = False,
+) -> None:
+    """Import the DAGs of a Python file, which is read and never executed; tasks become a skeleton of jobs."""
+    from workflow_scheduler.core.time.dialects import airflow as dialect
+
+    text = files.content(file).decode("utf-8", "replace")
+    _carry_out(context, dialect.entries(text, timezone), out, start, as_before)
+
+
+@app.command()
+def kestra(
+    context: typer.Context,
+    file: File,
+    timezone: HostZone = "UTC",
+    out: Out = None,
+    start: Start = None,
+    as_before: AsBefore = False,
+) -> None:
+    """Import the Schedule triggers of Kestra flows; their tasks become jobs, one after the other."""
+    from workflow_scheduler.core.time.dialects import kestra as dialect
+
+    documents = [(one.value, lambda path, one=one: one.place(path)[0]) for one in files.documents_of(file)]
+    _carry_out(context, dialect.entries(documents, timezone), out, start, as_before)
+
+
 @app.command("github-actions")
 def github_actions(
     context: typer.Context, file: File, out: Out = None, start: Start = None, as_before: AsBefore = False
@@ -95,7 +143,7 @@ def _carry_out(
     items = [_item(one, begin) for one in kept]
     result = {
         "items": items,
-        "unread": [{"source": one.source, "message": one.message} for one in unread],
+        "unread": [{"line": one.line, "source": one.source, "message": one.message} for one in unread],
         "next": None,
     }
     if out is not None:
@@ -114,7 +162,14 @@ def _item(one: Imported, begin: int) -> dict[str, Any]:
     return {
         "name": one.name,
         "source": one.source,
-        "definition": {"version": 1, "name": one.name, "triggers": {"schedule": one.trigger}, "jobs": {"run": one.job}},
+        "line": one.line,
+        "definition": {
+            "version": 1,
+            "name": one.name,
+            **one.more,
+            "triggers": {"schedule": one.trigger},
+            "jobs": one.jobs,
+        },
         "notes": one.notes,
         "differences": msgspec.to_builtins(found.items),
         "complete": found.complete,
@@ -164,7 +219,8 @@ def _tell(result: dict[str, Any], *, written: bool) -> None:
         if more > 0:
             output.note(f"  and {more}{'' if item['complete'] else ' or more'} others; --json lists them")
     for one in result["unread"]:
-        output.note(f"not imported: {one['source']}: {one['message']}")
+        place = "" if one["line"] is None else f"line {one['line']}: "
+        output.note(f"not imported: {place}{one['source']}: {one['message']}")
     total = sum(len(item["differences"]) for item in result["items"])
     output.note(
         f"{len(result['items'])} imported, {len(result['unread'])} not; {total} occurrences differ in five years"

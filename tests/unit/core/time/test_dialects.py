@@ -45,7 +45,7 @@ class TestCrontab:
         backup, clean = read(crontab.entries(text, "Europe/Berlin"))
         assert backup.name == "backup-sh"
         assert backup.trigger == {"type": "cron", "cron": "30 2 * * *", "timezone": "Europe/Berlin"}
-        assert backup.job == {"run": "/opt/backup.sh --all", "env": {"PATH": "/bin"}}
+        assert backup.jobs["run"] == {"run": "/opt/backup.sh --all", "env": {"PATH": "/bin"}}
         assert "ops@example.test" in backup.notes[0]
         assert clean.trigger["cron"] == "@daily"
 
@@ -57,15 +57,15 @@ class TestCrontab:
     def test_what_follows_a_percent_sign_is_standard_input(self):
         (one,) = read(crontab.entries(r"0 1 * * * mail -s 100\% ops%it's%done", "UTC"))
         assert one.name == "mail"
-        assert one.job["run"] == "printf '%s\\n' 'it'\"'\"'s\ndone' | ( mail -s 100% ops )"
+        assert one.jobs["run"]["run"] == "printf '%s\\n' 'it'\"'\"'s\ndone' | ( mail -s 100% ops )"
 
     def test_dollar_braces_stay_shell(self):
         (one,) = read(crontab.entries("0 1 * * * echo ${HOME}", "UTC"))
-        assert one.job["run"] == "echo $${HOME}"
+        assert one.jobs["run"]["run"] == "echo $${HOME}"
 
     def test_system_crontabs_name_a_user(self):
         (one,) = read(crontab.entries("17 * * * * root run-parts /etc/cron.hourly", "UTC", system=True))
-        assert one.job["run"] == "run-parts /etc/cron.hourly"
+        assert one.jobs["run"]["run"] == "run-parts /etc/cron.hourly"
         assert "`root`" in one.notes[0]
 
     @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ class TestKubernetes:
         job = pod(image="busybox", command=["sh", "-c"], args=["echo ${X}"], env=[{"name": "X", "value": 1}])
         spec = {"jobTemplate": job, "suspend": True, "concurrencyPolicy": "Forbid"}
         (one,) = read(kubernetes.entries([cronjob("0 1 * * *", **spec)], "Asia/Tokyo"))
-        assert one.job == {"run": "sh -c 'echo $${X}'", "env": {"X": "1"}}
+        assert one.jobs["run"] == {"run": "sh -c 'echo $${X}'", "env": {"X": "1"}}
         assert one.trigger == {"type": "cron", "cron": "0 1 * * *", "timezone": "Asia/Tokyo", "enabled": False}
         assert any("busybox" in text for text in one.notes)
         assert any("Forbid" in text for text in one.notes)
@@ -127,7 +127,7 @@ class TestKubernetes:
         listed = {"kind": "List", "items": [cronjob("@every 1h30m"), {"kind": "Service"}, 7]}
         (one,) = read(kubernetes.entries([listed, None, {"kind": "Service"}], "UTC"))
         assert one.trigger == {"type": "interval", "every": "5400s"}
-        assert one.job == {"uses": "noop"}
+        assert one.jobs["run"] == {"uses": "noop"}
 
     @pytest.mark.parametrize("schedule", ["", "0 0 * *", "@every soon", "@every 1h x", "0 0 31 2 *", None])
     def test_what_cannot_be_taken_over_is_said(self, schedule):

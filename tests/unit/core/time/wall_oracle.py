@@ -51,7 +51,10 @@ class Expression:
         self.fixed = not (parts[0].startswith("*") or parts[1].startswith("*"))
 
     def holds(self, wall: datetime) -> bool:
-        if wall.minute not in self.minutes or wall.hour not in self.hours or wall.month not in self.months:
+        return wall.minute in self.minutes and wall.hour in self.hours and self.holds_day(wall)
+
+    def holds_day(self, wall: datetime) -> bool:
+        if wall.month not in self.months:
             return False
         day, weekday = wall.day in self.days, wall.isoweekday() % 7 in self.weekdays
         return day or weekday if self.either_day else day and weekday

@@ -12,12 +12,13 @@ import msgspec
 
 from workflow_scheduler.core.time import cron, dst, zone
 from workflow_scheduler.core.time.clock import DAY_US, SECOND_US, to_iso
-from workflow_scheduler.core.time.dialects.entry import Everywhere, Imported, Rules
+from workflow_scheduler.core.time.dialects.entry import Before, Everywhere, Imported, Rules
 from workflow_scheduler.core.time.fire import Calendar
 from workflow_scheduler.core.time.zone import Gap, Overlap, Zone
 
 YEARS = 5
 _LISTED_MAX = 1_000
+_LOOK_BACK_DAYS = (1, 8, 32, 367, 1_462, 3_660)
 _YEAR_US = 365 * DAY_US + DAY_US // 4
 _Setting = tuple[Calendar, Gap, Overlap]
 
@@ -55,7 +56,8 @@ def differences(entry: Imported, start: int, years: int = YEARS) -> Comparison:
         span = max(start, change - DAY_US), min(stop, change + DAY_US)
         if span[0] >= span[1]:
             continue
-        old, new = _fires(before, place, span), _fires(now, place, span)
+        new = _fires(now, place, span)
+        old = _fires(before, place, span) if entry.before is None else _chain(entry.before, now, place, span)
         found += [_difference(utc, place, "before" if utc in old else "now") for utc in sorted(old ^ new)]
         if len(found) > _LISTED_MAX:
             return Comparison(found[:_LISTED_MAX], complete=False)
@@ -87,6 +89,30 @@ def _fires(setting: _Setting, place: Zone, span: tuple[int, int]) -> set[int]:
         found.add(utc)
         utc = dst.next_utc(calendar, place, utc, gap, overlap)
     return found
+
+
+def _chain(before: Before, now: _Setting, place: Zone, span: tuple[int, int]) -> set[int]:
+    """Return the fires in a span of a system that computes each time from the one before.
+
+    It begins with a time well before the span, at which no clock change is near and both systems fire.
+    """
+    begin = _fire_before(now, place, span[0])
+    found: set[int] = set()
+    utc = before(begin)
+    while utc is not None and utc <= span[1]:
+        if utc > span[0]:
+            found.add(utc)
+        utc = before(utc)
+    return found
+
+
+def _fire_before(setting: _Setting, place: Zone, instant: int) -> int:
+    calendar, gap, overlap = setting
+    for days in _LOOK_BACK_DAYS:
+        utc = dst.next_utc(calendar, place, instant - days * DAY_US, gap, overlap)
+        if utc is not None and utc < instant:
+            return utc
+    return instant
 
 
 def _difference(utc: int, place: Zone, fires: Literal["before", "now"]) -> Difference:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+import msgspec
 import re2
 
 from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.time import cron, zone
-from workflow_scheduler.core.time.dialects.entry import Imported, Names, Rules, Unread, because, literal
+from workflow_scheduler.core.time.dialects.entry import Imported, Names, Rules, Unread, because, literal, single
 
 _SETTING = re2.compile(r"""^\s*["']?([A-Za-z_][A-Za-z0-9_]*)["']?\s*=\s*(.*)$""")
 _FIELDS = 5
@@ -30,7 +31,7 @@ def entries(text: str, timezone: str, *, system: bool = False) -> Iterator[Impor
     zone.load(timezone)
     names = Names()
     settings: dict[str, str] = {}
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
@@ -38,7 +39,7 @@ def entries(text: str, timezone: str, *, system: bool = False) -> Iterator[Impor
         if setting is not None:
             settings[setting.group(1)] = setting.group(2).strip().strip("\"'")
             continue
-        yield _entry(stripped, settings, names, (timezone, system))
+        yield msgspec.structs.replace(_entry(stripped, settings, names, (timezone, system)), line=number)
 
 
 def _entry(line: str, settings: dict[str, str], names: Names, terms: tuple[str, bool]) -> Imported | Unread:
@@ -62,7 +63,7 @@ def _entry(line: str, settings: dict[str, str], names: Names, terms: tuple[str, 
     variables = {name: literal(value) for name, value in settings.items() if name not in _COMMAND_NOT_RUN}
     job = {"run": literal(command)} | ({"env": variables} if variables else {})
     trigger = {"type": "cron", "cron": parsed.expression, "timezone": place}
-    return Imported(names.of(words[0].rpartition("/")[2] if words else ""), line, trigger, job, Rules(), notes)
+    return Imported(names.of(words[0].rpartition("/")[2] if words else ""), line, trigger, single(job), Rules(), notes)
 
 
 def _split(text: str) -> tuple[str, str | None]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import msgspec
 import re2
 
-from workflow_scheduler.core.errors import ValidationFailed
+from workflow_scheduler.core.errors import FieldError, ValidationFailed
 from workflow_scheduler.core.time.fire import Calendar
 from workflow_scheduler.core.time.zone import Gap, Overlap
 
@@ -24,22 +24,33 @@ class Rules(NamedTuple):
     always: bool = False
 
 
+Before: TypeAlias = Callable[[int], int | None]
+"""The instant at which the old system fires next after an instant at which it fired; both in microseconds."""
+
+
 class Imported(msgspec.Struct, frozen=True):
-    """An entry that could be read. `trigger` and `job` are as in a definition file; `source` is the old text."""
+    """An entry that could be read. `trigger`, `jobs` and `more` are as in a definition file; `source` is the old text.
+
+    `rules` is how settings come closest to the old system. Where they do not say all of it, `before` does.
+    """
 
     name: str
     source: str
     trigger: dict[str, Any]
-    job: dict[str, Any]
+    jobs: dict[str, Any]
     rules: Rules
     notes: list[str]
+    line: int | None = None
+    more: dict[str, Any] = {}
+    before: Before | None = None
 
 
 class Unread(msgspec.Struct, frozen=True):
-    """An entry that cannot be taken over, and why."""
+    """An entry that cannot be taken over, its line where the file has lines, and why."""
 
     source: str
     message: str
+    line: int | None = None
 
 
 class Everywhere:
@@ -98,3 +109,18 @@ def every_entry(found: Iterable[Imported | Unread]) -> tuple[list[Imported], lis
         else:
             unread.append(one)
     return read, unread
+
+
+def refuse(message: str) -> NoReturn:
+    """Refuse a schedule.
+
+    Raises:
+        ValidationFailed: always, with `message`.
+
+    """
+    raise ValidationFailed(message, errors=[FieldError("schedule", message)])
+
+
+def single(job: dict[str, Any]) -> dict[str, Any]:
+    """Return the jobs of a workflow that has only one."""
+    return {"run": job}

@@ -7,23 +7,21 @@ EventBridge Scheduler knows zones: a time in a gap does not run, a doubled one r
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 import re2
 
-from workflow_scheduler.core.errors import FieldError, ValidationFailed
+from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.time import cron, zone
-from workflow_scheduler.core.time.dialects.entry import Imported, Names, Rules, Unread, because
+from workflow_scheduler.core.time.dialects import sunday
+from workflow_scheduler.core.time.dialects.entry import Imported, Names, Rules, Unread, because, refuse, single
 
 _RULES = Rules("skip", "first", always=True)
 _FORM = re2.compile(r"^(cron|rate|at)\((.*)\)$")
 _RATE = re2.compile(r"^([0-9]{1,9}) (minute|hour|day)s?$")
-_YEARS = re2.compile(r"^([0-9]{4})(?:-([0-9]{4}))?$")
-_NUMBER = re2.compile(r"[0-9]+")
 _UNITS = {"minute": "m", "hour": "h", "day": "d"}
 _FIELDS = 6
-_WEEK = 7
 
 
 def entries(document: Any) -> Iterator[Imported | Unread]:
@@ -64,24 +62,24 @@ def _entry(one: Mapping[str, Any], expression: str, names: Names) -> Imported | 
         if isinstance(target.get("Input"), str):
             trigger["input"] = _value(target["Input"])
     notes.append("write the work into the job")
-    return Imported(names.of(title), expression, trigger, {"uses": "noop"}, _RULES, notes)
+    return Imported(names.of(title), expression, trigger, single({"uses": "noop"}), _RULES, notes)
 
 
 def _trigger(expression: str, place: str) -> dict[str, Any]:
     form = _FORM.match(expression)
     if form is None:
-        _refuse(f"`{expression[:60]}` is neither cron(…), rate(…) nor at(…)")
+        refuse(f"`{expression[:60]}` is neither cron(…), rate(…) nor at(…)")
     kind, inner = form.group(1), form.group(2).strip()
     if kind == "at":
         try:
             zone.instant(inner, zone.load(place))
         except ValueError:
-            _refuse(f"`{inner[:60]}` is no time such as 2027-03-14T09:30:00")
+            refuse(f"`{inner[:60]}` is no time such as 2027-03-14T09:30:00")
         return {"type": "once", "run_at": inner, "timezone": place}
     if kind == "rate":
         rate = _RATE.match(inner)
         if rate is None:
-            _refuse(f"`{inner[:60]}` is no rate; known are minutes, hours and days")
+            refuse(f"`{inner[:60]}` is no rate; known are minutes, hours and days")
         return {"type": "interval", "every": f"{rate.group(1)}{_UNITS[rate.group(2)]}"}
     expression, years = translated(inner)
     return {"type": "cron", "cron": cron.parse(expression).expression, "timezone": place, **years}
@@ -96,41 +94,16 @@ def translated(expression: str) -> tuple[str, dict[str, str]]:
     """
     parts = expression.split()
     if len(parts) != _FIELDS:
-        _refuse(f"`{expression[:80]}` has {len(parts)} fields; EventBridge has six")
+        refuse(f"`{expression[:80]}` has {len(parts)} fields; EventBridge has six")
     minute, hour, day, month, weekday, year = parts
     if "?" not in {day, weekday}:
-        _refuse(f"`{expression[:80]}` sets both day fields; EventBridge wants `?` in one")
-    fields = (minute, hour, _star(day), month, _star(_weekdays(weekday)))
-    if year == "*":
-        return " ".join(fields), {}
-    years = _YEARS.match(year)
-    if years is None:
-        _refuse(f"the years `{year[:40]}` are neither `*`, one year nor a range; split the schedule")
-    first, last = years.group(1), years.group(2) or years.group(1)
-    return " ".join(fields), {"start_at": f"{first}-01-01T00:00:00", "end_at": f"{last}-12-31T23:59:59"}
+        refuse(f"`{expression[:80]}` sets both day fields; EventBridge wants `?` in one")
+    fields = (minute, hour, _star(day), month, _star(sunday.weekdays(weekday)))
+    return " ".join(fields), sunday.bounds(year)
 
 
 def _star(field: str) -> str:
     return "*" if field == "?" else field
-
-
-def _weekdays(field: str) -> str:
-    """Return a weekday field whose numbers begin with 1 for Sunday as one that begins with 0; `L` alone is Saturday."""
-    if field.upper() == "L":
-        return "6"
-    return ",".join(_weekday(piece) for piece in field.split(","))
-
-
-def _weekday(piece: str) -> str:
-    head, mark, rest = piece.partition("#") if "#" in piece else piece.partition("/")
-    return str(_NUMBER.sub(_one_less, head)) + mark + rest
-
-
-def _one_less(found: Any) -> str:
-    number = int(found.group(0)[:9])
-    if not 1 <= number <= _WEEK:
-        _refuse(f"`{number}` is no day of the week of EventBridge, which counts 1 (Sunday) to 7")
-    return str(number - 1)
 
 
 def _value(text: str) -> Any:
@@ -138,7 +111,3 @@ def _value(text: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         return text
-
-
-def _refuse(message: str) -> NoReturn:
-    raise ValidationFailed(message, errors=[FieldError("schedule", message)])

@@ -11,7 +11,7 @@ from typing import Any
 
 from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.time import cron
-from workflow_scheduler.core.time.dialects.entry import Imported, Names, Rules, Unread, because
+from workflow_scheduler.core.time.dialects.entry import Imported, Names, Rules, Unread, because, single
 
 _ZONE = "UTC"
 
@@ -47,4 +47,4 @@ def _entry(title: str, one: Any, document: Mapping[str, Any], names: Names) -> I
     listed = ", ".join(sorted(str(name) for name in jobs)) if isinstance(jobs, Mapping) else ""
     notes = [f"write its jobs ({listed}) into the definition" if listed else "write the work into the job"]
     trigger = {"type": "cron", "cron": parsed.expression, "timezone": _ZONE}
-    return Imported(names.of(title), text, trigger, {"uses": "noop"}, Rules(), notes)
+    return Imported(names.of(title), text, trigger, single({"uses": "noop"}), Rules(), notes)

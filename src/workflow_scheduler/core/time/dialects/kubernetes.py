@@ -14,7 +14,7 @@ import re2
 
 from workflow_scheduler.core.errors import FieldError, ValidationFailed
 from workflow_scheduler.core.time import cron, zone
-from workflow_scheduler.core.time.dialects.entry import Imported, Names, Rules, Unread, because, literal
+from workflow_scheduler.core.time.dialects.entry import Imported, Names, Rules, Unread, because, literal, single
 
 _RULES = Rules("skip", "both")
 _FIELDS = 5
@@ -67,7 +67,7 @@ def _entry(manifest: Mapping[str, Any], timezone: str, names: Names) -> Imported
     policy = spec.get("concurrencyPolicy")
     if policy in {"Forbid", "Replace"}:
         notes.append(f"its concurrencyPolicy is {policy}; here runs may overlap unless `concurrency` says otherwise")
-    return Imported(names.of(title), schedule, trigger, _job(spec, notes), _RULES, notes)
+    return Imported(names.of(title), schedule, trigger, single(_job(spec, notes)), _RULES, notes)
 
 
 def _trigger(schedule: str, place: str) -> dict[str, Any]:
