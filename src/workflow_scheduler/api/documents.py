@@ -199,6 +199,7 @@ class Schedule(Document):
     paused: bool
     paused_reason: str | None
     paused_until: str | None
+    paused_by: str | None
     completed: bool
     next_fire_at: str | None
     last_fired_at: str | None

@@ -105,7 +105,9 @@ class ResumeBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"missed": "none"}})
 
-    missed: Literal["none", "latest", "all"] = "none"
+    missed: Literal["none", "latest", "all"] | None = Field(
+        default=None, description="By default, what the `on_resume` of the schedule says."
+    )
 
 
 class TriggerBody(BaseModel):
@@ -186,7 +188,7 @@ async def pause_schedule(schedule_id: Id, context: Context, caller: Caller, body
 async def resume_schedule(
     schedule_id: Id, context: Context, caller: Caller, body: ResumeBody | None = None
 ) -> Response:
-    """End a pause. By default nothing of the past is run, and the next time is not skipped."""
+    """End a pause. Nothing of the past is run unless `missed` or `on_resume` says so; the next time is not skipped."""
     given = body or ResumeBody()
     return answer(await context.schedules.resume(caller, schedule_id, missed=given.missed))
 

@@ -45,7 +45,9 @@ class ResumeBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"missed": "none"}})
 
-    missed: Literal["none", "latest", "all"] = "none"
+    missed: Literal["none", "latest", "all"] | None = Field(
+        default=None, description="By default, what the `on_resume` of each schedule says."
+    )
 
 
 def _shown(workflow: dict[str, Any], status: int = 200) -> Response:

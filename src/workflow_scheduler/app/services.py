@@ -60,7 +60,7 @@ class Services(Engines):
             settings=settings, clock=clock, store=store, metrics=self.metrics, authenticator=self.authenticator,
             inbox=self.inbox, push=self.push, manual=self.manual, matcher=self.matcher, tracker=self.tracker,
             launcher=self.launcher, redrive=self.redrive, live=self.live, workflows=workflows, deployments=deployments,
-            triggers=triggers, schedules=Schedules(store, clock, self.types, triggers, self.inbox, self.timer.wake),
+            triggers=triggers, schedules=Schedules(store, clock, self.types, triggers, self.inbox, self.timer),
             runs=Runs(store, clock, self.launcher, self.tracker, explain), events=Events(store, clock),
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),

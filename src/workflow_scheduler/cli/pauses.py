@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,7 +25,7 @@ def pause(
     body = {"reason": reason, "until": times.future(until)}
     session = session_of(context)
     found = session.client.post(_path(name, "pause", everything=everything), body)
-    output.show(session, found, lambda _: _done(name, "paused"))
+    output.show(session, found, lambda _: _done(name, "paused", found))
 
 
 def resume(
@@ -33,13 +33,21 @@ def resume(
     name: Name = None,
     everything: All = False,
     missed: Annotated[
-        Literal["none", "latest", "all"], typer.Option(help="What becomes of the times that passed.")
-    ] = "none",
+        Literal["none", "latest", "all"] | None,
+        typer.Option(help="What becomes of the times that passed; by default what each schedule's on_resume says."),
+    ] = None,
 ) -> None:
-    """Resume a workflow. By default nothing of what passed is run, and the next slot is not skipped."""
+    """Resume a workflow. What passed runs only where asked for, and the next slot is not skipped."""
     session = session_of(context)
     found = session.client.post(_path(name, "resume", everything=everything), {"missed": missed})
     output.show(session, found, lambda _: _done(name, "resumed"))
+
+
+def told(pause: dict[str, Any]) -> str:
+    """Return who paused something, why, and until when, as far as it is known."""
+    parts = (("by", "paused_by"), ("until", "paused_until"))
+    said = "".join(f" {word} {pause[field]}" for word, field in parts if pause.get(field))
+    return f"{said}: {pause['paused_reason']}" if pause.get("paused_reason") else said
 
 
 def _path(name: str | None, verb: str, *, everything: bool) -> str:
@@ -48,7 +56,7 @@ def _path(name: str | None, verb: str, *, everything: bool) -> str:
     return f"/api/v1/workflows/{verb}" if name is None else f"/api/v1/workflows/{segment(name)}/{verb}"
 
 
-def _done(name: str | None, verb: str) -> None:
-    output.write(f"{name or 'all workflows'}: {verb}")
+def _done(name: str | None, verb: str, pause: dict[str, Any] | None = None) -> None:
+    output.write(f"{name or 'all workflows'}: {verb}{told(pause) if pause else ''}")
     if verb == "paused" and name:
         output.note(f"  go on with: workflow-scheduler resume {name} --missed latest")

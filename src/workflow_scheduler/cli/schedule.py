@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from workflow_scheduler.cli import options, output, times
+from workflow_scheduler.cli.pauses import told
 from workflow_scheduler.cli.session import session_of
 from workflow_scheduler.cli.trigger import found
 from workflow_scheduler.client.http import segment
@@ -38,7 +39,7 @@ def list_(
         "WHEN": lambda one: one["cron"] or one["every"] or one["run_at"] or one["rrule"],
         "ZONE": "timezone",
         "NEXT": lambda one: "completed" if one["completed"] else times.short(one["next_fire_at"]),
-        "PAUSED": lambda one: "paused" if one["paused"] else "",
+        "PAUSED": lambda one: f"paused{told(one)}" if one["paused"] else "",
         "ID": "id",
     }
     output.show(session, page, lambda value: output.table(value["items"], columns, "no schedules"))
@@ -50,7 +51,7 @@ def show(context: typer.Context, schedule: Reference) -> None:
     session = session_of(context)
     one = session.client.get(f"{_BASE}/{segment(found(session, schedule)['id'])}")
     names = ("id", "workflow", "name", "type", "cron", "every", "run_at", "rrule", "timezone", "input", "paused",
-             "paused_reason", "paused_until", "completed", "next_fire_at", "last_fired_at")  # fmt: skip
+             "paused_reason", "paused_by", "paused_until", "completed", "next_fire_at", "last_fired_at")  # fmt: skip
     output.show(session, one, lambda value: output.pairs(value, names))
 
 
@@ -104,7 +105,7 @@ def pause(
     session = session_of(context)
     path = f"{_BASE}/{segment(found(session, schedule)['id'])}/pause"
     done = session.client.post(path, {"reason": reason, "until": times.future(until)})
-    output.show(session, done, lambda one: output.write(f"{one['workflow']}/{one['name']}: paused"))
+    output.show(session, done, lambda one: output.write(f"{one['workflow']}/{one['name']}: paused{told(one)}"))
 
 
 @app.command()
@@ -112,8 +113,9 @@ def resume(
     context: typer.Context,
     schedule: Reference,
     missed: Annotated[
-        Literal["none", "latest", "all"], typer.Option(help="What becomes of times that passed.")
-    ] = "none",
+        Literal["none", "latest", "all"] | None,
+        typer.Option(help="What becomes of times that passed; by default what its on_resume says."),
+    ] = None,
 ) -> None:
     """Resume a schedule."""
     session = session_of(context)

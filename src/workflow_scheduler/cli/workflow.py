@@ -8,6 +8,7 @@ import typer
 
 from workflow_scheduler.cli import options, output
 from workflow_scheduler.cli.deployment import Name
+from workflow_scheduler.cli.pauses import told
 from workflow_scheduler.cli.session import session_of
 from workflow_scheduler.cli.times import short
 from workflow_scheduler.client.http import segment
@@ -34,7 +35,7 @@ def _list(page: dict[str, Any]) -> None:
         "STATUS": "deployment_status",
         "LIVE": "live_version",
         "LATEST": "version",
-        "PAUSED": lambda one: "paused" if one["paused"] else "",
+        "PAUSED": lambda one: f"paused{told(one)}" if one["paused"] else "",
         "TRIGGERS": lambda one: ", ".join(sorted({part["type"] for part in one["triggers"]})) or "-",
     }
     output.table(page["items"], columns, "no workflows yet; deploy one: workflow-scheduler deploy FILE")
@@ -50,7 +51,17 @@ def show(context: typer.Context, name: Name) -> None:
 def _show(one: dict[str, Any]) -> None:
     output.pairs(
         one,
-        ("id", "name", "deployment_status", "deployment_error", "live_version", "version", "paused_reason"),
+        (
+            "id",
+            "name",
+            "deployment_status",
+            "deployment_error",
+            "live_version",
+            "version",
+            "paused_reason",
+            "paused_by",
+            "paused_until",
+        ),
     )
     columns = {"TRIGGER": "name", "TYPE": "type", "MODE": "mode", "NEXT": lambda part: short(part["next_fire_at"])}
     output.table(one["triggers"], columns)

@@ -40,6 +40,10 @@ class Reason(StrEnum):
     MISSED_DOWN = "missed_down"  # due while no instance was running, and the catch-up policy leaves it out
     MISSED_PAUSED = "missed_paused"  # due while paused
     MISSED_WINDOW = "missed_window"  # older than catchup_window or beyond catchup_max
+    UNDEPLOYED = "undeployed"  # due while its workflow was not deployed
+    BLACKOUT = "blackout"  # due within a blackout window of the tenant
+    RATE_LIMITED = "rate_limited"  # missed before; its run starts later, as catchup_rate allows
+    MAX_FIRES = "max_fires"  # the schedule has started all the runs that max_fires allows
     COALESCED = "coalesced"  # several late fires became one run
     SUPERSEDED = "superseded"  # the schedule was edited before the fire
     SKIPPED_BY_HAND = "skipped_by_hand"  # somebody skipped this one time of the schedule

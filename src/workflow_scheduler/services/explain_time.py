@@ -169,20 +169,24 @@ def unrecorded(row: ScheduleRow, trigger: TriggerName, nominal: int, now: int) -
     resting = row.paused_until is not None and nominal < row.paused_until
     paused = row.paused or row.workflow_paused
     if nominal > now:
+        if trigger.deployment_status != "active":
+            return "not_scheduled", f"its trigger is {trigger.deployment_status}, so it will not run"
         if paused or resting:
             return "planned", f"the schedule is paused{_because(row)}, so it will not run then unless it is resumed"
         return "planned", "that time has not come yet"
+    unsettled = row.next_nominal is not None and nominal >= row.next_nominal
     rules = (
         (nominal < trigger.created_at, "not_scheduled", "the trigger was created later than that"),
-        (trigger.deployment_status != "active", "not_scheduled", f"its trigger is {trigger.deployment_status}"),
-        (nominal < row.updated_at, "not_scheduled", "it did not run: the schedule was changed or resumed after that"),
-        (paused, "skipped", f"it did not run: the schedule is paused{_because(row)}"),
-        (resting, "skipped", f"it did not run: the schedule was paused{_because(row)}"),
         (
-            row.next_nominal is not None and nominal >= row.next_nominal,
-            "pending",
-            "it is due and will be taken in a moment",
+            unsettled and trigger.deployment_status != "active",
+            "skipped",
+            f"it did not run: its workflow is not deployed since {instant(row.updated_at)}",
         ),
+        (trigger.deployment_status != "active", "not_scheduled", f"its trigger is {trigger.deployment_status}"),
+        (unsettled and paused, "skipped", f"it did not run: the schedule is paused{_because(row)}"),
+        (unsettled and resting, "skipped", f"it did not run: the schedule was paused{_because(row)}"),
+        (unsettled, "pending", "it is due and will be taken in a moment"),
+        (nominal < row.updated_at, "not_scheduled", "it did not run: the schedule was changed or resumed after that"),
         (True, "unknown", "nothing is recorded about it; records may have been deleted by retention"),
     )
     return next((outcome, words) for holds, outcome, words in rules if holds)

@@ -20,7 +20,7 @@ from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.registry import Fire
 from workflow_scheduler.core.time.clock import DAY_US, to_iso
 from workflow_scheduler.core.time.fire import noted
-from workflow_scheduler.services.explain_time import occurrence_shape, paused_now
+from workflow_scheduler.services.explain_time import occurrence_shape
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.shapes import instant, shaped
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, Settled, stretch_of
@@ -78,7 +78,7 @@ class Ledger:
         most = min(limit, OCCURRENCES_MAX)
         skipped = table.skipped.union(instants(row.skips))
         items = await self._settled(row, table, page, most + 1)
-        for part in _open(row, page):
+        for part in _open(row, table, page):
             fires = table.between(part.start, part.end, most + 1)
             items += [_open_shape(fire, table, _by_hand(part, fire, skipped)) for fire in fires]
         items = _ordered(items)
@@ -132,26 +132,39 @@ def _span(given: tuple[int | None, int | None], now: int) -> Span:
     raise ValidationFailed(message, errors=[FieldError("to", message)])
 
 
-def _open(row: ScheduleRow, span: Span) -> list[Open]:
-    """Return the parts of a range in which the schedule has times without a record."""
-    if row.completed or row.deployment_status != "active":
+def _open(row: ScheduleRow, table: Timetable, span: Span) -> list[Open]:
+    """Return the parts of a range in which the schedule has times without a record: all from its due row on."""
+    if row.completed:
         return []
-    paused = row.paused or row.workflow_paused
-    found = []
-    if row.paused_until is not None and not row.paused:
-        # A pause with an end has moved the due row past it; what it passed over is settled when somebody resumes.
-        resting = max(span.start, row.updated_at + 1), min(span.end, row.paused_until)
-        if paused_now(row, span.now):
-            found.append(Open(resting[0], min(resting[1], span.now + 1), "skipped", Reason.MISSED_PAUSED.value))
-            found.append(Open(max(resting[0], span.now + 1), resting[1], "planned", Reason.MISSED_PAUSED.value))
-        else:
-            found.append(Open(*resting, "skipped", Reason.MISSED_PAUSED.value))
     begin = max(span.start, row.next_nominal if row.next_nominal is not None else span.now + 1)
-    due, later = min(span.end, span.now + 1), max(begin, span.now + 1)
-    reason = Reason.MISSED_PAUSED.value if paused else None
-    found.append(Open(begin, due, "skipped" if paused else "pending", reason))
-    found.append(Open(later, span.end, "planned", reason))
+    due = max(begin, min(span.end, span.now + 1))
+    if row.deployment_status != "active":
+        found = [Open(begin, due, "skipped", Reason.UNDEPLOYED.value)]
+        return [part for part in found if row.next_nominal is not None and part.start < part.end]
+    rested = min(max(begin, _rest_end(row, span)), span.end)
+    passed = "skipped" if _left_out(row, table) else "pending"
+    reason = Reason.MISSED_PAUSED.value
+    found = [
+        Open(begin, min(due, rested), passed, reason),
+        Open(max(begin, rested), due, "pending", None),
+        Open(max(due, begin), rested, "planned", reason),
+        Open(max(due, rested), span.end, "planned", None),
+    ]
     return [part for part in found if part.start < part.end]
+
+
+def _rest_end(row: ScheduleRow, span: Span) -> int:
+    """Return the instant up to which times do not fire because of a pause, or one before all times."""
+    if row.paused or row.workflow_paused:
+        return span.end
+    ends = (row.paused_until, None if row.resume_until is None else row.resume_until + 1)
+    return max((end for end in ends if end is not None), default=0)
+
+
+def _left_out(row: ScheduleRow, table: Timetable) -> bool:
+    """Return whether nothing runs of the times that pass during the pause, unless somebody says otherwise."""
+    by_itself = row.paused_until is not None and not row.paused
+    return (row.resume_as or table.on_resume(by_itself=by_itself)) == "none"
 
 
 def _by_hand(part: Open, fire: Fire, skipped: frozenset[int]) -> Open:
@@ -211,7 +224,7 @@ def _summed(
     fates = [(_fate(one.outcome, one.reason), one.reason, one.number) for one in settled]
     fates += [(_fate(one.outcome, one.reason), one.reason, _within(one, table, whole)) for one in stretches]
     skips = table.skipped.union(instants(row.skips))
-    for part in _open(row, whole):
+    for part in _open(row, table, whole):
         fate = {"pending": "pending", "planned": "upcoming"}.get(part.outcome) or _fate(part.outcome, part.reason)
         by_hand = sum(table.at(one) is not None for one in skips if part.start <= one < part.end)
         fates.append((fate, part.reason, table.count(part.start - 1, part.end - 1) - by_hand))

@@ -8,7 +8,8 @@ from typing import Any
 
 from workflow_scheduler.core.registry import Fire
 from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, MINUTE_US
-from workflow_scheduler.core.time.late import skipped_of
+from workflow_scheduler.core.time.late import Catchup, skipped_of
+from workflow_scheduler.core.time.rest import on_resume
 from workflow_scheduler.services.schedule_config import stored
 
 _LOOK_BACK = (HOUR_US, DAY_US, 8 * DAY_US, 35 * DAY_US, 400 * DAY_US, 3_000 * DAY_US)
@@ -43,6 +44,10 @@ class Timetable:
     def skipped(self) -> frozenset[int]:
         """The instants at which its configuration says that it does not run."""
         return skipped_of(self._config)
+
+    def on_resume(self, *, by_itself: bool) -> Catchup:
+        """Return what runs of the times that pass during a pause; `by_itself` where the pause has an end."""
+        return on_resume(self._module, self._config, by_itself=by_itself)
 
     def after(self, instant: int) -> Fire | None:
         """Return the first nominal time later than `instant`."""

@@ -1,8 +1,8 @@
 """Pausing and resuming workflows.
 
 While a workflow is paused its timers do not fire and nothing accrues. Resuming goes on with the next slot; what fell
-due meanwhile is recorded as missed, unless the caller asks for the `latest` of them or `all`: then the due row goes
-back to the oldest fire that shall run, and the timer runs it by the trigger's own catch-up policy.
+due meanwhile is recorded as missed, unless the caller, or a schedule's `on_resume`, asks for the `latest` of them or
+`all`: then the due row stays at the oldest of them, with a note of what shall run, and the timer settles them.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ import structlog
 
 from workflow_scheduler.core.errors import SchedulerError, ValidationFailed
 from workflow_scheduler.core.model.principal import Principal
-from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time import due as dues
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.core.time.fire import Fire
+from workflow_scheduler.core.time.records import Recorder
+from workflow_scheduler.core.time.rest import on_resume
 from workflow_scheduler.core.time.timer import Timer
-from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.stores.portable import pausing
-from workflow_scheduler.stores.portable.occurrences import stretch_note
 from workflow_scheduler.stores.portable.pausing import Pause, PausedTimer, Resumption
+from workflow_scheduler.stores.portable.skips import with_skips
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository
 
 Missed = Literal["none", "latest", "all"]
@@ -75,8 +74,10 @@ class Pauses:
             )
         )
 
-    async def resume(self, principal: Principal, reference: str | None, *, missed: Missed = "none") -> int:
+    async def resume(self, principal: Principal, reference: str | None, *, missed: Missed | None = None) -> int:
         """Resume a workflow, or all when `reference` is None, and return how many were paused.
+
+        Without `missed`, the `on_resume` of each schedule says what runs of the times that passed.
 
         Raises:
             NotFound: there is no such workflow.
@@ -92,7 +93,7 @@ class Pauses:
     async def resume_expired(self) -> int:
         """Resume workflows of every tenant whose pause has run out; at most 100 at once. Returns their number."""
         waiting = await pausing.expired_pauses(self._store, self._clock.now(), _PORTION)
-        resumed = [await self._resume(tenant_id, workflow_id, "none") for tenant_id, workflow_id in waiting]
+        resumed = [await self._resume(tenant_id, workflow_id, None) for tenant_id, workflow_id in waiting]
         return sum(resumed)
 
     async def watch(self) -> None:
@@ -105,7 +106,7 @@ class Pauses:
                 _log.warning("pauses.unavailable", error=error.detail)
             await self._clock.sleep(WATCH_SECONDS)
 
-    async def _resume(self, tenant_id: str, workflow_id: str, missed: Missed) -> bool:
+    async def _resume(self, tenant_id: str, workflow_id: str, missed: Missed | None) -> bool:
         now = self._clock.now()
 
         def decide(timer: PausedTimer) -> Resumption:
@@ -113,43 +114,33 @@ class Pauses:
 
         return await self._store.transact(pausing.resume(tenant_id, workflow_id, now, decide))
 
-    def _decide(self, row: PausedTimer, now: int, missed: Missed) -> Resumption:
+    def _decide(self, row: PausedTimer, now: int, missed: Missed | None) -> Resumption:
+        if row.paused_until is not None and row.paused_until > now:
+            return Resumption(row.next_fire_at, row.next_nominal, completed=False)  # the schedule's own pause goes on
         try:
-            return self._settled(row, max(now, row.paused_until or 0), now, missed)
+            return self._settled(row, now, missed)
         except (SchedulerError, ValueError, KeyError) as error:
             # One broken trigger must not keep its workflow paused; the timer reports what it cannot read.
             _log.warning("timer.unreadable", trigger_id=row.trigger_id, error=str(error))
             return Resumption(row.next_nominal, row.next_nominal, completed=False)
 
-    def _settled(self, row: PausedTimer, until: int, now: int, missed: Missed) -> Resumption:
+    def _settled(self, row: PausedTimer, now: int, missed: Missed | None) -> Resumption:
         module = self._types[row.type]
-        config = module.Config.model_validate(msgspec.json.decode(row.config))
+        config = module.Config.model_validate(with_skips(msgspec.json.decode(row.config), row.skips))
         timer = Timer(module, config, row.trigger_id, row.anchor)
-        settlement = dues.resume(timer, row.next_nominal, until, missed)
-
-        def record(fire: Fire, outcome: str, reason: str, note: str | None) -> Occurrence:
-            return Occurrence(
-                tenant_id=row.tenant_id,
-                trigger_id=row.trigger_id,
-                nominal=fire.utc,
-                nominal_local=fire.local,
-                timezone=module.timezone(config),
-                fold=fire.fold,
-                tzdata=tzdata_version(),
-                outcome=outcome,
-                reason=reason,
-                note=note,
-                recorded_at=now,
-            )
-
-        skipped = [
-            record(timer.at(one.first), one.outcome, one.reason, stretch_note(one)) for one in settlement.stretches
-        ]
-        skipped += [record(one.fire, one.outcome, one.reason, one.fire.note) for one in settlement.outcomes]
+        wanted = on_resume(module, config) if missed is None else missed
+        settlement = dues.resume(timer, row.next_nominal, now, wanted)
         if settlement.fire:
-            first = settlement.fire[0].fire.utc
-            return Resumption(now, first, completed=False, occurrences=[s for s in skipped if s.nominal < first])
+            return Resumption(
+                now, row.next_nominal, completed=False, settle_until=now, settle_as=wanted
+            )  # the timer settles them, runs and records together
+        records = Recorder(row.tenant_id, timer, now).unfired(settlement)
         following = settlement.next
-        if following is None:
-            return Resumption(None, None, completed=True, occurrences=skipped)
-        return Resumption(following.fire_at, following.nominal, completed=False, occurrences=skipped)
+        return Resumption(
+            following.fire_at if following else None,
+            following.nominal if following else None,
+            completed=following is None,
+            occurrences=records,
+            settle_until=now,
+            settle_as=wanted,
+        )

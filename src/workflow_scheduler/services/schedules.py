@@ -6,27 +6,26 @@ that the definition stays the truth; this room owns its clock: pauses, extra run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Protocol
 
 import msgspec
 
-from workflow_scheduler.core.errors import Conflict, SchedulerError, ValidationFailed
+from workflow_scheduler.core.errors import SchedulerError, ValidationFailed
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock, to_iso
-from workflow_scheduler.core.time.due import next_due
 from workflow_scheduler.core.time.late import Catchup, duration_text, microseconds
 from workflow_scheduler.services.explain_time import paused_now
 from workflow_scheduler.services.forecast import Forecast
 from workflow_scheduler.services.ledger import Ledger
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.replay import Accepts, Received
-from workflow_scheduler.services.resumption import Resumption
 from workflow_scheduler.services.schedule_config import parse, trigger_config
+from workflow_scheduler.services.schedule_pauses import SchedulePauses, Settles
 from workflow_scheduler.services.schedule_times import preview
 from workflow_scheduler.services.shapes import instant, malformed_shape, shaped
 from workflow_scheduler.services.skips import Skips
@@ -34,8 +33,8 @@ from workflow_scheduler.stores.portable.decisions import DecisionRepository, Dec
 from workflow_scheduler.stores.portable.events import EventRepository, StoredEvent
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.runs import RunRepository
-from workflow_scheduler.stores.portable.schedules import DueMove, ScheduleRepository, ScheduleRow
-from workflow_scheduler.stores.portable.skips import instants, with_skips
+from workflow_scheduler.stores.portable.schedules import ScheduleRepository, ScheduleRow
+from workflow_scheduler.stores.portable.skips import instants
 
 
 class TriggerEdits(Protocol):
@@ -66,19 +65,20 @@ class Schedules:
         trigger_types: Mapping[str, ModuleType],
         edits: TriggerEdits,
         inbox: Accepts,
-        wake: Callable[[], None] = lambda: None,
+        timer: Settles,
     ) -> None:
-        """Change triggers through `edits`; extra runs go through the inbox; `wake` tells the timer about changes."""
+        """Change triggers through `edits`; extra runs go through the inbox; `timer` hears about changes."""
         self._store = store
         self._clock = clock
         self._types = trigger_types
         self._edits = edits
         self._inbox = inbox
-        self._wake = wake
+        self._wake = timer.wake
         self._schedules = ScheduleRepository(store)
         self._ledger = Ledger(store, trigger_types)
         self.forecast = Forecast(store, clock, trigger_types)
-        self.skips = Skips(store, clock, trigger_types, wake)
+        self.skips = Skips(store, clock, trigger_types, timer.wake)
+        self._pauses = SchedulePauses(store, clock, trigger_types, timer)
         self._events = EventRepository(store)
         self._decisions = DecisionRepository(store)
         self._runs = RunRepository(store)
@@ -105,7 +105,7 @@ class Schedules:
             "deployment_status": row.deployment_status,
             "paused": paused,
             "paused_reason": row.paused_reason if paused else None,
-            "paused_until": instant(row.paused_until) if paused else None,
+            "paused_until": instant(_until(row)) if paused else None,
             "paused_by": row.paused_by if paused else None,
             "workflow_paused": row.workflow_paused,
             "completed": row.completed,
@@ -153,12 +153,6 @@ class Schedules:
         await quarantine(self._store, principal.tenant_id, broken, now)
         return items[0]
 
-    async def _row(self, principal: Principal, schedule_id: str) -> ScheduleRow:
-        row = await self._schedules.get(principal.tenant_id, schedule_id, self._clock.now())
-        if isinstance(row, Malformed):
-            raise Conflict(f"The stored row of schedule `{schedule_id}` cannot be read: {row.detail}")
-        return row
-
     async def create(self, principal: Principal, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a schedule from `{"workflow", "name", "cron" | "every" | "run_at" | "rrule", "timezone", …}`.
 
@@ -188,7 +182,7 @@ class Schedules:
             PreconditionFailed: `if_match` is not the present revision.
 
         """
-        await self._row(principal, schedule_id)
+        await self._pauses.row(principal, schedule_id)
         parse(self._types, body, self._clock.now())
         await self._edits.update(principal, schedule_id, _edit(body), if_match)
         self._wake()
@@ -201,7 +195,7 @@ class Schedules:
             NotFound: the tenant has no such schedule.
 
         """
-        await self._row(principal, schedule_id)
+        await self._pauses.row(principal, schedule_id)
         await self._edits.delete(principal, schedule_id)
 
     async def pause(
@@ -215,61 +209,20 @@ class Schedules:
             Conflict: a one-time schedule has fired already.
 
         """
-        row, now = await self._row(principal, schedule_id), self._clock.now()
-        if row.completed:
-            raise Conflict(f"The schedule `{row.name}` is completed; there is nothing to pause.")
-        if until is not None and until <= now:
-            raise ValidationFailed(f"`until` is {to_iso(until)}, which has passed.")
-        move = DueMove(
-            paused=until is None,
-            next_fire_at=row.next_fire_at,
-            next_nominal=row.next_nominal,
-            reason=reason or None,
-            until=until,
-            by=principal.user_id,
-        )
-        if until is not None:
-            move = msgspec.structs.replace(move, **self._first_after(row, until))
-        await self._schedules.move(principal.tenant_id, schedule_id, move, now)
+        await self._pauses.pause(principal, schedule_id, reason, until)
         return await self.show(principal, schedule_id)
 
-    def _first_after(self, row: ScheduleRow, until: int) -> dict[str, int | None]:
-        """Return the due row of the first fire at or after `until`; a one-time fire in between is late, not lost."""
-        module, config = self._configured(row)
-        due = next_due(module, config, row.id, until - 1, row.anchor)
-        if due is not None:
-            return {"next_fire_at": due.fire_at, "next_nominal": due.nominal}
-        if getattr(module, "recurring", True):
-            return {"next_fire_at": None, "next_nominal": None}
-        return {"next_fire_at": until, "next_nominal": row.next_nominal}
-
-    def _configured(self, row: ScheduleRow) -> tuple[Any, Any]:
-        module: Any = self._types.get(row.type)
-        if module is None:
-            raise Conflict(f"The trigger type `{row.type}` is not installed.")
-        return module, module.Config.model_validate(with_skips(msgspec.json.decode(row.config), row.skips))
-
-    async def resume(self, principal: Principal, schedule_id: str, *, missed: Catchup = "none") -> dict[str, Any]:
+    async def resume(self, principal: Principal, schedule_id: str, *, missed: Catchup | None = None) -> dict[str, Any]:
         """End a pause. `missed` says what becomes of the times that passed: nothing, the latest, or each of them.
 
-        Resuming fires nothing of the past by default, and never skips the next time.
+        By default the schedule's `on_resume` says it. The next time is never skipped.
 
         Raises:
             NotFound: the tenant has no such schedule.
             Conflict: the workflow is paused, not the schedule.
 
         """
-        row, now = await self._row(principal, schedule_id), self._clock.now()
-        if row.workflow_paused:
-            raise Conflict(
-                f"The workflow `{row.workflow}` is paused.", fix=f"Resume it: workflow-scheduler resume {row.workflow}"
-            )
-        fired: list[str] = []
-        if paused_now(row, now):
-            module, config = self._configured(row)
-            ended = Resumption(self._store, self._inbox, module, config, row)
-            fired = await ended.carry_out(now, missed)
-            self._wake()
+        fired = await self._pauses.resume(principal, schedule_id, missed)
         return {**(await self.show(principal, schedule_id)), "run_ids": fired}
 
     async def trigger(
@@ -282,7 +235,7 @@ class Schedules:
             ValidationFailed: the idempotency key was used with another input.
 
         """
-        row, now = await self._row(principal, schedule_id), self._clock.now()
+        row, now = await self._pauses.row(principal, schedule_id), self._clock.now()
         shared = msgspec.json.decode(row.shared)
         body = msgspec.json.encode(given if given is not None else shared.get("input"))
         event_id = mint(now)
@@ -361,8 +314,18 @@ class Schedules:
             ValidationFailed: `until` is not later than `since`, or more than ten years later.
 
         """
-        row = await self._row(principal, schedule_id)
+        row = await self._pauses.row(principal, schedule_id)
         return await self._ledger.between(row, (since, until), place, limit, self._clock.now())
+
+
+def _until(row: ScheduleRow) -> int | None:
+    """Return when the pause of a schedule or of its workflow ends by itself; None where nobody set an end to one."""
+    ends = []
+    if row.workflow_paused:
+        ends.append(row.workflow_paused_until)
+    if row.paused_until is not None:
+        ends.append(row.paused_until)
+    return None if not ends or None in ends else max(end for end in ends if end is not None)
 
 
 def _duration(seconds: object) -> object:

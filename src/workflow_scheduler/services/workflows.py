@@ -15,7 +15,7 @@ from workflow_scheduler.core.model.deployment import DeploymentStatus, WorkflowR
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.services.definition_shapes import trigger_shape, version_shape, workflow_shape
+from workflow_scheduler.services.definition_shapes import moment, trigger_shape, version_shape, workflow_shape
 from workflow_scheduler.services.definitions import Definitions, Given, new_version
 from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.earlier import earlier_triggers
@@ -224,7 +224,7 @@ class Workflows:
         await self._pauses.pause(principal, reference, reason=reason, until=until)
         return await self.get(principal, reference)
 
-    async def resume(self, principal: Principal, reference: str, *, missed: Missed = "none") -> dict[str, Any]:
+    async def resume(self, principal: Principal, reference: str, *, missed: Missed | None = None) -> dict[str, Any]:
         """Resume a workflow.
 
         Raises:
@@ -243,9 +243,11 @@ class Workflows:
             ValidationFailed: `until` has passed.
 
         """
-        return {"paused": await self._pauses.pause(principal, None, reason=reason, until=until)}
+        paused = await self._pauses.pause(principal, None, reason=reason, until=until)
+        said = {"paused_reason": reason, "paused_by": principal.user_id, "paused_until": moment(until)}
+        return {"paused": paused, **said}
 
-    async def resume_all(self, principal: Principal, *, missed: Missed = "none") -> dict[str, Any]:
+    async def resume_all(self, principal: Principal, *, missed: Missed | None = None) -> dict[str, Any]:
         """Resume every paused workflow of the tenant."""
         return {"resumed": await self._pauses.resume(principal, None, missed=missed)}
 

@@ -16,7 +16,7 @@ from workflow_scheduler.core.registry import Example
 from workflow_scheduler.core.time import zone as zones
 from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.core.time.fire import Fire
-from workflow_scheduler.core.time.late import ALWAYS_US, LatePolicy, Moment, ZonedConfig, microseconds
+from workflow_scheduler.core.time.late import ALWAYS_US, Catchup, LatePolicy, Moment, ZonedConfig, microseconds
 
 name = "once"
 title = "Once"
@@ -34,6 +34,13 @@ class Config(ZonedConfig):
         validation_alias=AliasChoices("run_at", "at"),
         title="Run at",
         description="ISO 8601, such as 2027-03-15T09:30:00 (in `timezone`) or 2027-03-15T08:30:00Z.",
+    )
+
+    on_resume: Catchup | None = Field(
+        default=None,
+        title="After a pause",
+        description="Whether it runs late when its time passed during a pause: `latest` or `none`. By default it does "
+        "where the pause ended by itself, and does not where somebody resumed it.",
     )
 
     @cached_property

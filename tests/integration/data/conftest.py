@@ -90,7 +90,7 @@ class House:
         self.deployments = Deployments(store, self.clock, definitions, NoSecrets())
         self.workflows = Workflows(store, self.clock, definitions, self.deployments)
         self.triggers = Triggers(store, self.clock, definitions, self.workflows, self.deployments, self.matcher)
-        self.schedules = Schedules(store, self.clock, self.types, self.triggers, self.inbox)
+        self.schedules = Schedules(store, self.clock, self.types, self.triggers, self.inbox, self.timer)
 
     async def deploy(self, name, **triggers):
         text = {"version": 1, "name": name, "triggers": triggers, "jobs": {"work": {"uses": "noop"}}}

@@ -164,16 +164,20 @@ async def test_a_crash_in_the_middle_of_a_resumption_doubles_nothing(house, monk
     await house.schedules.pause(LOCAL, schedule_id)
     await house.clock.advance(2.5 * 3600)
 
-    def power_cut(**parts):
+    async def power_cut(batch):
         raise StoreUnavailable
 
     with monkeypatch.context() as patch:
-        patch.setattr("workflow_scheduler.services.resumption.Batch", power_cut)
+        patch.setattr(house.store, "commit", power_cut)
         with pytest.raises(StoreUnavailable):
             await house.schedules.resume(LOCAL, schedule_id, missed="all")
-    assert len(await runs_of(house)) == 2
-    await house.schedules.resume(LOCAL, schedule_id, missed="all")
+    assert await runs_of(house) == []
+    await settle(house)
     assert await runs_of(house) == [NOON + HOUR_US, NOON + 2 * HOUR_US]
+    again = await house.schedules.resume(LOCAL, schedule_id, missed="all")
+    assert again["run_ids"] == []
+    rows = await house.store.read("SELECT outcome, run_id IS NOT NULL FROM occurrences ORDER BY nominal")
+    assert [(outcome, bool(has_run)) for outcome, has_run in rows] == [("run_started", True)] * 2
 
 
 async def test_a_pause_with_an_end_goes_on_by_itself(house):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -47,6 +47,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The durable due row of a time trigger. `next_fire_at` is due time with jitter, `next_nominal` without.
 
     `revision` grows with every edit; a fire is written only where revision and next_fire_at are still the ones read.
+    Every time before `next_nominal` is settled. `resume_until` and `resume_as` speak of a pause that is over, and
+    `fires` counts the fires that started runs.
     """
 
     tenant_id: str
@@ -62,6 +64,10 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     paused: bool = False
     paused_reason: str | None = None
     completed: bool = False
+    paused_until: int | None = None
+    resume_until: int | None = None
+    resume_as: Literal["none", "latest", "all"] | None = None
+    fires: int = 0
 
 
 class Occurrence(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -77,6 +77,10 @@ class Catalog(Protocol):
         """Return up to `limit` schedules whose time has come, the oldest first, later in that order than `after`."""
         ...
 
+    async def due_of(self, tenant_id: str, trigger_id: str, now: int) -> DueRow | None:
+        """Return one schedule if its time has come."""
+        ...
+
     async def next_due(self) -> int | None:
         """Return when the next schedule is due."""
         ...

@@ -124,6 +124,11 @@ class RecurringConfig(ZonedConfig):
     catchup_max: int = Field(
         default=100, ge=1, le=1000, title="Catch-up limit", description="At most this many missed fires are run."
     )
+    on_resume: Catchup | None = Field(
+        default=None,
+        title="After a pause",
+        description="What to run of the times that passed during a pause: nothing (the default), the latest, or all.",
+    )
     start_at: Moment | None = Field(default=None, title="Start", description="No fire before this time.")
     end_at: Moment | None = Field(default=None, title="End", description="No fire after this time.")
 

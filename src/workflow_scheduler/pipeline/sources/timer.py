@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
 
 from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable, Unavailable
 from workflow_scheduler.core.model.trigger import Occurrence, Schedule
 from workflow_scheduler.core.ports.catalog import FIRST_DUE, Catalog, DueRow
 from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance, Store
 from workflow_scheduler.core.signals import Signals
-from workflow_scheduler.core.time import timer as timers
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
-from workflow_scheduler.core.time.due import Settlement, Start, settle
-from workflow_scheduler.core.time.fire import Fire
+from workflow_scheduler.core.time.due import Settlement, Start
 from workflow_scheduler.core.time.payload import clock_event
-from workflow_scheduler.core.time.zone import tzdata_version
+from workflow_scheduler.core.time.records import Recorder
+from workflow_scheduler.core.time.rest import settle_row
+from workflow_scheduler.core.time.timer import Timer as Rules
 from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
 from workflow_scheduler.pipeline.entries import Entry, Stale
 from workflow_scheduler.pipeline.inbox import Inbox
 from workflow_scheduler.pipeline.intents import decide
 from workflow_scheduler.stores.portable import claims
-from workflow_scheduler.stores.portable.occurrences import stretch_note
 
 DUE_ROWS = 500
 PREPARED_MAX = 2
@@ -49,7 +47,6 @@ class Timer:
         self._signals = signals
         self._wake = asyncio.Event()
         self._owner = inbox.owner
-        self._tzdata = tzdata_version()
         self._broken: dict[tuple[str, str], str] = {}
         self.last_tick: int | None = None
         self.lag_us = 0
@@ -118,6 +115,22 @@ class Timer:
             await self._park_broken()
         return fired
 
+    async def settle(self, tenant_id: str, trigger_id: str) -> None:
+        """Settle what one schedule owes now, without waiting for its turn; nothing is left where others did it.
+
+        Raises:
+            Unavailable: the store is away; the loop goes on with it later.
+
+        """
+        while True:
+            epoch = self._cache.epoch
+            row = await self._catalog.due_of(tenant_id, trigger_id, self._clock.now())
+            if row is None:
+                return
+            await self._written(self._submit([row], epoch), [row])
+            if self._broken or self._catalog.malformed:
+                await self._park_broken()
+
     def _submit(self, rows: list[DueRow], epoch: int) -> Entry:
         entry = Entry(asyncio.get_running_loop().create_future())
         entry.prepared_epoch = epoch
@@ -159,9 +172,7 @@ class Timer:
                 self._broken[schedule.tenant_id, schedule.trigger_id] = compiled.error or "the due time is missing"
                 continue
             try:
-                settlement = settle(
-                    compiled.module, compiled.config, schedule.trigger_id, schedule.anchor, schedule.next_nominal, now
-                )
+                settlement = settle_row(compiled.module, compiled.config, schedule, now)
                 accepted = [self._fire(compiled, start, now) for start in settlement.fire]
                 nominal = self._occurrences(schedule, compiled, settlement, accepted, now)
             except Exception as error:  # noqa: BLE001 -- a stored row can be wrong in any way, and has neighbours
@@ -184,33 +195,13 @@ class Timer:
     def _occurrences(
         self, schedule: Schedule, compiled: Compiled, settlement: Settlement, accepted: list[Accepted], now: int
     ) -> list[Occurrence]:
-        found = [
-            self._occurrence(compiled, start.fire, now, _started(one))
-            for start, one in zip(settlement.fire, accepted, strict=True)
-        ]
-        found += [
-            self._occurrence(compiled, unfired.fire, now, {"outcome": unfired.outcome, "reason": unfired.reason})
-            for unfired in settlement.outcomes
-        ]
-        rules = timers.Timer(compiled.module, compiled.config, schedule.trigger_id, schedule.anchor)
-        for stretch in settlement.stretches:
-            facts = {"outcome": stretch.outcome, "reason": stretch.reason, "note": stretch_note(stretch)}
-            found.append(self._occurrence(compiled, rules.at(stretch.first), now, facts))
-        return found
-
-    def _occurrence(self, compiled: Compiled, fire: Fire, now: int, facts: dict[str, Any]) -> Occurrence:
-        trigger = compiled.trigger
-        return Occurrence(
-            tenant_id=trigger.tenant_id,
-            trigger_id=trigger.id,
-            nominal=fire.utc,
-            nominal_local=fire.local,
-            timezone=compiled.module.timezone(compiled.config),
-            fold=fire.fold,
-            tzdata=self._tzdata,
-            recorded_at=now,
-            **{"note": fire.note, **facts},
-        )
+        rules = Rules(compiled.module, compiled.config, schedule.trigger_id, schedule.anchor)
+        recorder = Recorder(schedule.tenant_id, rules, now)
+        found = []
+        for start, one in zip(settlement.fire, accepted, strict=True):
+            decision = one.decisions[0]
+            found.append(recorder.fired(start.fire, decision.outcome, decision.reason, decision.run_id, one.event.id))
+        return found + recorder.unfired(settlement)
 
     async def _park_broken(self) -> None:
         """Take schedules that cannot be read out of the loop, and list them as quarantined."""
@@ -221,16 +212,6 @@ class Timer:
                 del self._catalog.malformed[tenant_id, kind, key]
         for (tenant_id, trigger_id), detail in broken.items():
             await self._store.transact(claims.quarantine(tenant_id, "schedules", trigger_id, detail, self._clock.now()))
-
-
-def _started(accepted: Accepted) -> dict[str, Any]:
-    decision = accepted.decisions[0]
-    return {
-        "outcome": decision.outcome,
-        "reason": decision.reason,
-        "run_id": decision.run_id,
-        "event_id": accepted.event.id,
-    }
 
 
 def _advance(schedule: Schedule, settlement: Settlement, now: int) -> ScheduleAdvance:

@@ -37,13 +37,16 @@ _ROUTES = (
 _LIVE = f"SELECT {TRIGGER_COLUMNS} FROM trigger_index t {_JOIN} WHERE t.deployment_status = 'active'"
 _SCHEDULE = (
     "s.tenant_id, s.trigger_id, s.workflow_id, s.kind, s.revision, s.next_fire_at, s.next_nominal, s.last_fired_at, "
-    "s.last_nominal, s.anchor, s.paused, s.paused_reason, s.completed, s.skips"
+    "s.last_nominal, s.anchor, s.paused, s.paused_reason, s.completed, s.paused_until, s.resume_until, s.resume_as, "
+    "s.fires, s.skips"
 )
-_DUE = (
+_DUE_ROWS = (
     f"SELECT {_SCHEDULE}, {TRIGGER_COLUMNS} FROM schedules s "
     f"JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id {_JOIN} "
     "WHERE s.next_fire_at <= :now AND s.paused = 0 "
-    "AND (s.next_fire_at, s.tenant_id, s.trigger_id) > (:fire_at, :tenant, :trigger) "
+)
+_DUE = (
+    f"{_DUE_ROWS}AND (s.next_fire_at, s.tenant_id, s.trigger_id) > (:fire_at, :tenant, :trigger) "
     "ORDER BY s.next_fire_at, s.tenant_id, s.trigger_id LIMIT :limit"
 )
 # A loose index scan: one probe for each distinct key, however many triggers share it.
@@ -53,7 +56,7 @@ _DISTINCT_KEYS = (
     "SELECT (SELECT MIN(index_key) FROM trigger_keys WHERE trigger_subtype = :provider "
     "AND index_key > found.k AND index_key < :high) FROM found WHERE found.k IS NOT NULL) SELECT k FROM found"
 )
-_SCHEDULE_WIDTH = 14
+_SCHEDULE_WIDTH = 18
 _SKIPS = _SCHEDULE_WIDTH - 1
 _DETAIL_MAX = 500
 
@@ -119,6 +122,10 @@ def schedule_from_row(row: Row) -> Schedule:
         paused=bool(row[10]),
         paused_reason=row[11],
         completed=bool(row[12]),
+        paused_until=row[13],
+        resume_until=row[14],
+        resume_as=row[15],
+        fires=row[16],
     )
 
 
@@ -205,7 +212,16 @@ class StoreCatalog:
         """Return up to `limit` schedules whose time has come, the oldest first, later in that order than `after`."""
         fire_at, tenant_id, trigger_id = after
         params = {"now": now, "limit": limit, "fire_at": fire_at, "tenant": tenant_id, "trigger": trigger_id}
-        rows = await self._store.read(_DUE, params)
+        return self._due_rows(await self._store.read(_DUE, params))
+
+    async def due_of(self, tenant_id: str, trigger_id: str, now: int) -> DueRow | None:
+        """Return one schedule if its time has come."""
+        params = {"now": now, "tenant": tenant_id, "trigger": trigger_id}
+        where = "AND s.tenant_id = :tenant AND s.trigger_id = :trigger"
+        rows = self._due_rows(await self._store.read(_DUE_ROWS + where, params))
+        return rows[0] if rows else None
+
+    def _due_rows(self, rows: list[Row]) -> list[DueRow]:
         found = []
         for row in rows:
             try:

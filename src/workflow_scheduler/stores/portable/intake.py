@@ -8,6 +8,7 @@ from typing import Any
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, Wake
+from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import DeadLetter, Row, Sql, Store
 from workflow_scheduler.stores.portable import columns
 
@@ -59,6 +60,11 @@ async def queued_among(store: Store, tenant_id: str, run_ids: Sequence[str]) -> 
         {**slots, "tenant": tenant_id},
     )
     return {row[0] for row in rows}
+
+
+def put_occurrence(occurrence: Occurrence) -> Sql:
+    """Return the statement that records a time of a schedule; what was recorded for it before stays."""
+    return _insert("occurrences", columns.OCCURRENCE, columns.plain_row(occurrence))
 
 
 def put_log(line: LogLine) -> Steps:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Store
-from workflow_scheduler.core.time.clock import MINUTE_US, from_iso, to_iso
-from workflow_scheduler.core.time.overdue import Stretch
+from workflow_scheduler.core.time.clock import MINUTE_US, from_iso
+from workflow_scheduler.core.time.records import STRETCH_NOTE
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine, read_rows
 
 COLUMNS = (
@@ -15,14 +15,6 @@ COLUMNS = (
     "note", "run_id", "event_id", "recorded_at",
 )  # fmt: skip
 _SELECT = ", ".join(COLUMNS)
-STRETCH_NOTE = " fires until "
-"""Stands between the count and the last nominal time in the note of a record that speaks for several times."""
-
-
-def stretch_note(stretch: Stretch) -> str:
-    """Return the note of a record that speaks for a stretch: `96 fires until 2027-12-25T23:45:00Z; Christmas Day`."""
-    why = f"; {stretch.note}" if stretch.note else ""
-    return f"{stretch.count}{STRETCH_NOTE}{to_iso(stretch.last)}{why}"
 
 
 class OccurrenceRepository:
@@ -88,6 +80,15 @@ class OccurrenceRepository:
         found = read_rows(Occurrence, COLUMNS, rows, "occurrences", key=(2, 0))
         await quarantine(self._store, tenant_id, found, now)
         return [one for one in found if isinstance(one, Occurrence)]
+
+    async def runs_between(self, tenant_id: str, trigger_id: str, since: int, until: int) -> list[str]:
+        """Return the ids of the runs of the times in [since, until], microseconds, in their order; 1,000 at most."""
+        rows = await self._store.read(
+            """SELECT run_id FROM occurrences WHERE tenant_id = :tenant AND trigger_id = :trigger
+                AND nominal >= :since AND nominal <= :until AND run_id IS NOT NULL ORDER BY nominal LIMIT 1000""",
+            {"tenant": tenant_id, "trigger": trigger_id, "since": since, "until": until},
+        )
+        return [str(row[0]) for row in rows]
 
 
 class Settled(NamedTuple):

@@ -9,6 +9,7 @@ import msgspec
 
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Sql, Store, Work
+from workflow_scheduler.stores.portable.intake import put_occurrence
 from workflow_scheduler.stores.portable.publishing import BUMP_EPOCH, WORKFLOW_PAUSE
 
 
@@ -31,17 +32,24 @@ class PausedTimer(msgspec.Struct, frozen=True):
     type: str
     config: str
     anchor: int
+    next_fire_at: int | None
     next_nominal: int
     paused_until: int | None
+    skips: str
 
 
 class Resumption(msgspec.Struct, frozen=True):
-    """Where a due row goes on, and what became of the fires that fell due meanwhile."""
+    """Where a due row goes on, and what became of the fires that fell due meanwhile.
+
+    Where fires up to `settle_until` are still to be settled, the timer does it by `settle_as`.
+    """
 
     next_fire_at: int | None
     next_nominal: int | None
     completed: bool
     occurrences: Sequence[Occurrence] = ()
+    settle_until: int | None = None
+    settle_as: str | None = None
 
 
 def pause(p: Pause) -> Work[int]:
@@ -65,7 +73,7 @@ def pause(p: Pause) -> Work[int]:
     )
     scope = "" if p.workflow_id is None else " AND workflow_id = :id"
     yield Sql(
-        "UPDATE schedules SET paused = 1, paused_by = :mark, paused_reason = NULL, revision = revision + 1, "
+        "UPDATE schedules SET paused = 1, paused_by = :mark, revision = revision + 1, "
         f"updated_at = :now WHERE tenant_id = :tenant AND paused = 0{scope}",
         {**_who(p), "mark": WORKFLOW_PAUSE, "now": p.now},
     )
@@ -89,8 +97,8 @@ def resume(tenant_id: str, workflow_id: str, now: int, decide: Callable[[PausedT
     if not rows:
         return False
     timers = yield Sql(
-        """SELECT s.tenant_id, s.trigger_id, t.trigger_subtype, t.trigger_config, s.anchor, s.next_nominal,
-             s.paused_until
+        """SELECT s.tenant_id, s.trigger_id, t.trigger_subtype, t.trigger_config, s.anchor, s.next_fire_at,
+             s.next_nominal, s.paused_until, s.skips
            FROM schedules s JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id
            WHERE s.tenant_id = :tenant AND s.workflow_id = :id AND s.paused = 1 AND s.paused_by = :mark
              AND s.next_nominal IS NOT NULL""",
@@ -109,7 +117,8 @@ def resume(tenant_id: str, workflow_id: str, now: int, decide: Callable[[PausedT
 
 def _move(timer: PausedTimer, to: Resumption, now: int) -> Work[None]:
     yield Sql(
-        """UPDATE schedules SET next_fire_at = :fire, next_nominal = :nominal, completed = :completed, updated_at = :now
+        """UPDATE schedules SET next_fire_at = :fire, next_nominal = :nominal, completed = :completed,
+             resume_until = :settle_until, resume_as = :settle_as, updated_at = :now
            WHERE tenant_id = :tenant AND trigger_id = :trigger""",
         {
             "tenant": timer.tenant_id,
@@ -117,18 +126,13 @@ def _move(timer: PausedTimer, to: Resumption, now: int) -> Work[None]:
             "fire": to.next_fire_at,
             "nominal": to.next_nominal,
             "completed": int(to.completed),
+            "settle_until": to.settle_until,
+            "settle_as": to.settle_as,
             "now": now,
         },
     )
     for row in to.occurrences:
-        yield Sql(
-            """INSERT INTO occurrences (tenant_id, trigger_id, nominal, nominal_local, timezone, fold, tzdata, outcome,
-                 reason, note, recorded_at)
-               VALUES (:tenant_id, :trigger_id, :nominal, :nominal_local, :timezone, :fold, :tzdata, :outcome, :reason,
-                 :note, :recorded_at)
-               ON CONFLICT DO NOTHING""",
-            {name: value for name, value in msgspec.structs.asdict(row).items() if name not in {"run_id", "event_id"}},
-        )
+        yield put_occurrence(row)
 
 
 async def expired_pauses(store: Store, now: int, limit: int) -> list[tuple[str, str]]:

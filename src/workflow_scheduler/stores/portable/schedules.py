@@ -15,14 +15,18 @@ COLUMNS = (
     "id", "tenant_id", "workflow_id", "workflow", "name", "type", "config", "shared", "mode",
     "deployment_status", "kind", "revision", "anchor", "next_fire_at", "next_nominal", "last_fired_at",
     "last_nominal", "paused", "paused_reason", "paused_until", "paused_by", "completed", "workflow_paused",
-    "created_at", "updated_at", "skips",
+    "created_at", "updated_at", "skips", "resume_until", "resume_as",
+    "workflow_paused_until",
 )  # fmt: skip
 _SELECT = """SELECT t.id, t.tenant_id, t.workflow_id, w.name, t.name, t.trigger_subtype, t.trigger_config,
       t.shared, t.mode, t.deployment_status, COALESCE(s.kind, t.trigger_subtype), t.revision,
       COALESCE(s.anchor, t.created_at), s.next_fire_at, s.next_nominal,
       s.last_fired_at, s.last_nominal,
-      COALESCE(s.paused, 0), s.paused_reason, s.paused_until, s.paused_by, COALESCE(s.completed, 0),
-      w.paused, t.created_at, COALESCE(s.updated_at, t.updated_at), COALESCE(s.skips, '[]')"""
+      COALESCE(s.paused, 0), CASE WHEN s.paused_by = 'workflow' THEN w.paused_reason ELSE s.paused_reason END,
+      s.paused_until, CASE WHEN s.paused_by = 'workflow' THEN w.paused_by ELSE s.paused_by END,
+      COALESCE(s.completed, 0),
+      w.paused, t.created_at, COALESCE(s.updated_at, t.updated_at), COALESCE(s.skips, '[]'),
+      s.resume_until, s.resume_as, w.paused_until"""
 _WORKFLOW = "JOIN workflows w ON w.tenant_id = t.tenant_id AND w.id = t.workflow_id"
 _LIST = f"""{_SELECT} FROM schedules s
     JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id {_WORKFLOW}
@@ -63,18 +67,23 @@ class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created_at: int
     updated_at: int
     skips: str = NO_SKIPS
+    resume_until: int | None = None
+    resume_as: str | None = None
+    workflow_paused_until: int | None = None
 
 
 class DueMove(msgspec.Struct, frozen=True, kw_only=True):
-    """A pause or its end. Times are microseconds.
+    """A pause or its end, written where the row still stands at `was_nominal`. Times are microseconds.
 
-    A pause with `until` needs nobody to end it: its due row stays live and stands at the first fire after `until`.
+    A pause with `until` needs nobody to end it: its due row stays live and wakes the timer at `until` or at the first
+    fire after it. `settle_until` and `settle_as` say what the timer makes of the times that passed.
     """
 
+    was_nominal: int | None
     paused: bool
     next_fire_at: int | None
-    next_nominal: int | None
-    completed: bool = False
+    settle_until: int | None = None
+    settle_as: str | None = None
     reason: str | None = None
     until: int | None = None
     by: str | None = None
@@ -116,22 +125,20 @@ class ScheduleRepository:
         await quarantine(self._store, tenant_id, found, now)
         return found
 
-    async def move(self, tenant_id: str, schedule_id: str, to: DueMove, now: int) -> None:
-        """Pause or resume a schedule; a fire that was read before and not yet written loses its guard.
+    async def move(self, tenant_id: str, schedule_id: str, to: DueMove, now: int) -> bool:
+        """Pause or resume a schedule; False when its row has moved on.
 
-        Raises:
-            NotFound: the tenant has no such schedule.
-
+        A fire that was read before and not yet written loses its guard.
         """
-        await self._store.transact(_move(tenant_id, schedule_id, to, now))
+        return await self._store.transact(_move(tenant_id, schedule_id, to, now))
 
 
-def _move(tenant_id: str, schedule_id: str, to: DueMove, now: int) -> Work[None]:
+def _move(tenant_id: str, schedule_id: str, to: DueMove, now: int) -> Work[bool]:
     rows = yield Sql(
         """UPDATE schedules SET paused = :paused, paused_reason = :reason, paused_until = :until, paused_by = :by,
-             next_fire_at = :fire, next_nominal = :nominal, completed = :completed,
+             next_fire_at = :fire, resume_until = :settle_until, resume_as = :settle_as,
              revision = revision + 1, updated_at = :now
-           WHERE tenant_id = :tenant AND trigger_id = :id RETURNING trigger_id""",
+           WHERE tenant_id = :tenant AND trigger_id = :id AND COALESCE(next_nominal, -1) = :was RETURNING trigger_id""",
         {
             "tenant": tenant_id,
             "id": schedule_id,
@@ -141,9 +148,9 @@ def _move(tenant_id: str, schedule_id: str, to: DueMove, now: int) -> Work[None]
             "until": to.until,
             "by": to.by,
             "fire": to.next_fire_at,
-            "nominal": to.next_nominal,
-            "completed": int(to.completed),
+            "was": -1 if to.was_nominal is None else to.was_nominal,
+            "settle_until": to.settle_until,
+            "settle_as": to.settle_as,
         },
     )
-    if not rows:
-        raise NotFound(f"There is no schedule `{schedule_id}`.", fix="List them: GET /api/v1/schedules")
+    return bool(rows)
