@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,8 @@ from workflow_scheduler.app import job_types, trigger_types
 from workflow_scheduler.cli.exits import Exit
 from workflow_scheduler.cli.root import app
 from workflow_scheduler.core import errors, reasons
+from workflow_scheduler.core.dag.conditions import COUNTS
+from workflow_scheduler.core.dag.run_if import NEVER_WITHOUT_NEEDS, RULES, Upstream
 from workflow_scheduler.core.definition.schema import config_schema
 from workflow_scheduler.core.definition.trigger_check import SharedKeys
 from workflow_scheduler.core.model.workflow import Concurrency, Definition, Job, Retry
@@ -116,6 +119,39 @@ def definition_page() -> str:
     return page("Definition file", *parts)
 
 
+def run_if_page() -> str:
+    """Return the truth tables of `run_if` and of the conditions of needs."""
+    ends = ("succeeded", "failed", "skipped", "allowed")
+    rows = []
+    for there in itertools.product((1, 0), repeat=len(ends)):
+        up = Upstream(*there)
+        shown = ["yes" if one else "no" for one in there]
+        rows.append((*shown, *("runs" if rule(up) else "skipped" for rule in RULES.values())))
+    rows[-1] = (*rows[-1][:4], *("refused" if name in NEVER_WITHOUT_NEEDS else "runs" for name in RULES))
+    counted = [(f"`{name}`", *(ends[kind] for kind in kinds)) for name, kinds in COUNTS.items()]
+    parts = [
+        "A job runs when its `run_if` holds for the ends of the jobs that it needs, and its `if` is true.",
+        (
+            "A job that is needed has succeeded; has failed (also when it was cancelled, or skipped because something"
+            " before it failed); was skipped for another reason (its `if` was false, or it handles a failure that never"
+            " came); or has failed with `allow_failure`, which is an allowed failure."
+        ),
+        "Whether a rule holds depends only on which ends there are among the needed jobs, not on how many of each:",
+        table((*ends, *(f"`{name}`" for name in RULES)), rows),
+        (
+            "The last line is a job without `needs`. A skipped job whose rule wants success counts as failed for the"
+            " jobs after it when something before it failed, so that a failure reaches a handler at the end of a chain."
+        ),
+        "## `condition` of a need",
+        (
+            "With `needs: [{job: a, condition: on_failure}]` the end of `a` counts as another one; `run_if` is then"
+            " `all_success`. `on_success` is the same as the name alone."
+        ),
+        table(("condition", *(f"{end} counts as" for end in ends)), counted),
+    ]
+    return page("When a job runs", *parts)
+
+
 def reasons_page() -> str:
     """Return the page of outcomes and reason codes."""
     known = dict(_COMMENT.findall(inspect.getsource(reasons)))
@@ -206,6 +242,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics_page,
     "problems.md": problems_page,
     "reasons.md": reasons_page,
+    "run-if.md": run_if_page,
     "settings.md": settings_page,
     "trigger-types.md": trigger_types_page,
 }

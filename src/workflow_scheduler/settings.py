@@ -67,6 +67,9 @@ class Settings(BaseSettings):
         ge=0,
         le=10_000,
     )
+    max_instances: int = _named(
+        "WFS_MAX_INSTANCES", 10_000, "Items that a `map` or `for_each` may have; more fail the job.", ge=1, le=100_000
+    )
     lock_timeout: int = _named(
         "LOCK_TIMEOUT", 15, "Seconds until the lease of a silent instance ends and others take its runs over.", ge=1
     )

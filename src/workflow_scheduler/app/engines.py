@@ -37,7 +37,10 @@ class Engines(Pipeline):
         settings = self.settings
         self.outbound = HttpClient(EgressGuard(settings.egress_allowed))
         self.workers = ThreadWorkers(settings.scheduler_max_workers)
-        limits = Limits(processes_max=settings.max_processes or PROCESSES_PER_PROCESSOR * (os.cpu_count() or 1))
+        limits = Limits(
+            processes_max=settings.max_processes or PROCESSES_PER_PROCESSOR * (os.cpu_count() or 1),
+            instances_max=settings.max_instances,
+        )
         self.embedded = EmbeddedEngine(
             self.jobs, self.tracker, self.clock, limits=limits, signals=self.signals, allow_code=settings.allow_code
         )

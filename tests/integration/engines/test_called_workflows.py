@@ -1,57 +1,6 @@
 """A job that runs another workflow, on the whole program and both stores."""
 
-import pytest
-
-from workflow_scheduler.app import Application
-from workflow_scheduler.settings import Settings
-from workflow_scheduler.testing.asgi import AsgiClient
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request):
-    """The URL of an empty database; empty stands for a file."""
-    return request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
-
-
-@pytest.fixture
-async def start(database, tmp_path):
-    """A function that starts an instance on one database."""
-    running = []
-
-    async def start_one():
-        settings = Settings(data=tmp_path, database_url=database, allow_code=True, lock_timeout=1, _env_file=None)
-        application = Application(settings)
-        await application.start()
-        running.append(application)
-        return application, AsgiClient(application.asgi())
-
-    yield start_one
-    for application in running:
-        await application.stop()
-
-
-@pytest.fixture
-async def service(start):
-    _, client = await start()
-    return client
-
-
-async def deploy(client, name, jobs, **more):
-    spec = {"name": name, "triggers": {"m": {"type": "manual"}}, "jobs": jobs, **more}
-    answer = await client.post(f"/api/v1/deployment/workflows/{name}/deploy", json={"workflow_spec": spec})
-    assert answer.status < 300, answer.text
-
-
-async def execute(client, name, value=None):
-    answer = await client.post(f"/v2/workflows/{name}/execute", json={"input": value})
-    assert answer.status == 202, answer.text
-    return answer.json()["execution_id"]
-
-
-async def ended(client, run_id):
-    run = (await client.get(f"/api/v1/runs/{run_id}/wait?timeout=20")).json()
-    assert run["ended"], run
-    return run, {job["id"]: job for job in run["jobs"]}
+from service_kit import deploy, ended, execute
 
 
 async def runs_of(client, name):

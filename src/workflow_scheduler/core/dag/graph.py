@@ -17,7 +17,10 @@ from typing import Any, Final
 
 import msgspec
 
+from workflow_scheduler.core.dag.conditions import EdgeRules, edge_rules
 from workflow_scheduler.core.dag.references import check_references
+from workflow_scheduler.core.dag.repeat import Repeat
+from workflow_scheduler.core.dag.repeats import check_own_variables, compile_repeat
 from workflow_scheduler.core.dag.run_if import NEVER_WITHOUT_NEEDS, WANTS_SUCCESS
 from workflow_scheduler.core.errors import DefinitionInvalid, FieldError, ValidationFailed, did_you_mean
 from workflow_scheduler.core.match import template
@@ -52,13 +55,15 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     retry: Retry
     timeout_us: int | None
     allow_failure: bool
+    repeat: Repeat | None = None
 
 
 class Graph(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True):
     """A checked DAG. Adjacency is by index into `nodes`, which stand in the order of the definition.
 
     `needs_count[i]` is the number of jobs that node i needs. Run output: the output of the one job that no other job
-    needs, or an object `{job: output}` when there are several such `leaves`.
+    needs, or an object `{job: output}` when there are several such `leaves`. `edges` says for the needs with a
+    condition of their own, by (needed job, job), how each end counts; `repeats` whether any job is repeated.
     """
 
     definition: Definition
@@ -70,6 +75,8 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True):
     max_parallel: int
     fail_fast: bool
     timeout_us: int | None
+    repeats: bool = False
+    edges: EdgeRules = {}
 
 
 class _Texts(msgspec.Struct, frozen=True, eq=False):
@@ -79,6 +86,7 @@ class _Texts(msgspec.Struct, frozen=True, eq=False):
     env: Template
     condition: Condition | None
     uses: tuple[Use, ...]
+    repeat: Repeat | None
 
 
 def compile_graph(definition: Definition, job_types: Mapping[str, Any] | None = None) -> Graph:
@@ -102,6 +110,7 @@ def compile_graph(definition: Definition, job_types: Mapping[str, Any] | None = 
     needs = _sequence(jobs) or _needs(jobs, index, errors)
     _check_types(jobs, job_types, errors)
     _check_rules(jobs, needs, errors)
+    edges = edge_rules(jobs, index, errors)
     if not any(error.field.startswith("jobs.") and ".needs[" in error.field for error in errors):
         _check_cycles(list(jobs), needs, errors)
     compiled = [_templates(definition, job_id, job, job_types or {}, errors) for job_id, job in jobs.items()]
@@ -109,7 +118,7 @@ def compile_graph(definition: Definition, job_types: Mapping[str, Any] | None = 
         check_references(index, needs, [text.uses for text in compiled], errors)
     if errors:
         raise DefinitionInvalid(_summary(errors), errors=errors)
-    return _assemble(definition, index, needs, compiled)
+    return _assemble(definition, needs, compiled, edges)
 
 
 def _summary(errors: list[FieldError]) -> str:
@@ -133,7 +142,8 @@ def _needs(jobs: Mapping[str, Job], index: Mapping[str, int], errors: list[Field
     needs: list[tuple[int, ...]] = []
     for job_id, job in jobs.items():
         seen: list[int] = []
-        for place, wanted in enumerate(job.needs):
+        for place, need in enumerate(job.needs):
+            wanted = need if isinstance(need, str) else need.job
             field = f"jobs.{job_id}.needs[{place}]"
             if wanted == job_id:
                 errors.append(FieldError(field, f"job `{job_id}` needs itself; remove this line"))
@@ -242,7 +252,9 @@ def _templates(
             uses.append(Use(f"jobs.{job_id}.if", condition.expression.paths))
         except ValidationFailed as error:
             errors.extend(error.errors)
-    return _Texts(compiled[0], compiled[1], condition, tuple(uses))
+    check_own_variables(job_id, job, uses, errors)
+    repeat, read = compile_repeat(job_id, job, errors)
+    return _Texts(compiled[0], compiled[1], condition, (*uses, *read), repeat)
 
 
 def _check_shell(job_id: str, config: Mapping[str, Any], parsed: Template, errors: list[FieldError]) -> None:
@@ -255,12 +267,7 @@ def _check_shell(job_id: str, config: Mapping[str, Any], parsed: Template, error
         errors.append(FieldError(f"jobs.{job_id}.with.shell", message))
 
 
-def _assemble(
-    definition: Definition,
-    index: Mapping[str, int],
-    needs: list[tuple[int, ...]],
-    compiled: list[_Texts],
-) -> Graph:
+def _assemble(definition: Definition, needs: list[tuple[int, ...]], compiled: list[_Texts], edges: EdgeRules) -> Graph:
     dependents = _dependents(needs)
     nodes = tuple(
         Node(
@@ -270,24 +277,27 @@ def _assemble(
             needs=needs[place],
             dependents=tuple(dependents[place]),
             run_if=job.run_if,
-            wants_success=job.run_if in WANTS_SUCCESS,
+            wants_success=job.run_if in WANTS_SUCCESS and not any(edges.get((up, place)) for up in needs[place]),
             condition=compiled[place].condition,
             config=compiled[place].config,
             env=compiled[place].env,
             retry=job.retry,
             timeout_us=None if job.timeout is None else round(job.timeout * _SECOND_US),
             allow_failure=job.allow_failure,
+            repeat=compiled[place].repeat,
         )
         for place, (job_id, job) in enumerate(definition.jobs.items())
     )
     return Graph(
         definition=definition,
         nodes=nodes,
-        index=MappingProxyType(dict(index)),
+        index=MappingProxyType({node.id: node.index for node in nodes}),
         roots=tuple(node.index for node in nodes if not node.needs),
         leaves=tuple(node.index for node in nodes if not node.dependents),
         needs_count=tuple(len(node.needs) for node in nodes),
         max_parallel=definition.concurrency.max_parallel_jobs,
         fail_fast=definition.fail_fast,
         timeout_us=None if definition.timeout is None else round(definition.timeout * _SECOND_US),
+        repeats=any(node.repeat is not None for node in nodes),
+        edges=edges,
     )

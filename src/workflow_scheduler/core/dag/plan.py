@@ -17,95 +17,46 @@ started anew as the next attempt: the interrupted attempt counts, but it is neve
 `attempts: 1` runs once more, and a job with `attempts: 3` that was interrupted in its third attempt gets a fourth,
 which must succeed. What keeps killing the process is stopped by the count of deliveries of the run, not here.
 Jobs in a retry delay or parked are as they were; the engine arms their timers again from `wake_at`.
+
+**Repeated jobs** (`core.dag.repeat`) hold no slot themselves. `StartJob` asks for their items; `expand` opens their
+instances, which go through the states above as jobs do, each with its own attempts, as many at once as the job allows.
+When the last one has ended, `GatherJob` asks for the job's result. A `while` loop is asked about (`AskLoop`) before
+each iteration. After a crash the job is expanded again, and meets the records of its instances.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import Final
 from zlib import crc32
 
-import msgspec
-
+from workflow_scheduler.core.dag.actions import (
+    COUNTS_AS_FAILED,
+    Action,
+    CancelJob,
+    DelayJob,
+    Result,
+    RetryJob,
+    SkipReason,
+    StartJob,
+)
+from workflow_scheduler.core.dag.conditions import FAILED, SKIPPED
 from workflow_scheduler.core.dag.graph import Graph, Node
-from workflow_scheduler.core.dag.run_if import RULES, Upstream
+from workflow_scheduler.core.dag.groups import Group, Groups
+from workflow_scheduler.core.dag.repeat import split_instance
+from workflow_scheduler.core.dag.settling import (
+    DONE,
+    OPEN,
+    PARKED,
+    PENDING,
+    READY,
+    RUNNING,
+    WAITING,
+    Settling,
+    result_of,
+)
 from workflow_scheduler.core.model.run import JOB_FINAL, JobRecord, JobStatus, RunStatus
 
-
-class SkipReason(StrEnum):
-    """Why a job was not run."""
-
-    UPSTREAM_FAILED = "upstream_failed"  # its rule wants success and something before it failed
-    RULE_NOT_MET = "rule_not_met"  # its `run_if` does not hold, and nothing failed that it would have wanted
-    CONDITION_FALSE = "condition_false"  # its `if` is false
-    FAIL_FAST = "fail_fast"  # another job failed, and the workflow stops at the first failure
-    RUN_STOPPED = "run_stopped"  # the run was cancelled or ran out of time
-
-
-_COUNTS_AS_FAILED = frozenset({SkipReason.UPSTREAM_FAILED, SkipReason.FAIL_FAST})
-
-
-class StartJob(msgspec.Struct, frozen=True, gc=False):
-    """Run attempt number `attempt` of the job now."""
-
-    job: int
-    attempt: int
-
-
-class RetryJob(msgspec.Struct, frozen=True, gc=False):
-    """Store that the job is tried again, and call `wake` after `delay_us`; until then it holds nothing."""
-
-    job: int
-    attempt: int
-    delay_us: int
-
-
-class SkipJob(msgspec.Struct, frozen=True, gc=False):
-    """Store that the job is not run."""
-
-    job: int
-    reason: SkipReason
-
-
-class CancelJob(msgspec.Struct, frozen=True, gc=False):
-    """Stop the job, and `apply` what became of it: normally CANCELLED."""
-
-    job: int
-
-
-class EndRun(msgspec.Struct, frozen=True, gc=False):
-    """Every job has ended. `failed` are the jobs that failed without leave; `code` says why a run was stopped."""
-
-    status: RunStatus
-    failed: tuple[int, ...] = ()
-    code: str | None = None
-
-
-Action = StartJob | RetryJob | SkipJob | CancelJob | EndRun
-
-
-class Result(msgspec.Struct, frozen=True, gc=False):
-    """What became of a job. PAUSED parks it. `code` and `retryable` describe a failure, `reason` a skip."""
-
-    status: JobStatus
-    code: str | None = None
-    retryable: bool = False
-    retry_after_us: int = 0
-    reason: SkipReason | None = None
-
-
-class _Reason(msgspec.Struct, frozen=True):
-    """The part of a skipped job's stored error that matters here."""
-
-    code: SkipReason
-
-
-_PENDING, _READY, _RUNNING, _WAITING, _PARKED, _DONE = range(6)
-_GOOD, _FAILED, _SKIPPED, _ALLOWED = range(4)
-SUCCEEDED: Final = Result(JobStatus.SUCCEEDED)
-CANCELLED: Final = Result(JobStatus.CANCELLED)
-PAUSED: Final = Result(JobStatus.PAUSED)
+_NO_GROUPS = Groups(0)
 
 
 def retry_delay_us(node: Node, attempt: int, seed: str) -> int:
@@ -122,31 +73,22 @@ def retry_delay_us(node: Node, attempt: int, seed: str) -> int:
     return round(seconds * 1_000_000)
 
 
-class Progress:
+class Progress(Settling):
     """How far one run of `graph` has come. `seed` is the run's id; it only feeds the jitter."""
 
-    __slots__ = (
-        "_attempts", "_failed", "_failing", "_graph", "_head", "_left", "_live", "_ready", "_running", "_seed",
-        "_slots", "_state", "_stop", "_tally", "_waiting",
-    )  # fmt: skip
+    __slots__ = ("_attempts", "_groups", "_head", "_live", "_running", "_seed", "_size", "_slots")
 
     def __init__(self, graph: Graph, *, seed: str = "", max_parallel: int | None = None) -> None:
         """Begin with every job pending."""
-        self._graph = graph
+        super().__init__(graph)
         self._seed = seed
         self._slots = max_parallel or graph.max_parallel
-        self._state = bytearray(len(graph.nodes))
-        self._waiting = list(graph.needs_count)
-        self._tally: dict[int, list[int]] = {}
+        self._size = len(graph.nodes)
+        self._groups = Groups(self._size) if graph.repeats else _NO_GROUPS
         self._attempts: dict[int, int] = {}
-        self._ready: list[int] = []  # a queue: those before `_head` have been taken
         self._head = 0
         self._live: dict[int, None] = {}
         self._running = 0
-        self._left = len(graph.nodes)
-        self._failed: list[int] = []
-        self._failing = False
-        self._stop: tuple[RunStatus, str] | None = None
 
     def start(self) -> list[Action]:
         """Return the first actions of a run that has no history."""
@@ -161,10 +103,11 @@ class Progress:
         for record in records:
             job = index.get(record.job_id)
             if job is None:
+                self._find(record)
                 continue
             known.add(job)
             if record.status in JOB_FINAL:
-                ended.append((job, self._kind(job, _result_of(record))))
+                ended.append((job, self._kind(job, result_of(record))))
                 self._close(job)
             else:
                 self._reopen(job, record)
@@ -181,19 +124,21 @@ class Progress:
         A result for a job that has ended already, or has not begun, is ignored.
         """
         state = self._state[job]
-        if state == _DONE or state <= _READY:
+        if state == DONE or state <= READY:
             return []
-        if state == _RUNNING:
+        if state == RUNNING:
             self._running -= 1
         if result.status is JobStatus.PAUSED:
-            self._state[job] = _PARKED
+            self._state[job] = PARKED
             return self._advance([])
         retry = self._retry(job, result)
         if retry is not None:
-            self._state[job] = _WAITING
+            self._state[job] = WAITING
             self._attempts[job] = retry.attempt
             return self._advance([retry])
         del self._live[job]
+        if job >= self._size:
+            return self._instance_ended(job, result)
         was_failing = self._failing
         kind = self._kind(job, result)
         self._close(job)
@@ -205,10 +150,10 @@ class Progress:
         return self._advance(actions)
 
     def wake(self, job: int) -> list[Action]:
-        """Say that the delay of a `RetryJob` has passed."""
-        if self._state[job] != _WAITING:
+        """Say that the delay of a `RetryJob` or a `DelayJob` has passed, or that a job which yielded may start."""
+        if self._state[job] != WAITING:
             return []
-        self._state[job] = _READY
+        self._state[job] = READY
         del self._live[job]
         self._ready.append(job)
         return self._advance([])
@@ -222,10 +167,127 @@ class Progress:
         self._cancel_live(actions, all_of_them=True)
         return self._advance(actions)
 
-    def _retry(self, job: int, result: Result) -> RetryJob | None:
-        if result.status is not JobStatus.FAILED or self._stop is not None:
-            return None
+    def node(self, job: int) -> Node:
+        """Return the node of a job, and of an instance that of its job."""
+        return self._graph.nodes[job if job < self._size else self._groups.of(job)[0]]
+
+    def instance(self, number: int) -> tuple[int, int] | None:
+        """Return the job of an instance and its place; None for a job."""
+        return None if number < self._size else self._groups.of(number)
+
+    # Repeated jobs
+
+    def expand(self, job: int, total: int | None) -> list[Action]:
+        """Say how many instances a repeated job has, None for a `while` loop; they begin, or go on after a crash."""
         node = self._graph.nodes[job]
+        repeat = node.repeat
+        if self._state[job] != OPEN or repeat is None or job in self._groups.by_job:
+            return []
+        group = Group(job, repeat, repeat.width or self._slots, total or 0, total is not None)
+        self._groups.by_job[job] = group
+        actions: list[Action] = []
+        for place, record in self._groups.found.pop(job, ()):
+            group.know(place)
+            if record.status not in JOB_FINAL:
+                self._reopen(self._open(group, place), record)
+            elif record.status is JobStatus.FAILED:
+                group.failed += 1
+        if self._stop is not None or (self._failing and node.wants_success):
+            return self.halt(job)
+        if group.failed and self._fails_fast(group):
+            self._halt(group, actions)
+        self._go_on(group, actions)
+        return self._advance(actions)
+
+    def answer(self, job: int, *, more: bool) -> list[Action]:
+        """Say whether the `while` of a loop holds; beyond `max_iterations` that fails the job."""
+        group = self._groups.by_job[job]
+        group.answer(more=more)
+        actions: list[Action] = []
+        self._go_on(group, actions)
+        return self._advance(actions)
+
+    def halt(self, job: int) -> list[Action]:
+        """Cancel a repeated job: its open instances are cancelled, no more are opened, then it ends CANCELLED."""
+        group = self._groups.by_job.get(job)
+        if group is None or self._state[job] != OPEN or group.gathered:
+            return []
+        group.cancelled = True
+        actions: list[Action] = []
+        self._halt(group, actions)
+        self._go_on(group, actions)
+        return self._advance(actions)
+
+    def is_expanded(self, job: int) -> bool:
+        """Return whether a repeated job has been expanded."""
+        return job in self._groups.by_job
+
+    def open_instances(self, job: int) -> tuple[int, ...]:
+        """Return the numbers of the instances of an expanded job that have not ended."""
+        return tuple(self._groups.by_job[job].open)
+
+    def _find(self, record: JobRecord) -> None:
+        """Keep the record of an instance for the moment when its job is expanded."""
+        named = split_instance(record.job_id)
+        job = None if named is None else self._graph.index.get(named[0])
+        if named is not None and job is not None and self._graph.nodes[job].repeat is not None:
+            self._groups.found.setdefault(job, []).append((named[1], record))
+
+    def _open(self, group: Group, place: int) -> int:
+        number = self._groups.add(group, place)
+        self._state.append(PENDING)
+        return number
+
+    def _go_on(self, group: Group, actions: list[Action]) -> None:
+        """Open what comes next in a repeated job, ask about it, or gather what there is."""
+        for place in group.places():
+            number = self._open(group, place)
+            if place and group.repeat.delay_us:
+                self._state[number] = WAITING
+                self._live[number] = None
+                actions.append(DelayJob(number, group.repeat.delay_us))
+            else:
+                self._state[number] = READY
+                self._ready.append(number)
+        following = group.following()
+        if following is not None:
+            actions.append(following)
+
+    def _instance_ended(self, number: int, result: Result) -> list[Action]:
+        group = self._groups.by_job[self._groups.of(number)[0]]
+        self._state[number] = DONE
+        self._attempts.pop(number, None)
+        del group.open[number]
+        actions: list[Action] = []
+        if result.status is JobStatus.FAILED:
+            group.failed += 1
+            if not group.halted and self._fails_fast(group):
+                self._halt(group, actions)
+        self._go_on(group, actions)
+        return self._advance(actions)
+
+    def _fails_fast(self, group: Group) -> bool:
+        node = self._graph.nodes[group.job]
+        return group.repeat.fail_fast or (self._graph.fail_fast and not node.allow_failure)
+
+    def _halt(self, group: Group, actions: list[Action]) -> None:
+        if group.halted:
+            return
+        group.halted = True
+        for number in group.open:
+            if self._state[number] == READY:
+                self._state[number] = WAITING  # so that its end is taken in; the queue passes over it
+            self._live[number] = None
+            actions.append(CancelJob(number))
+
+    # Ends
+
+    def _retry(self, job: int, result: Result) -> RetryJob | None:
+        if result.status is not JobStatus.FAILED or self._stop is not None or self._state[job] == OPEN:
+            return None
+        node = self.node(job)
+        if job >= self._size and self._groups.by_job[node.index].halted:
+            return None
         attempt = self._attempts.get(job, 1)
         wanted = result.code in node.retry.on if node.retry.on else result.retryable
         if attempt >= node.retry.attempts or not wanted or (self._failing and node.wants_success):
@@ -233,81 +295,26 @@ class Progress:
         delay = max(retry_delay_us(node, attempt, self._seed), result.retry_after_us)
         return RetryJob(job, attempt + 1, delay)
 
-    def _kind(self, job: int, result: Result) -> int:
-        """Say how the end of a job counts for its dependents, and keep a failure for the end of the run."""
-        status = result.status
-        if status is JobStatus.SUCCEEDED:
-            return _GOOD
-        if status is JobStatus.SKIPPED:
-            return _FAILED if result.reason in _COUNTS_AS_FAILED else _SKIPPED
-        if status is JobStatus.FAILED:
-            if self._graph.nodes[job].allow_failure:
-                return _ALLOWED
-            self._failed.append(job)
-            self._failing = self._failing or self._graph.fail_fast
-        return _FAILED
-
-    def _close(self, job: int) -> None:
-        self._state[job] = _DONE
-        self._left -= 1
-
     def _reopen(self, job: int, record: JobRecord) -> None:
         self._live[job] = None
         self._attempts[job] = record.attempt
         if record.status is JobStatus.PAUSED:
-            self._state[job] = _PARKED
+            self._state[job] = PARKED
         elif record.status is JobStatus.QUEUED and record.wake_at is not None:
-            self._state[job] = _WAITING
+            self._state[job] = WAITING
         else:
-            interrupted = record.status is JobStatus.RUNNING
+            is_repeated = job < self._size and self._graph.nodes[job].repeat is not None
+            interrupted = record.status is JobStatus.RUNNING and not is_repeated
             self._attempts[job] += 1 if interrupted else 0
-            self._state[job] = _READY
+            self._state[job] = READY
             self._ready.append(job)
 
-    def _settle(self, ended: list[tuple[int, int]], actions: list[Action]) -> None:
-        """Count the ends at the jobs that need them; those become ready, or are skipped, which settles more."""
-        nodes, waiting = self._graph.nodes, self._waiting
-        while ended:
-            job, kind = ended.pop()
-            for dependent in nodes[job].dependents:
-                if kind != _GOOD:
-                    self._tally.setdefault(dependent, [0, 0, 0, 0])[kind] += 1
-                waiting[dependent] -= 1
-                if waiting[dependent] or self._state[dependent] != _PENDING:
-                    continue
-                reason = self._refusal(dependent)
-                if reason is None:
-                    self._state[dependent] = _READY
-                    self._ready.append(dependent)
-                else:
-                    self._skip(dependent, reason, actions)
-                    ended.append((dependent, _FAILED if reason in _COUNTS_AS_FAILED else _SKIPPED))
-
-    def _refusal(self, job: int) -> SkipReason | None:
-        if self._stop is not None:
-            return SkipReason.RUN_STOPPED
-        node = self._graph.nodes[job]
-        if self._failing and node.wants_success:
-            return SkipReason.FAIL_FAST
-        tally = self._tally.pop(job, None)
-        if tally is None:
-            up = Upstream(len(node.needs), 0, 0)
-        else:
-            up = Upstream(len(node.needs) - sum(tally), tally[_FAILED], tally[_SKIPPED], tally[_ALLOWED])
-        if RULES[node.run_if](up):
-            return None
-        return SkipReason.UPSTREAM_FAILED if node.wants_success and up.failed else SkipReason.RULE_NOT_MET
-
-    def _skip(self, job: int, reason: SkipReason, actions: list[Action]) -> None:
-        self._close(job)
-        actions.append(SkipJob(job, reason))
-
     def _cancel_live(self, actions: list[Action], *, all_of_them: bool) -> None:
-        nodes = self._graph.nodes
+        nodes, size = self._graph.nodes, self._size
         actions.extend(
             CancelJob(job)
             for job in self._live
-            if self._state[job] != _READY and (all_of_them or nodes[job].wants_success)
+            if job < size and self._state[job] != READY and (all_of_them or nodes[job].wants_success)
         )
 
     def _advance(self, actions: list[Action]) -> list[Action]:
@@ -316,18 +323,22 @@ class Progress:
         while self._head < len(ready) and (self._running < self._slots or self._stop is not None or self._failing):
             job = ready[self._head]
             self._head += 1
-            self._live.pop(job, None)
-            if self._stop is not None or (self._failing and self._graph.nodes[job].wants_success):
-                reason = SkipReason.FAIL_FAST if self._stop is None else SkipReason.RUN_STOPPED
-                self._skip(job, reason, actions)
-                self._settle([(job, _FAILED if reason in _COUNTS_AS_FAILED else _SKIPPED)], actions)
+            if self._state[job] > READY:
+                continue  # an instance of a job that was halted meanwhile
+            is_repeated = job < self._size and self._graph.nodes[job].repeat is not None
+            if self._must_not_start(job) and not (is_repeated and job in self._groups.found):
+                self._live.pop(job, None)
+                self._drop(job, actions)
                 continue
-            if self._running >= self._slots:
+            if self._running >= self._slots and not is_repeated:
                 self._head -= 1
                 break
-            self._state[job] = _RUNNING
             self._live[job] = None
-            self._running += 1
+            if is_repeated:
+                self._state[job] = OPEN
+            else:
+                self._state[job] = RUNNING
+                self._running += 1
             actions.append(StartJob(job, self._attempts.get(job, 1)))
         if self._head == len(ready):
             ready.clear()
@@ -337,20 +348,14 @@ class Progress:
             actions.append(self._end())
         return actions
 
-    def _end(self) -> EndRun:
-        if self._stop is not None:
-            return EndRun(self._stop[0], tuple(self._failed), self._stop[1])
-        if self._failed:
-            return EndRun(RunStatus.FAILED, tuple(self._failed), "job_failed")
-        return EndRun(RunStatus.SUCCEEDED)
+    def _must_not_start(self, job: int) -> bool:
+        return self._stop is not None or (self._failing and self.node(job).wants_success)
 
-
-def _result_of(record: JobRecord) -> Result:
-    """Return the result that a final record stands for; a skip's reason is the code of its error."""
-    if record.status is not JobStatus.SKIPPED or record.error is None:
-        return Result(record.status)
-    try:
-        code = msgspec.json.decode(record.error, type=_Reason).code
-    except msgspec.MsgspecError:
-        code = None
-    return Result(record.status, reason=code)
+    def _drop(self, job: int, actions: list[Action]) -> None:
+        """Let a ready job end without being run."""
+        if job >= self._size:
+            self._state[job] = WAITING  # its group is being halted, which cancels it
+            return
+        reason = SkipReason.FAIL_FAST if self._stop is None else SkipReason.RUN_STOPPED
+        self._skip(job, reason, actions)
+        self._settle([(job, FAILED if reason in COUNTS_AS_FAILED else SKIPPED)], actions)

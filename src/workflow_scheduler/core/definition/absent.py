@@ -11,16 +11,11 @@ from typing import Final
 
 from workflow_scheduler.core.errors import did_you_mean
 
-_LOOP = "one job does not run once per item: loop inside its command, or start one run per item with `emit` jobs"
 _EVENTS = "let what hears it post to a `webhook` trigger, or to /api/v1/events for an `event` trigger"
 _TABLES = "ask on a `cron` or `interval` trigger, in a job"
 
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "map": _LOOP,
-        "max_parallel": f"{_LOOP}; `concurrency` bounds the jobs of a run",
-        "for_each": _LOOP,
-        "while": "jobs do not loop: loop inside the command, or use `retry`",
         "resources": "jobs reserve no resources: bound the load with `concurrency`",
         "nodes": "the node form is not understood: write `triggers` and `jobs`",
         "connections": "the node form is not understood: write `triggers`, and `jobs` with `needs`",

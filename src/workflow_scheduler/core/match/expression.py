@@ -21,7 +21,7 @@ from workflow_scheduler.core.match.lists import building
 from workflow_scheduler.core.match.reading import TooCostly
 from workflow_scheduler.core.time.clock import from_datetime, to_iso
 
-JOB_VARIABLES = ("input", "event", "jobs", "steps", "env", "run", "item")
+JOB_VARIABLES = ("input", "event", "jobs", "steps", "env", "run", "item", "iteration")
 EVENT_VARIABLES = ("event", "headers", "trigger", "now")
 
 _CACHED_EXPRESSIONS = 10_000

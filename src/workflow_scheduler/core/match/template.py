@@ -3,7 +3,8 @@
 - A text that is exactly one `${expression}` becomes the expression's value with its type.
 - In longer texts each `${…}` is replaced by its value: text as it is, everything else as JSON (`true`, `3`, `{"a":1}`).
 - `$${` stands for a literal `${`.
-- Expressions are CEL over `input event jobs steps env run item`; `steps` is another name for `jobs`.
+- Expressions are CEL over `input event jobs steps env run`, in repeated jobs also `item` and `iteration`; `steps` is
+  another name for `jobs`.
 - In shell commands each value is quoted for the place it stands in (see `core.match.shell`).
 
 A template without `${` is `static`: its value is ready and costs nothing at run time.

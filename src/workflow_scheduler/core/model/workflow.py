@@ -49,10 +49,23 @@ class Retry(Part):
     on: tuple[str, ...] = Field(default=(), description="Error codes to retry; empty means every retryable error.")
 
 
-class Job(Part):
-    """One node of the DAG. `run: CMD` is short for `uses: run` with `with: {command: CMD}`."""
+class Need(Part):
+    """A job that is needed, and how it must have ended."""
 
-    needs: tuple[str, ...] = ()
+    job: str
+    condition: Literal["on_success", "on_failure", "on_completion"] = "on_success"
+
+
+class Job(Part):
+    """One node of the DAG. `run: CMD` is short for `uses: run` with `with: {command: CMD}`.
+
+    `map` and `for_each` run it for each item of a list, `while` as long as a condition holds.
+    """
+
+    needs: tuple[str | Need, ...] = Field(
+        default=(),
+        description="Jobs that come before: names, or {job, condition: on_success|on_failure|on_completion}.",
+    )
     run_if: RunIf = "all_success"
     condition: str | None = Field(default=None, alias="if", description="CEL; the job is skipped when it is false.")
     run: str | None = Field(default=None, description="A shell command; short for `uses: run`.")
@@ -61,6 +74,21 @@ class Job(Part):
     retry: Retry = Retry()
     timeout: Duration | None = None
     allow_failure: bool = False
+    map: str | list[Any] | None = Field(
+        default=None, description="A list, or ${…} that gives one: the job runs once for each `item`, side by side."
+    )
+    max_parallel: int | None = Field(default=None, ge=1, description="Instances of a `map` under way at once.")
+    for_each: str | list[Any] | None = Field(
+        default=None, description="A list, or ${…} that gives one: the job runs once for each `item`, one by one."
+    )
+    loop_while: str | None = Field(
+        default=None, alias="while", description="CEL; the job is repeated while it is true. Needs `max_iterations`."
+    )
+    max_iterations: int | None = Field(default=None, ge=1, le=100_000, description="Bound of a loop.")
+    delay: Duration | None = Field(default=None, description="Pause between two iterations of a loop.")
+    fail_fast: bool | None = Field(
+        default=None, description="Whether the first failed instance stops the others; loops do so, `map` does not."
+    )
     env: dict[str, str] = Field(default_factory=dict)
     description: str = ""
     order_index: int | None = None

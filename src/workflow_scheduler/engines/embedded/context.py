@@ -37,8 +37,8 @@ class Context:
 
     @property
     def variables(self) -> Mapping[str, Any]:
-        """What `${…}` sees: input, event, jobs, steps, env, run."""
-        return self._execution.variables(self.env)
+        """What `${…}` sees: input, event, jobs, steps, env, run; in repeated jobs also item and iteration."""
+        return self._execution.seen_by(self.job)(self.env)
 
     @property
     def resources(self) -> Resources:

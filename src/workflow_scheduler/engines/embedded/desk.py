@@ -39,6 +39,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     `parallel_jobs_max` is how many jobs run at once in this process, over all runs, and `processes_max` how many in
     child processes; inline jobs do not count.
+    `instances_max` is how many instances a `map` or `for_each` may have.
     `inline_jobs_max` is how many inline jobs one run may do before other runs get their turn; `cancel_grace_seconds`
     is how long a cancelled job may take to stop before the engine goes on without it.
     """
@@ -47,6 +48,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     processes_max: int = 16
     log_bytes_max: int = 1_000_000
     output_bytes_max: int = 8 << 20
+    instances_max: int = 10_000
     inline_jobs_max: int = 256
     cancel_grace_seconds: float = 60.0
 

@@ -1,4 +1,4 @@
-"""What is stored when a run ends, and when a job is skipped."""
+"""What is stored when a run begins and ends, and when a job is skipped."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from workflow_scheduler.core.dag.actions import EndRun, SkipReason
 from workflow_scheduler.core.dag.graph import Graph
-from workflow_scheduler.core.dag.plan import EndRun, SkipReason
 from workflow_scheduler.core.model.run import JobRecord, Run, RunChange, RunStatus
 from workflow_scheduler.engines.embedded.failure import body
 
@@ -23,6 +23,13 @@ SKIP_ERRORS: Final[Mapping[SkipReason, bytes]] = MappingProxyType(
         SkipReason.RUN_STOPPED: body(SkipReason.RUN_STOPPED, "not run: the run was stopped"),
     }
 )
+
+
+def beginning(run: Run, started_at: int) -> RunChange:
+    """Return the change that says that a run is under way."""
+    return RunChange(
+        tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=RunStatus.RUNNING, started_at=started_at
+    )
 
 
 def change(run: Run, end: EndRun, graph: Graph, records: Mapping[int, JobRecord], times: tuple[int, int]) -> RunChange:

@@ -10,20 +10,23 @@ from typing import Any
 
 import msgspec
 
-from workflow_scheduler.core.dag.park import SleepUntil, WaitFor
-from workflow_scheduler.core.dag.plan import (
+from workflow_scheduler.core.dag.actions import (
     CANCELLED,
     SUCCEEDED,
     Action,
+    AskLoop,
     CancelJob,
+    DelayJob,
     EndRun,
-    Progress,
+    GatherJob,
     Result,
     RetryJob,
     SkipJob,
     SkipReason,
     StartJob,
 )
+from workflow_scheduler.core.dag.park import SleepUntil, WaitFor
+from workflow_scheduler.core.dag.plan import Progress
 from workflow_scheduler.core.model.run import JobRecord, JobStatus, LogLine, RunChange, RunStatus, Wake
 from workflow_scheduler.core.ports.engine import Task
 from workflow_scheduler.core.time.clock import SECOND_US
@@ -36,7 +39,8 @@ from workflow_scheduler.engines.embedded.failure import Failure, body, encode_ou
 from workflow_scheduler.engines.embedded.journal import Journal
 from workflow_scheduler.engines.embedded.ledger import Ledger
 from workflow_scheduler.engines.embedded.parking import Parking
-from workflow_scheduler.engines.embedded.program import Program, Step, fill_in
+from workflow_scheduler.engines.embedded.program import Program, See, Step, fill_in
+from workflow_scheduler.engines.embedded.repeating import Repeating
 from workflow_scheduler.engines.embedded.scope import Scope
 from workflow_scheduler.engines.embedded.timers import Timer
 
@@ -48,7 +52,7 @@ class Execution:
 
     __slots__ = (
         "_announced", "_attempts", "_gated", "_graph", "_in_flight", "_journal", "_over", "_parking", "_queued",
-        "_scope", "_started_at", "_steps", "_timer", "desk", "ledger", "progress", "run",
+        "_repeating", "_scope", "_size", "_started_at", "_steps", "_timer", "desk", "ledger", "progress", "run",
     )  # fmt: skip
 
     def __init__(self, task: Task, program: Program, desk: Desk) -> None:
@@ -58,6 +62,7 @@ class Execution:
         self.desk = desk
         self._graph = graph
         self._steps = program
+        self._size = len(program)
         self._started_at = task.run.started_at or desk.clock.now()
         self.progress = Progress(graph, seed=task.run.id)
         self.ledger = Ledger(task.run, graph)
@@ -66,7 +71,8 @@ class Execution:
         self._attempts: Attempts | None = None
         self._gated: list[Action] = []
         self._queued: set[int] | None = None
-        self._parking = Parking(self)
+        self._parking: Parking | None = None
+        self._repeating = Repeating(self) if graph.repeats else None
         self._timer: Timer | None = None
         self._in_flight = False
         self._announced = False
@@ -108,29 +114,43 @@ class Execution:
         index = self._graph.index
         for record in done:
             job = index.get(record.job_id)
-            if job is None:
-                continue
-            self.ledger.records[job] = msgspec.structs.replace(record, fence=self.run.fence)
-            self._parking.restore(job, record)
+            if job is not None:
+                self.ledger.records[job] = msgspec.structs.replace(record, fence=self.run.fence)
+                self.parking.restore(job, record)
+            elif self._repeating is not None:
+                self._repeating.restore(record)
         return self.progress.restore(done)
 
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._parking.disarm()
+        if self._parking is not None:
+            self._parking.disarm()
+
+    @property
+    def parking(self) -> Parking:
+        """The jobs that wait and hold nothing; most runs never have any."""
+        if self._parking is None:
+            self._parking = Parking(self)
+        return self._parking
 
     def complete(self, wake: Wake) -> bool:
         """Tell a parked job what became of the thing it waits for; see Parking.complete."""
-        job = self._graph.index.get(wake.job_id)
-        return False if self._over or job is None else self._parking.complete(job, wake)
+        job = self._graph.index.get(wake.job_id, self.ledger.numbers.get(wake.job_id))
+        return False if self._over or job is None else self.parking.complete(job, wake)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more happens here."""
+        return self._over
 
     def step(self, job: int) -> Step:
-        """Return the step of a job."""
-        return self._steps[job]
+        """Return the step of a job, and of an instance that of its job."""
+        return self._steps[job if job < self._size else self.progress.node(job).index]
 
-    def index_of(self, job_id: str) -> int:
-        """Return the number of a job."""
-        return self._graph.index[job_id]
+    def job_id(self, job: int) -> str:
+        """Return the id of a job or of an instance."""
+        return self.ledger.job_id(job)
 
     def perform(self, actions: Iterable[Action]) -> None:
         """Carry out actions and what follows from them, until only waiting is left."""
@@ -139,11 +159,11 @@ class Execution:
         while queue and not self._over:
             action = queue.popleft()
             if isinstance(action, StartJob):
-                step = self._steps[action.job]
-                if budget <= 0 or not self.ledger.durable(step.node.needs):
+                step = self.step(action.job)
+                if budget <= 0 or not self._may_start(step, action.job):
                     self._gated.append(action)
                     continue
-                if step.inline:
+                if step.inline or self._is_repeated(step, action.job):
                     budget -= 1
                 elif not self._admission(step).enter(partial(self._admitted, action)):
                     self._wait_for_place(action.job)
@@ -154,19 +174,37 @@ class Execution:
             elif isinstance(action, SkipJob):
                 self._skip(action.job, action.reason)
             elif isinstance(action, RetryJob):
-                self._parking.retry(action)
+                self.parking.retry(action)
             else:
-                queue.extend(self._cancel_job(action))
+                queue.extend(self._cancel_job(action) if isinstance(action, CancelJob) else self._repeat(action))
         if not self._over and (self.ledger.staged or self._gated or self._journal.lines):
             self.desk.mark(self)
+
+    def _repeat(self, action: DelayJob | AskLoop | GatherJob) -> list[Action]:
+        assert self._repeating is not None
+        if isinstance(action, AskLoop):
+            return self._repeating.ask(action)
+        if isinstance(action, GatherJob):
+            return self._repeating.gather(action)
+        self._repeating.delay(action)
+        return []
+
+    def _may_start(self, step: Step, job: int) -> bool:
+        """Return whether the ends of all that come before are on disk."""
+        if not self.ledger.durable(step.node.needs):
+            return False
+        return job < self._size or self._repeating is None or self.ledger.durable(self._repeating.before(job))
+
+    def _is_repeated(self, step: Step, job: int) -> bool:
+        return step.node.repeat is not None and job < self._size
 
     def _end(self, action: EndRun) -> None:
         if self._in_flight:
             self._gated.append(action)
             return
         self._over = True
-        self._attempts = None  # it refers back to this object; without the circle both go at once
         self._disarm()
+        self._attempts = self._parking = self._repeating = None  # without the circles all of them go at once
         times = (self._started_at, self.desk.clock.now())
         change = ending.change(self.run, action, self._graph, self.ledger.records, times)
         self.desk.finish(self, change, self.ledger.take_off(), self._journal.take())
@@ -182,16 +220,7 @@ class Execution:
         self._in_flight = True
         if not self._announced:
             self._announced = True
-            run = self.run
-            changes.append(
-                RunChange(
-                    tenant_id=run.tenant_id,
-                    run_id=run.id,
-                    fence=run.fence,
-                    status=RunStatus.RUNNING,
-                    started_at=self._started_at,
-                )
-            )
+            changes.append(ending.beginning(self.run, self._started_at))
         jobs.extend(self.ledger.take_off())
         logs.extend(self._journal.take())
 
@@ -208,14 +237,24 @@ class Execution:
         """Return what `${…}` sees, with this environment."""
         return self._scope.variables(env)
 
+    def seen_by(self, job: int) -> See:
+        """Return the function that gives what a job or an instance sees, for an environment."""
+        if job < self._size or self._repeating is None:
+            return self._scope.variables
+        return partial(self._repeating.variables, job)
+
     def log(self, job: int, attempt: int, line: str, stream: str) -> None:
         """Keep a line that a job printed; it is recorded with the next checkpoint."""
-        job_id = self._steps[job].node.id
-        if not self._over and self._journal.add(job_id, attempt, line, stream, self.desk.clock.now()):
+        if not self._over and self._journal.add(self.job_id(job), attempt, line, stream, self.desk.clock.now()):
             self.desk.mark(self)
 
     def _start(self, step: Step, job: int, number: int) -> list[Action]:
         """Begin an attempt; return what follows when it has ended already."""
+        if self._repeating is not None:
+            if self._is_repeated(step, job):
+                return self._repeating.expand(step, job)
+            if job >= self._size:
+                self._repeating.name(job)
         actions = self._begin_job(step, job, number)
         if not step.inline and (self._attempts is None or job not in self._attempts):
             self._admission(step).leave()
@@ -234,21 +273,21 @@ class Execution:
         if self._over or self._queued is None or action.job not in self._queued:
             return False
         self._queued.discard(action.job)
-        self.perform(self._start(self._steps[action.job], action.job, action.attempt))
+        self.perform(self._start(self.step(action.job), action.job, action.attempt))
         return True
 
     def _begin_job(self, step: Step, job: int, number: int) -> list[Action]:
         now = self.desk.clock.now()
-        prepared = fill_in(step, self._scope)
+        prepared = fill_in(step, self.seen_by(job), judged=job >= self._size)
         if isinstance(prepared, SkipReason):
-            self._skip(job, prepared)
-            return self.progress.apply(job, Result(JobStatus.SKIPPED, reason=prepared))
-        self.desk.signals.emit("engine.job.started", run_id=self.run.id, job_id=step.node.id, attempt=number)
+            return self.skipped(job, prepared)
+        job_id = self.job_id(job)
+        self.desk.signals.emit("engine.job.started", run_id=self.run.id, job_id=job_id, attempt=number)
         if isinstance(prepared, Failure):
             return self.failed(job, number, now, prepared)
         config, env = prepared
         try:
-            outcome = step.module.run(config, Context(self, job, step.node.id, number, env))
+            outcome = step.module.run(config, Context(self, job, job_id, number, env))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a job raises is the job's failure
             return self.failed(job, number, now, from_exception(error, step.module))
         if not asyncio.iscoroutine(outcome):
@@ -273,7 +312,7 @@ class Execution:
         if task is None or task.cancelled() or (error is not None and attempt.cause):
             self.perform(self._stopped(job, attempt))
         elif error is not None:
-            why = from_exception(error, self._steps[job].module)
+            why = from_exception(error, self.step(job).module)
             self.perform(self.failed(job, number, started_at, why))
         else:
             self.perform(self._returned(job, number, started_at, task.result()))
@@ -283,7 +322,7 @@ class Execution:
         if attempt.cause == CANCEL:
             return self.cancelled(job, attempt.number, attempt.started_at)
         if attempt.cause == TIMEOUT:
-            limit = (self._steps[job].node.timeout_us or 0) / SECOND_US
+            limit = (self.step(job).node.timeout_us or 0) / SECOND_US
             why = failure(TIMEOUT, f"the job took longer than its timeout of {limit:g} s", retryable=True)
         else:
             why = failure("interrupted", "the job cancelled itself", retryable=True)
@@ -291,9 +330,9 @@ class Execution:
 
     def _returned(self, job: int, number: int, started_at: int, output: Any) -> list[Action]:
         if isinstance(output, SleepUntil):
-            return self._parking.sleep(job, number, started_at, output)
+            return self.parking.sleep(job, number, started_at, output)
         if isinstance(output, WaitFor):
-            return self._parking.wait_for(job, number, started_at, output)
+            return self.parking.wait_for(job, number, started_at, output)
         encoded = encode_output(output, self.desk.limits.output_bytes_max)
         if isinstance(encoded, Failure):
             return self.failed(job, number, started_at, encoded)
@@ -305,11 +344,19 @@ class Execution:
         self._close(job, JobStatus.SUCCEEDED, number, started_at=started_at, ended_at=now, output=output)
         return self.progress.apply(job, SUCCEEDED)
 
-    def failed(self, job: int, number: int, started_at: int | None, why: Failure) -> list[Action]:
+    def failed(
+        self, job: int, number: int, started_at: int | None, why: Failure, output: bytes | None = None
+    ) -> list[Action]:
         """Record that an attempt failed; return what follows."""
         now = self.desk.clock.now()
-        self._close(job, JobStatus.FAILED, number, started_at=started_at, ended_at=now, error=why.error)
+        values = {"started_at": started_at, "ended_at": now, "error": why.error, "output": output}
+        self._close(job, JobStatus.FAILED, number, **values)
         return self.progress.apply(job, why.result)
+
+    def skipped(self, job: int, reason: SkipReason) -> list[Action]:
+        """Record that a job is not run; return what follows."""
+        self._skip(job, reason)
+        return self.progress.apply(job, Result(JobStatus.SKIPPED, reason=reason))
 
     def cancelled(self, job: int, number: int, started_at: int | None) -> list[Action]:
         """Record that a job was cancelled; return what follows."""
@@ -322,11 +369,17 @@ class Execution:
 
     def _close(self, job: int, status: JobStatus, number: int, **values: Any) -> None:
         record = self.ledger.close(job, status, number, **values)
-        self._scope.ended(job)
+        if job < self._size:
+            self._scope.ended(job)
+        elif self._repeating is not None:
+            self._repeating.ended(job, record)
         self.desk.signals.emit("engine.job.finished", run_id=record.run_id, job_id=record.job_id, status=status)
 
     def _cancel_job(self, action: CancelJob) -> list[Action]:
         job = action.job
+        record = self.ledger.records.get(job)
+        if record is not None and record.ended_at is not None:
+            return []  # it came to its end before its turn to be cancelled
         if self._queued is not None:
             self._queued.discard(job)
         # Its start may still wait for the checkpoint of a job before it.
@@ -334,8 +387,13 @@ class Execution:
         if self._attempts is not None and job in self._attempts:
             self._attempts.stop(job, CANCEL)
             return []
-        if self._parking.withdraw(job):
-            return []
-        self._parking.leave(job)
-        record = self.ledger.records.get(job)
+        if self._parking is not None:
+            if self._parking.withdraw(job):
+                return []
+            self._parking.leave(job)
+        if self._repeating is not None:
+            if job < self._size and self.progress.is_expanded(job):
+                return self.progress.halt(job)
+            if job >= self._size:
+                self._repeating.name(job)
         return self.cancelled(job, record.attempt if record else 1, record.started_at if record else None)

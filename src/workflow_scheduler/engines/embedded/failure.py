@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from workflow_scheduler.core.dag.plan import Result
+from workflow_scheduler.core.dag.actions import Result
 from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.core.model.run import JobStatus
 

@@ -10,9 +10,9 @@ from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run
 
 
 class Ledger:
-    """Keeps the last record of each job by the index of its node."""
+    """Keeps the last record of each job by the index of its node, and of each instance of one by its number."""
 
-    __slots__ = ("_flying", "_graph", "_run", "_volatile", "records", "staged")
+    __slots__ = ("_flying", "_graph", "_names", "_run", "_volatile", "numbers", "records", "staged")
 
     def __init__(self, run: Run, graph: Graph) -> None:
         """Begin without records."""
@@ -21,6 +21,8 @@ class Ledger:
         self.records: dict[int, JobRecord] = {}
         self.staged: dict[int, JobRecord] = {}
         self._volatile: set[int] = set()
+        self._names: dict[int, str] = {}
+        self.numbers: dict[str, int] = {}
         self._flying: frozenset[int] | set[int] = frozenset()
 
     def put(self, job: int, status: JobStatus, attempt: int, **values: Any) -> JobRecord:
@@ -29,7 +31,7 @@ class Ledger:
         record = JobRecord(
             tenant_id=run.tenant_id,
             run_id=run.id,
-            job_id=self._graph.nodes[job].id,
+            job_id=self._names[job] if job in self._names else self._graph.nodes[job].id,
             fence=run.fence,
             status=status,
             attempt=attempt,
@@ -38,6 +40,19 @@ class Ledger:
         self.records[job] = record
         self.staged[job] = record
         return record
+
+    def give_name(self, number: int, name: str) -> None:
+        """Give an instance of a repeated job its id."""
+        self._names[number] = name
+        self.numbers[name] = number
+
+    def has_name(self, number: int) -> bool:
+        """Return whether an instance has its id."""
+        return number in self._names
+
+    def job_id(self, job: int) -> str:
+        """Return the id of a job or of an instance."""
+        return self._names[job] if job in self._names else self._graph.nodes[job].id
 
     def close(self, job: int, status: JobStatus, attempt: int, **values: Any) -> JobRecord:
         """Keep a job's end; `durable` is false for it until the checkpoint that takes it has landed."""

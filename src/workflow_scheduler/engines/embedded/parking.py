@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from workflow_scheduler.core.dag.actions import PAUSED, Action, Result, RetryJob
 from workflow_scheduler.core.dag.park import SleepUntil, WaitFor, waiting_for
-from workflow_scheduler.core.dag.plan import PAUSED, Action, Result, RetryJob
 from workflow_scheduler.core.model.run import JobRecord, JobStatus, Wake
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.engines.embedded.attempts import TIMEOUT
@@ -75,6 +75,10 @@ class Parking:
             name = waiting_for(record.output)
             if name is not None:
                 self._begin(job, name, record.started_at)
+
+    def wake_at(self, job: int, at: int) -> None:
+        """Wake a job whose record says that it waits until then."""
+        self.plan(job, at, partial(self._wake, job))
 
     # For a time
 
@@ -148,16 +152,15 @@ class Parking:
         """Begin to cancel a job if it waits for a named thing; return whether it does."""
         if job not in self._names:
             return False
-        self._give_up(job, self._cancelled)
+        self._give_up(job, partial(self._cancelled, job))
         return True
 
     def _expired(self, job: int, limit: int) -> None:
         why = failure(TIMEOUT, f"the job took longer than its timeout of {limit / SECOND_US:g} s")
         self._give_up(job, lambda record: self._execution.failed(job, record.attempt, record.started_at, why))
 
-    def _cancelled(self, record: JobRecord) -> list[Action]:
-        run = self._execution
-        return run.cancelled(run.index_of(record.job_id), record.attempt, record.started_at)
+    def _cancelled(self, job: int, record: JobRecord) -> list[Action]:
+        return self._execution.cancelled(job, record.attempt, record.started_at)
 
     def _give_up(self, job: int, end: Callable[[JobRecord], list[Action]]) -> None:
         self._execution.desk.spawn(self._withdraw(job, self._names[job], end))
@@ -173,7 +176,7 @@ class Parking:
             await run.desk.withdraw(run.run, record.job_id, name)
         except Exception:
             _logger.exception("what job %s of run %s waits for cannot be called off", record.job_id, run.run.id)
-        if self._names.get(job) == name:
+        if self._names.get(job) == name and not run.over:
             self.leave(job)
             run.perform(end(record))
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 from pydantic import ValidationError
 
+from workflow_scheduler.core.dag.actions import SkipReason
 from workflow_scheduler.core.dag.graph import Graph, Node
-from workflow_scheduler.core.dag.plan import SkipReason
 from workflow_scheduler.core.errors import Rejected, did_you_mean
 from workflow_scheduler.core.match.condition import Condition
 from workflow_scheduler.engines.embedded.failure import Failure, failure, from_config, from_exception
-from workflow_scheduler.engines.embedded.scope import Scope
 
 
 class Step(msgspec.Struct, frozen=True, eq=False):
@@ -33,6 +32,7 @@ class Step(msgspec.Struct, frozen=True, eq=False):
 
 
 Program: TypeAlias = tuple[Step, ...]
+See: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, Any]]
 Prepared: TypeAlias = tuple[Any, Mapping[str, str]]
 
 
@@ -53,20 +53,38 @@ def _without_code(step: Step) -> Step:
     return msgspec.structs.replace(step, problem=problem)
 
 
-def fill_in(step: Step, scope: Scope) -> Prepared | SkipReason | Failure:
-    """Return a job's configuration and environment for this run, or why the job does not run."""
+def judge(step: Step, see: See) -> SkipReason | Failure | None:
+    """Return why a job does not run as far as its `if` says, None when it runs."""
+    if step.node.condition is None:
+        return None
+    try:
+        return _refusal(step.node.condition, see(_environment(step, see)))
+    except Rejected as error:
+        return failure("expression_failed", error.detail)
+
+
+def _environment(step: Step, see: See) -> Mapping[str, str]:
+    if step.env is not None:
+        return step.env
+    return {name: _text(value) for name, value in step.node.env.render(see({})).items()}
+
+
+def fill_in(step: Step, see: See, *, judged: bool = False) -> Prepared | SkipReason | Failure:
+    """Return a job's configuration and environment for this run, or why the job does not run.
+
+    `see` gives the variables for an environment. `judged`: the `if` of the job holds already.
+    """
     if step.problem is not None:
         return step.problem
-    node, env = step.node, step.env
+    node = step.node
     try:
-        if env is None:
-            env = {name: _text(value) for name, value in node.env.render(scope.variables({})).items()}
-        refusal = None if node.condition is None else _refusal(node.condition, scope.variables(env))
+        env = _environment(step, see)
+        refusal = None if judged or node.condition is None else _refusal(node.condition, see(env))
         if refusal is not None:
             return refusal
         config = step.config
         if config is None:
-            config = step.module.Config.model_validate(node.config.render(scope.variables(env)))
+            config = step.module.Config.model_validate(node.config.render(see(env)))
     except ValidationError as error:
         return from_config(error)
     except Rejected as error:

@@ -18,8 +18,8 @@ _decode = msgspec.json.decode
 class Scope:
     """The variables of one run: `input event jobs steps env run`.
 
-    `jobs.NAME` is `{status, attempt, output, error}` for every job that has ended. `run` is `{id, workflow,
-    workflow_id, version, trigger_type, scheduled_for, started_at, url}`.
+    `jobs.NAME` is `{status, attempt, output, error}` for every job that has ended, with `count` for a repeated one.
+    `run` is `{id, workflow, workflow_id, version, trigger_type, scheduled_for, started_at, url}`.
     """
 
     __slots__ = ("_base", "_graph", "_jobs", "_public_url", "_records", "_started_at", "_task")
@@ -47,11 +47,14 @@ class Scope:
         """Take in that a job has come to its end."""
         if self._base is not None:
             record = self._records[job]
-            self._jobs[record.job_id] = _view(record)
+            self._jobs[record.job_id] = self._view(job)
 
     def _build(self) -> dict[str, Any]:
         run = self._task.run
-        self._jobs.update((record.job_id, _view(record)) for record in self._records.values() if record.ended_at)
+        size = len(self._graph.nodes)
+        for job, record in self._records.items():
+            if record.ended_at and job < size:
+                self._jobs[record.job_id] = self._view(job)
         return {
             "input": _decode(run.input),
             "event": _decode(self._task.event),
@@ -68,6 +71,12 @@ class Scope:
                 "url": f"{self._public_url}/runs/{run.id}",
             },
         }
+
+    def _view(self, job: int) -> dict[str, Any]:
+        view = _view(self._records[job])
+        if self._graph.nodes[job].repeat is not None:
+            view["count"] = 0 if view["output"] is None else len(view["output"])
+        return view
 
 
 def _view(record: JobRecord) -> dict[str, Any]:

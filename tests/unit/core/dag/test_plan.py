@@ -3,21 +3,20 @@
 import msgspec
 import pytest
 
-from workflow_scheduler.core.dag.graph import compile_graph
-from workflow_scheduler.core.dag.plan import (
+from workflow_scheduler.core.dag.actions import (
     CANCELLED,
     PAUSED,
     SUCCEEDED,
     CancelJob,
     EndRun,
-    Progress,
     Result,
     RetryJob,
     SkipJob,
     SkipReason,
     StartJob,
-    retry_delay_us,
 )
+from workflow_scheduler.core.dag.graph import compile_graph
+from workflow_scheduler.core.dag.plan import Progress, retry_delay_us
 from workflow_scheduler.core.model.run import JobRecord, JobStatus, RunStatus
 from workflow_scheduler.core.model.workflow import Definition
 

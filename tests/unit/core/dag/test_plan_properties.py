@@ -5,20 +5,20 @@ from collections import deque
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_scheduler.core.dag.graph import Graph, compile_graph
-from workflow_scheduler.core.dag.plan import (
+from workflow_scheduler.core.dag.actions import (
     CANCELLED,
     PAUSED,
     SUCCEEDED,
     CancelJob,
     EndRun,
-    Progress,
     Result,
     RetryJob,
     SkipJob,
     SkipReason,
     StartJob,
 )
+from workflow_scheduler.core.dag.graph import Graph, compile_graph
+from workflow_scheduler.core.dag.plan import Progress
 from workflow_scheduler.core.dag.run_if import NEVER_WITHOUT_NEEDS, RULES, WANTS_SUCCESS, Upstream
 from workflow_scheduler.core.model.run import JobRecord, JobStatus, RunStatus
 from workflow_scheduler.core.model.workflow import Definition

@@ -39,12 +39,12 @@ def test_one_look_shows_unknown_fields_and_types_together():
         name: w
         triggers: {s: {type: slack}}
         jobs:
-          load: {map: "${input.files}", run: echo}
+          load: {depends_on: [ask], run: echo}
           ask: {uses: approval, with: {ask: "Publish?"}}
         """
     )
-    assert set(found) == {"triggers.s.type", "jobs.load.map", "jobs.ask.uses"}
-    assert found["jobs.load.map"] == f"unknown field `map`: {field_hint('map')}"
+    assert set(found) == {"triggers.s.type", "jobs.load.depends_on", "jobs.ask.uses"}
+    assert found["jobs.load.depends_on"] == f"unknown field `depends_on`: {field_hint('depends_on')}"
 
 
 def test_a_wrong_type_is_told_once():

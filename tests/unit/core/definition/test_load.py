@@ -76,7 +76,7 @@ def test_mistakes_in_the_second_document_have_their_lines_in_the_file():
          "must be at least 1"),
         ("name: x\njobs:\n  a: {run: x, retry: {backof: fixed}}", "jobs.a.retry.backof", 3, 23,
          "unknown field `backof`, did you mean `backoff`?"),
-        ("name: x\njobs:\n  a: {run: x, map: [1]}", "jobs.a.map", 3, 15, "unknown field `map`"),
+        ("name: x\njobs:\n  a: {run: x, zzz: [1]}", "jobs.a.zzz", 3, 15, "unknown field `zzz`"),
         ("name: x\nconcurrency: {max_runs: 0}", "concurrency.max_runs", 2, 25, "must be at least 1"),
         ("name: x\ntimeout: 5q", "timeout", 2, 10,
          "`5q` is not a duration; write a number and a unit, for example 90s, 15m, 2h or 7d"),

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 from pydantic import ValidationError, field_validator
 
+from workflow_scheduler.core.dag.actions import EndRun, SkipReason
 from workflow_scheduler.core.dag.graph import compile_graph
-from workflow_scheduler.core.dag.plan import EndRun, SkipReason
 from workflow_scheduler.core.errors import JobFailed, Rejected, RetryAfter
 from workflow_scheduler.core.model.run import JobStatus, RunStatus
 from workflow_scheduler.core.model.workflow import Definition
