@@ -201,6 +201,7 @@ class Schedule(Document):
     paused_until: str | None
     paused_by: str | None
     completed: bool
+    fires: int = Field(description="How many of its times started runs.")
     next_fire_at: str | None
     last_fired_at: str | None
     skips: list[str] = Field(description="Times to come that are skipped.")

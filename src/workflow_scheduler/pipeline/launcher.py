@@ -14,9 +14,10 @@ from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import Engine, RunSink, Task
 from workflow_scheduler.core.ports.store import Accepted, Store
-from workflow_scheduler.core.time.clock import Clock, to_iso
+from workflow_scheduler.core.time.clock import SECOND_US, Clock, to_iso
 from workflow_scheduler.pipeline.backlog import Backlog, Key
 from workflow_scheduler.pipeline.graphs import GraphCache
+from workflow_scheduler.pipeline.intents import HAND_OVER_US
 from workflow_scheduler.pipeline.lease import Holds
 from workflow_scheduler.pipeline.remains import closed_jobs
 from workflow_scheduler.stores.portable import claims
@@ -25,6 +26,7 @@ from workflow_scheduler.stores.portable.waiting import waiting_runs
 _encode = msgspec.json.encode
 READ_ROWS = 500
 RETRY_SECONDS = 1.0
+WAIT_SECONDS_MAX = 60.0
 _ATTRIBUTES = ("method", "path", "query", "headers")
 
 
@@ -96,6 +98,7 @@ class Launcher:
         self._backlog = Backlog() if backlog is None else backlog
         self._loading: dict[tuple[str, str, int], list[_Start]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._early: set[str] = set()
 
     def launch(self, accepted: Sequence[Accepted]) -> None:
         """Start every run of the accepted events; called right after their commit."""
@@ -124,6 +127,8 @@ class Launcher:
         return self.local is not None and run.engine == self.local.name
 
     def _sort(self, run: Run, event: bytes, tasks: list[Task]) -> None:
+        if self._wait(run):
+            return
         if not self.is_local(run):
             if self.dispatcher is not None:
                 self.dispatcher.dispatch(run, event)
@@ -132,12 +137,50 @@ class Launcher:
 
     def resume(self, run: Run, event: bytes, done: Sequence[JobRecord]) -> None:
         """Start a run that was taken over, with the records of the jobs it already did."""
+        if self._wait(run):
+            return
         if not self.is_local(run):
             if self.dispatcher is not None:
                 self.dispatcher.dispatch(run, event)
             return
         tasks: list[Task] = []
         self._find_graph(_Start(run, event, done), tasks)
+        self._submit(tasks)
+
+    def _wait(self, run: Run) -> bool:
+        """Leave a run in its row until its time, where that has not come; return whether it was left."""
+        begin = run.next_attempt_at
+        if begin is None or run.status is not RunStatus.QUEUED or begin - self._clock.now() <= HAND_OVER_US:
+            return False
+        if self.is_local(run) and run.id not in self._early:
+            self._early.add(run.id)
+            self._later(self._start_in_time(run, begin))
+        return True
+
+    async def _start_in_time(self, run: Run, begin: int) -> None:
+        hold = (run.tenant_id, run.id, run.fence)
+        while (left := begin - self._clock.now()) > 0:
+            await self._clock.sleep(min(left / SECOND_US, WAIT_SECONDS_MAX))
+        while run.id in self._early:
+            try:
+                rows = await claims.held(self._store, self._owner, hold)
+                for held in await claims.readable_runs(self._store, rows, self._clock.now()):
+                    await self._begin(held)
+                self._early.discard(run.id)
+            except StoreUnavailable:
+                await self._clock.sleep(RETRY_SECONDS)
+
+    async def _begin(self, run: Run) -> None:
+        """Start a run whose time has come."""
+        if run.cancel_requested:
+            await self._cancelled(run)
+            return
+        event = await claims.event_of(self._store, run)
+        if not await self._store.transact(claims.begin(run)):
+            return
+        tasks: list[Task] = []
+        self._early.discard(run.id)
+        self._find_graph(_Start(run, b"null" if event is None else _facts(event), ()), tasks)
         self._submit(tasks)
 
     def _later(self, work: Any) -> None:
@@ -258,7 +301,7 @@ class Launcher:
     async def _take(self, key: Key, runs: Sequence[Run]) -> str | None:
         """Admit runs that were read; return the id of the first one for which there was no room."""
         for run in runs:
-            if run.id in self._limited or run.id in self._backlog:
+            if run.id in self._limited or run.id in self._backlog or run.id in self._early:
                 continue
             if self._backlog.is_full and self._active.get(key):
                 return run.id
@@ -295,6 +338,10 @@ class Launcher:
     async def stop(self, run: Run) -> None:
         """Tell the engine of `run` to stop it; a run that waits for its turn ends at once."""
         if run.id not in self._limited and self._backlog.remove(run):
+            await self._cancelled(run)
+            return
+        if run.id in self._early:
+            self._early.discard(run.id)
             await self._cancelled(run)
             return
         engine = self.engines.get(run.engine)

@@ -170,6 +170,7 @@ def _planned(trigger: CheckedTrigger, *, definition: Definition, tenant_id: str,
         keys=tuple(pairs),
         claim=_claim(trigger),
         next_due=partial(_next_due, module, config, own_id) if module.shape == "timer" else None,
+        max_fires=getattr(config, "max_fires", None),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -12,11 +13,13 @@ from workflow_scheduler.core import ids
 from workflow_scheduler.core.dag.calls import called_workflows
 from workflow_scheduler.core.definition.check import Checked
 from workflow_scheduler.core.errors import Conflict, FieldError, NotFound, SchedulerError, ValidationFailed
-from workflow_scheduler.core.model.deployment import Publication, WorkflowRecord
+from workflow_scheduler.core.model.deployment import OldTimes, Publication, WorkflowRecord
 from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.zone import tzdata_version
+from workflow_scheduler.services.closing import closed
 from workflow_scheduler.services.definition_shapes import deployment_shape, moment
 from workflow_scheduler.services.definitions import Definitions, Given, new_version
 from workflow_scheduler.services.earlier import earlier_triggers
@@ -284,6 +287,7 @@ class Deployments:
         )
 
     def _publication(self, checked: Checked, tenant_id: str, workflow_id: str, name: str) -> Publication:
+        now = self._clock.now()
         return Publication(
             tenant_id=tenant_id,
             workflow_id=workflow_id,
@@ -292,10 +296,14 @@ class Deployments:
             deployment_id="",
             triggers=self._definitions.planned(checked, tenant_id, workflow_id),
             changes="{}",
-            now=self._clock.now(),
+            now=now,
             tzdata=tzdata_version(),
+            closed=partial(self._closed, tenant_id, now),
             calls=called_workflows(checked.definition),
         )
+
+    def _closed(self, tenant_id: str, now: int, old: OldTimes) -> list[Occurrence]:
+        return closed(self._definitions.trigger_types, tenant_id, old, now)
 
     async def _live_side(self, record: WorkflowRecord) -> Side:
         """Return what is live, or nothing where it cannot be read any more."""

@@ -85,7 +85,7 @@ class SchedulePauses:
 
     def _wakes(self, row: ScheduleRow, until: int) -> int | None:
         """Return when the timer looks at a schedule that rests until `until`: then, or at the first time after."""
-        if row.next_nominal is None:
+        if row.next_nominal is None or row.deployment_status != "active":
             return None
         module, config = self._configured(row)
         due = next_due(module, config, row.id, until - 1, row.anchor)
@@ -124,7 +124,7 @@ class SchedulePauses:
     async def _end(self, row: ScheduleRow, missed: Catchup | None, now: int) -> bool:
         module, config = self._configured(row)
         first: Due | None = None
-        if row.next_nominal is not None:
+        if row.next_nominal is not None and row.deployment_status == "active":
             timer = Timer(module, config, row.id, row.anchor)
             first = timer.due(timer.at(row.next_nominal), policy_of(config).jitter)
         move = DueMove(

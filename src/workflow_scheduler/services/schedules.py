@@ -109,6 +109,7 @@ class Schedules:
             "paused_by": row.paused_by if paused else None,
             "workflow_paused": row.workflow_paused,
             "completed": row.completed,
+            "fires": row.fires,
             "next_fire_at": None if row.paused or row.workflow_paused else instant(row.next_fire_at),
             "last_fired_at": instant(row.last_fired_at),
             "last_scheduled_for": instant(row.last_nominal),

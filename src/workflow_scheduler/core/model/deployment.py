@@ -13,11 +13,13 @@ A failed deployment of a workflow that was live leaves its old version live.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 import msgspec
 
+from workflow_scheduler.core.model.trigger import Occurrence
+from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.time.timer import Due
 
 
@@ -112,6 +114,24 @@ class TriggerRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     completed: bool = False
 
 
+class OldTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """The rule of a due row that a publication replaces or takes up again; `nominal` is its first unsettled time.
+
+    `cause` is why the times that passed did not run. `replaced` tells that another rule takes its place while it was
+    live; `stays` then tells of an instant (microseconds) whether the new rule names it as well.
+    """
+
+    trigger_id: str
+    type: str
+    config: str
+    skips: str
+    anchor: int
+    nominal: int
+    cause: Reason
+    replaced: bool
+    stays: Callable[[int], bool]
+
+
 class Claim(msgspec.Struct, frozen=True):
     """A public address that a trigger takes.
 
@@ -126,7 +146,7 @@ class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):
     """A trigger as it is to be stored.
 
     `keys` are its rows in the matcher's look-up. `next_due` is there for time triggers: called with (after, anchor)
-    it returns the first due time later than `after`.
+    it returns the first due time later than `after`. `max_fires` is how many runs it may start in all.
     """
 
     id: str
@@ -139,12 +159,13 @@ class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[tuple[str, str], ...] = ()
     claim: Claim | None = None
     next_due: Callable[[int, int], Due | None] | None = None
+    max_fires: int | None = None
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one publishing transaction needs to know. `now` is in microseconds.
 
-    `calls` are the names of the workflows that its jobs run.
+    `calls` are the names of the workflows that its jobs run. `closed` returns the records of an old rule's times.
     """
 
     tenant_id: str
@@ -157,3 +178,4 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     tzdata: str
     calls: tuple[str, ...] = ()
+    closed: Callable[[OldTimes], Sequence[Occurrence]] = lambda _: ()

@@ -54,7 +54,10 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 
 
 class ScheduleAdvance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Moves a schedule's due row on, only where revision and next_fire_at are still the ones that were read."""
+    """Moves a schedule's due row on, only where revision and next_fire_at are still the ones that were read.
+
+    `started` is how many of the fires started runs; the row counts them.
+    """
 
     tenant_id: str
     trigger_id: str
@@ -65,6 +68,7 @@ class ScheduleAdvance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_nominal: int | None
     last_fired_at: int | None
     completed: bool = False
+    started: int = 0
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -82,17 +82,20 @@ def settle(module: TimerType, config: Any, trigger_id: str, anchor: int, nominal
     return _settle_late(timer, first, Rules(policy, now, Reason.MISSED_DOWN))
 
 
-def resume(timer: Timer, nominal: int, now: int, missed: Catchup = "none") -> Settlement:
+def resume(
+    timer: Timer, nominal: int, now: int, missed: Catchup = "none", cause: Reason = Reason.MISSED_PAUSED
+) -> Settlement:
     """Decide what becomes of the fires that fell due while a trigger was paused, from `nominal` to `now`.
 
-    By default none of them runs, and the next slot after `now` is not skipped.
+    By default none of them runs, and the next slot after `now` is not skipped. `cause` is what kept them from firing,
+    if it was no pause.
     """
     given = policy_of(timer.config)
     policy = LatePolicy(given.jitter, -1, missed, given.window, given.most)
     first = timer.due(timer.at(nominal), policy.jitter)
     if first.fire_at > now:
         return Settlement((), (), first)
-    return _settle_late(timer, first, Rules(policy, now, Reason.MISSED_PAUSED))
+    return _settle_late(timer, first, Rules(policy, now, cause))
 
 
 def _settle_late(timer: Timer, first: Due, rules: Rules) -> Settlement:

@@ -18,6 +18,8 @@ from workflow_scheduler.core.time.exclusion import Exclusion
 
 Catchup = Literal["none", "latest", "all"]
 ALWAYS_US = 1 << 62
+_UNITS = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US}
+_RATE_MAX = 100_000
 _DAY, _MONTH, _DECADE = 86_400, 31 * 86_400, 3653 * 86_400
 
 
@@ -124,6 +126,22 @@ class RecurringConfig(ZonedConfig):
     catchup_max: int = Field(
         default=100, ge=1, le=1000, title="Catch-up limit", description="At most this many missed fires are run."
     )
+    catchup_rate: str | None = Field(
+        default=None,
+        title="Catch-up rate",
+        description="At most so many missed fires start per second, minute or hour: 2/s, 10/m or 100/h.",
+        examples=["10/m"],
+    )
+    max_fires: int | None = Field(
+        default=None, ge=1, le=1_000_000_000, title="Fires", description="The schedule is completed after so many runs."
+    )
+    pause_after_failures: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        title="Pause after failures",
+        description="The schedule is paused after so many of its runs in a row have failed.",
+    )
     on_resume: Catchup | None = Field(
         default=None,
         title="After a pause",
@@ -131,6 +149,18 @@ class RecurringConfig(ZonedConfig):
     )
     start_at: Moment | None = Field(default=None, title="Start", description="No fire before this time.")
     end_at: Moment | None = Field(default=None, title="End", description="No fire after this time.")
+
+    @field_validator("catchup_rate")
+    @classmethod
+    def _readable_rate(cls, value: str | None) -> str | None:
+        if value is not None:
+            _gap(value)
+        return value
+
+    @cached_property
+    def catchup_gap(self) -> int | None:
+        """The time between the starts of two missed fires, in microseconds, or None."""
+        return None if self.catchup_rate is None else _gap(self.catchup_rate)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -157,6 +187,15 @@ class RecurringConfig(ZonedConfig):
         first = -ALWAYS_US if self.start_at is None else zones.instant(self.start_at, zone)[0]
         last = ALWAYS_US if self.end_at is None else zones.instant(self.end_at, zone)[0]
         return first, last
+
+
+def _gap(rate: str) -> int:
+    """Return the microseconds between two starts at a rate such as `10/m`."""
+    number, _, unit = rate.replace(" ", "").partition("/")
+    if unit not in _UNITS or not (number.isascii() and number.isdigit()) or not 1 <= int(number[:7]) <= _RATE_MAX:
+        message = f"`{rate[:40]}` is not a rate; write a whole number and s, m or h, such as 10/m"
+        raise ValueError(message)
+    return -(-_UNITS[unit] // int(number[:7]))
 
 
 def microseconds(seconds: float) -> int:

@@ -10,20 +10,15 @@ import asyncio
 from collections import deque
 
 from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable, Unavailable
-from workflow_scheduler.core.model.trigger import Occurrence, Schedule
+from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.catalog import FIRST_DUE, Catalog, DueRow
 from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance, Store
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
-from workflow_scheduler.core.time.due import Settlement, Start
-from workflow_scheduler.core.time.payload import clock_event
-from workflow_scheduler.core.time.records import Recorder
-from workflow_scheduler.core.time.rest import settle_row
-from workflow_scheduler.core.time.timer import Timer as Rules
-from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
+from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.entries import Entry, Stale
+from workflow_scheduler.pipeline.fires import fire
 from workflow_scheduler.pipeline.inbox import Inbox
-from workflow_scheduler.pipeline.intents import decide
 from workflow_scheduler.stores.portable import claims
 
 DUE_ROWS = 500
@@ -172,36 +167,19 @@ class Timer:
                 self._broken[schedule.tenant_id, schedule.trigger_id] = compiled.error or "the due time is missing"
                 continue
             try:
-                settlement = settle_row(compiled.module, compiled.config, schedule, now)
-                accepted = [self._fire(compiled, start, now) for start in settlement.fire]
-                nominal = self._occurrences(schedule, compiled, settlement, accepted, now)
+                found = fire(schedule, compiled, now, self._owner)
             except Exception as error:  # noqa: BLE001 -- a stored row can be wrong in any way, and has neighbours
                 self._broken[schedule.tenant_id, schedule.trigger_id] = f"{type(error).__name__}: {error}"
                 continue
-            prepared += accepted
-            if accepted:
-                fired[schedule.trigger_id] = tuple(one.event.id for one in accepted)
-            occurrences += nominal
-            advances.append(_advance(schedule, settlement, now))
+            prepared += found.accepted
+            if found.accepted:
+                fired[schedule.trigger_id] = tuple(one.event.id for one in found.accepted)
+            occurrences += found.occurrences
+            advances.append(found.advance)
         entry.prepared = prepared
         entry.advances = advances
         entry.occurrences = occurrences
         entry.fired = fired
-
-    def _fire(self, compiled: Compiled, start: Start, now: int) -> Accepted:
-        event = clock_event(compiled.module, compiled.config, compiled.trigger, start, now)
-        return decide(event, (compiled,), now, self._owner)
-
-    def _occurrences(
-        self, schedule: Schedule, compiled: Compiled, settlement: Settlement, accepted: list[Accepted], now: int
-    ) -> list[Occurrence]:
-        rules = Rules(compiled.module, compiled.config, schedule.trigger_id, schedule.anchor)
-        recorder = Recorder(schedule.tenant_id, rules, now)
-        found = []
-        for start, one in zip(settlement.fire, accepted, strict=True):
-            decision = one.decisions[0]
-            found.append(recorder.fired(start.fire, decision.outcome, decision.reason, decision.run_id, one.event.id))
-        return found + recorder.unfired(settlement)
 
     async def _park_broken(self) -> None:
         """Take schedules that cannot be read out of the loop, and list them as quarantined."""
@@ -212,19 +190,3 @@ class Timer:
                 del self._catalog.malformed[tenant_id, kind, key]
         for (tenant_id, trigger_id), detail in broken.items():
             await self._store.transact(claims.quarantine(tenant_id, "schedules", trigger_id, detail, self._clock.now()))
-
-
-def _advance(schedule: Schedule, settlement: Settlement, now: int) -> ScheduleAdvance:
-    following = settlement.next
-    assert schedule.next_fire_at is not None
-    return ScheduleAdvance(
-        tenant_id=schedule.tenant_id,
-        trigger_id=schedule.trigger_id,
-        revision=schedule.revision,
-        was_fire_at=schedule.next_fire_at,
-        next_fire_at=following.fire_at if following else None,
-        next_nominal=following.nominal if following else None,
-        last_nominal=settlement.fire[-1].fire.utc if settlement.fire else None,
-        last_fired_at=now if settlement.fire else None,
-        completed=following is None,
-    )

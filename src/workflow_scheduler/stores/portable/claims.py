@@ -101,6 +101,16 @@ def claim(dead: str, me: str, limit: int) -> Work[list[Row]]:
     return rows
 
 
+def begin(run: Run) -> Work[bool]:
+    """Note that a run's time has come; False when it is over or belongs to another instance now."""
+    rows = yield Sql(
+        "UPDATE runs SET next_attempt_at = NULL WHERE tenant_id = :tenant AND id = :id AND fence = :fence "
+        f"AND {_OPEN} RETURNING id",
+        {"tenant": run.tenant_id, "id": run.id, "fence": run.fence},
+    )
+    return bool(rows)
+
+
 def count_delivery(run: Run) -> Work[bool]:
     """Count one more delivery of a suspect; return False when the run is over or belongs to another instance now."""
     rows = yield Sql(
@@ -173,7 +183,7 @@ async def due_runs(store: Store, now: int, me: str, limit: int) -> list[Row]:
     """Return the rows of this instance's runs on outside engines whose next attempt or look is due."""
     rows = await store.read(
         f"SELECT {RUN_COLUMNS} FROM runs WHERE {_OPEN} AND next_attempt_at <= :now "
-        "AND owner = :me ORDER BY next_attempt_at LIMIT :limit",
+        "AND owner = :me AND engine <> 'embedded' ORDER BY next_attempt_at LIMIT :limit",
         {"now": now, "me": me, "limit": limit},
     )
     return list(rows)

@@ -101,7 +101,7 @@ def resume(tenant_id: str, workflow_id: str, now: int, decide: Callable[[PausedT
              s.next_nominal, s.paused_until, s.skips
            FROM schedules s JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id
            WHERE s.tenant_id = :tenant AND s.workflow_id = :id AND s.paused = 1 AND s.paused_by = :mark
-             AND s.next_nominal IS NOT NULL""",
+             AND s.next_nominal IS NOT NULL AND t.deployment_status = 'active'""",
         {**who, "mark": WORKFLOW_PAUSE},
     )
     for row in timers:

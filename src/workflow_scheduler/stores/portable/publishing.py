@@ -7,14 +7,17 @@ publications waits there, so that the checks below see what the first one wrote.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from workflow_scheduler.core.errors import Conflict
-from workflow_scheduler.core.model.deployment import DeploymentStatus, PlannedTrigger, Publication
+from workflow_scheduler.core.model.deployment import DeploymentStatus, OldTimes, PlannedTrigger, Publication
 from workflow_scheduler.core.ports.store import Row, Sql, Work
+from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.stores.portable.conflicts import check_claims, check_cycles
+from workflow_scheduler.stores.portable.intake import put_occurrence
 
 BUMP_EPOCH = Sql("UPDATE index_epoch SET epoch = epoch + 1")
 WORKFLOW_PAUSE = "workflow"
@@ -23,6 +26,7 @@ _UPSERT_SCHEDULE = """INSERT INTO schedules (tenant_id, trigger_id, workflow_id,
     next_nominal, paused, paused_by, completed, tzdata, updated_at)
   VALUES (:tenant, :trigger, :workflow, :kind, :anchor, :fire, :nominal, :paused, :by, :completed, :tzdata, :now)
   ON CONFLICT (tenant_id, trigger_id) DO UPDATE SET kind = excluded.kind, anchor = excluded.anchor,
+    resume_until = NULL, resume_as = NULL,
     next_fire_at = excluded.next_fire_at, next_nominal = excluded.next_nominal, completed = excluded.completed,
     tzdata = excluded.tzdata, revision = schedules.revision + 1, updated_at = excluded.updated_at,
     paused = CASE WHEN schedules.paused = 1 THEN 1 ELSE excluded.paused END,
@@ -54,6 +58,9 @@ class _Due(msgspec.Struct, frozen=True):
     anchor: int
     completed: bool
     paused_until: int | None
+    paused: bool
+    skips: str
+    fires: int
 
 
 def publish(p: Publication) -> Work[None]:
@@ -123,11 +130,12 @@ def stored_triggers(who: dict[str, str]) -> Work[dict[str, StoredTrigger]]:
 
 def _stored_due(who: dict[str, str]) -> Work[dict[str, _Due]]:
     rows = yield Sql(
-        """SELECT trigger_id, next_fire_at, next_nominal, anchor, completed, paused_until FROM schedules
+        """SELECT trigger_id, next_fire_at, next_nominal, anchor, completed, paused_until, paused, skips, fires
+           FROM schedules
            WHERE tenant_id = :tenant AND workflow_id = :id""",
         who,
     )
-    return {row[0]: _Due(row[1], row[2], row[3], bool(row[4]), row[5]) for row in rows}
+    return {row[0]: _Due(row[1], row[2], row[3], bool(row[4]), row[5], bool(row[6]), row[7], row[8]) for row in rows}
 
 
 def _drop_keys(who: dict[str, str]) -> Work[None]:
@@ -151,7 +159,7 @@ def _remove_gone(p: Publication, stored: dict[str, StoredTrigger]) -> Work[None]
             who,
         )
         yield Sql(
-            """UPDATE schedules SET next_fire_at = NULL, next_nominal = NULL, revision = revision + 1, updated_at = :now
+            """UPDATE schedules SET next_fire_at = NULL, revision = revision + 1, updated_at = :now
                WHERE tenant_id = :tenant AND trigger_id = :trigger""",
             who,
         )
@@ -208,6 +216,11 @@ def _schedule(
     # A pause with an end has no one to end it: the due row stands at the first fire from that end on.
     rest = due.paused_until - 1 if due is not None and due.paused_until is not None else p.now
     upcoming = trigger.next_due(max(p.now, rest), anchor)
+    first = trigger.next_due(p.now, anchor)
+    if due is not None:
+        yield from _close(p, trigger, before, due, anchor)
+        if trigger.max_fires is not None and due.fires >= trigger.max_fires:
+            upcoming = first = None
     yield Sql(
         _UPSERT_SCHEDULE,
         {
@@ -216,15 +229,49 @@ def _schedule(
             "workflow": p.workflow_id,
             "kind": trigger.type,
             "anchor": anchor,
-            "fire": upcoming.fire_at if upcoming else None,
-            "nominal": upcoming.nominal if upcoming else None,
+            "fire": upcoming.fire_at if upcoming else None if first is None else rest + 1,
+            "nominal": first.nominal if first else None,
             "paused": int(paused),
             "by": WORKFLOW_PAUSE if paused else None,
-            "completed": int(upcoming is None),
+            "completed": int(first is None),
             "tzdata": p.tzdata,
             "now": p.now,
         },
     )
+
+
+def _close(p: Publication, trigger: PlannedTrigger, before: StoredTrigger | None, due: _Due, anchor: int) -> Work[None]:
+    """Record what became of the times of the rule that was there before; one that comes back is superseded no more."""
+    who = {"tenant": p.tenant_id, "trigger": trigger.id}
+    yield Sql(
+        """DELETE FROM occurrences WHERE tenant_id = :tenant AND trigger_id = :trigger AND nominal > :now
+             AND reason = :superseded""",
+        {**who, "now": p.now, "superseded": Reason.SUPERSEDED.value},
+    )
+    if before is None or due.next_nominal is None or due.completed or before.removed:
+        return
+    was_live = before.status == "active"
+    resting = due.paused or (due.paused_until is not None and due.next_nominal < due.paused_until)
+    cause = Reason.MISSED_PAUSED if resting else Reason.SUPERSEDED
+    old = OldTimes(
+        trigger_id=trigger.id,
+        type=before.type,
+        config=before.config,
+        skips=due.skips,
+        anchor=due.anchor,
+        nominal=due.next_nominal,
+        cause=cause if was_live else Reason.UNDEPLOYED,
+        replaced=was_live,
+        stays=partial(_names, trigger, anchor),
+    )
+    for record in p.closed(old):
+        yield put_occurrence(record)
+
+
+def _names(trigger: PlannedTrigger, anchor: int, instant: int) -> bool:
+    """Return whether a time trigger names an instant, microseconds."""
+    due = None if trigger.next_due is None else trigger.next_due(instant - 1, anchor)
+    return due is not None and due.nominal == instant
 
 
 def _insert_keys(p: Publication) -> Work[None]:
@@ -274,7 +321,7 @@ def unpublish(tenant_id: str, workflow_id: str, deployment_id: str, actor: str |
         {**who, "now": now},
     )
     yield Sql(
-        """UPDATE schedules SET next_fire_at = NULL, next_nominal = NULL, revision = revision + 1, updated_at = :now
+        """UPDATE schedules SET next_fire_at = NULL, revision = revision + 1, updated_at = :now
            WHERE tenant_id = :tenant AND workflow_id = :id""",
         {**who, "now": now},
     )

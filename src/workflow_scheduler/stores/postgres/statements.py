@@ -9,7 +9,7 @@ from workflow_scheduler.stores.portable import columns
 _NUMBERS = frozenset({
     "time", "received_at", "depth", "decided_at", "version", "fence", "deliveries", "scheduled_for", "created_at",
     "started_at", "ended_at", "next_attempt_at", "attempt", "wake_at", "seq", "at", "nominal", "fold", "recorded_at",
-    "attempts", "revision", "was_fire_at", "next_fire_at", "next_nominal", "last_nominal", "last_fired_at",
+    "attempts", "revision", "was_fire_at", "next_fire_at", "next_nominal", "last_nominal", "last_fired_at", "started",
 })  # fmt: skip
 _SWITCHES = frozenset({"cancel_requested", "completed"})
 _BYTES = frozenset({"data", "attributes", "predicates", "input", "output", "error", "bearer", "payload"})
@@ -78,7 +78,8 @@ RETURNING runs.id"""
 ADVANCE = f"""
 UPDATE schedules SET next_fire_at = v.next_fire_at, next_nominal = v.next_nominal,
   last_nominal = coalesce(v.last_nominal, schedules.last_nominal),
-  last_fired_at = coalesce(v.last_fired_at, schedules.last_fired_at), completed = v.completed::int::smallint
+  last_fired_at = coalesce(v.last_fired_at, schedules.last_fired_at), completed = v.completed::int::smallint,
+  fires = schedules.fires + v.started
 FROM {_named(columns.ADVANCE)}
 WHERE schedules.tenant_id = v.tenant_id AND schedules.trigger_id = v.trigger_id
   AND schedules.revision = v.revision AND schedules.next_fire_at = v.was_fire_at

@@ -118,7 +118,8 @@ def advance_schedules(size: int) -> str:
         f"WITH v({','.join(columns.ADVANCE)}) AS (VALUES {_values(len(columns.ADVANCE), size)}) "
         "UPDATE schedules SET next_fire_at=v.next_fire_at, next_nominal=v.next_nominal, "
         "last_nominal=coalesce(v.last_nominal,schedules.last_nominal), "
-        "last_fired_at=coalesce(v.last_fired_at,schedules.last_fired_at), completed=v.completed FROM v "
+        "last_fired_at=coalesce(v.last_fired_at,schedules.last_fired_at), completed=v.completed, "
+        "fires=schedules.fires+v.started FROM v "
         "WHERE schedules.tenant_id=v.tenant_id AND schedules.trigger_id=v.trigger_id "
         "AND schedules.revision=v.revision AND schedules.next_fire_at=v.was_fire_at"
     )

@@ -1,0 +1,105 @@
+"""From a due row to all that is written about it: events, decisions, run intents, records, and the row's next time."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from workflow_scheduler.core.model.trigger import Occurrence, Schedule
+from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance
+from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.core.time.due import Settlement, Start, Unfired
+from workflow_scheduler.core.time.late import policy_of
+from workflow_scheduler.core.time.payload import clock_event
+from workflow_scheduler.core.time.records import Recorder
+from workflow_scheduler.core.time.rest import settle_row
+from workflow_scheduler.core.time.timer import Timer
+from workflow_scheduler.pipeline.candidates import Compiled
+from workflow_scheduler.pipeline.intents import HAND_OVER_US, decide
+
+
+class Fired(NamedTuple):
+    """What a due row led to; all of it is written in one transaction, under the guard of the advance."""
+
+    accepted: list[Accepted]
+    occurrences: list[Occurrence]
+    advance: ScheduleAdvance
+
+
+def fire(schedule: Schedule, compiled: Compiled, now: int, owner: str) -> Fired:
+    """Settle a row that is due at `now` (microseconds); the runs belong to the instance `owner`.
+
+    No more runs start than `max_fires` leaves; the schedule is completed with the last of them.
+    """
+    config = compiled.config
+    settlement = settle_row(compiled.module, config, schedule, now)
+    most: int | None = getattr(config, "max_fires", None)
+    left = None if most is None else most - schedule.fires
+    accepted: list[Accepted] = []
+    started = 0
+    for start in settlement.fire:
+        if left is not None and started >= left:
+            break
+        one = _accepted(compiled, start, now, owner)
+        accepted.append(one)
+        started += bool(one.runs)
+    if left is not None and started >= left:
+        settlement = _ended(settlement, len(accepted))
+    accepted = _spread(accepted, settlement, config, now)
+    rules = Timer(compiled.module, config, schedule.trigger_id, schedule.anchor)
+    recorder = Recorder(schedule.tenant_id, rules, now)
+    occurrences = [_record(recorder, start, one, now) for start, one in zip(settlement.fire, accepted, strict=True)]
+    advance = _advance(schedule, settlement, now, started)
+    return Fired(accepted, occurrences + recorder.unfired(settlement), advance)
+
+
+def _accepted(compiled: Compiled, start: Start, now: int, owner: str) -> Accepted:
+    event = clock_event(compiled.module, compiled.config, compiled.trigger, start, now)
+    return decide(event, (compiled,), now, owner)
+
+
+def _ended(settlement: Settlement, number: int) -> Settlement:
+    """Return a settlement of which the first `number` fires start, and which is the last one."""
+    beyond = tuple(Unfired(start.fire, Outcome.SKIPPED, Reason.MAX_FIRES) for start in settlement.fire[number:])
+    return Settlement(settlement.fire[:number], settlement.outcomes + beyond, None, settlement.stretches)
+
+
+def _spread(accepted: list[Accepted], settlement: Settlement, config: Any, now: int) -> list[Accepted]:
+    """Let the runs of late fires begin one after the other, as `catchup_rate` says; the first begins at once."""
+    gap: int | None = getattr(config, "catchup_gap", None)
+    grace = policy_of(config).grace
+    late = sum(now - start.fire_at > grace for start in settlement.fire)
+    if gap is None or late < 2:  # noqa: PLR2004 -- one alone floods nobody
+        return accepted
+    return [_delayed(one, now + place * gap) if 0 < place < late else one for place, one in enumerate(accepted)]
+
+
+def _delayed(accepted: Accepted, begin: int) -> Accepted:
+    runs = [msgspec.structs.replace(run, next_attempt_at=begin) for run in accepted.runs]
+    return msgspec.structs.replace(accepted, runs=runs)
+
+
+def _record(recorder: Recorder, start: Start, accepted: Accepted, now: int) -> Occurrence:
+    decision = accepted.decisions[0]
+    outcome, reason = decision.outcome, decision.reason
+    if any(run.next_attempt_at is not None and run.next_attempt_at > now + HAND_OVER_US for run in accepted.runs):
+        outcome, reason = Outcome.DEFERRED, Reason.RATE_LIMITED
+    return recorder.fired(start.fire, outcome, reason, decision.run_id, accepted.event.id)
+
+
+def _advance(schedule: Schedule, settlement: Settlement, now: int, started: int) -> ScheduleAdvance:
+    following = settlement.next
+    assert schedule.next_fire_at is not None
+    return ScheduleAdvance(
+        tenant_id=schedule.tenant_id,
+        trigger_id=schedule.trigger_id,
+        revision=schedule.revision,
+        was_fire_at=schedule.next_fire_at,
+        next_fire_at=following.fire_at if following else None,
+        next_nominal=following.nominal if following else None,
+        last_nominal=settlement.fire[-1].fire.utc if settlement.fire else None,
+        last_fired_at=now if settlement.fire else None,
+        completed=following is None,
+        started=started,
+    )
