@@ -86,8 +86,43 @@ def cron_utils(expression: wall_oracle.Expression, name: str, utc: datetime) -> 
 
 
 def robfig(expression: wall_oracle.Expression, name: str, utc: datetime) -> datetime:
-    """`Next` adds hours and minutes to an instant, from the midnight of the day."""
-    return real(expression, name, utc)
+    """`SpecSchedule.Next`: hours and minutes are added to an instant, days to a date."""
+    at = utc + MINUTE
+    while True:
+        at, done = _robfig_pass(expression, name, at)
+        if done:
+            return at
+
+
+def _robfig_pass(expression: wall_oracle.Expression, name: str, at: datetime) -> tuple[datetime, bool]:
+    while naive(at, name).month not in expression.months:
+        wall = naive(at, name)
+        at = go_date((wall.replace(day=1) + timedelta(days=32)).replace(day=1), name)
+        if naive(at, name).month == 1:
+            return at, False
+    while not expression.holds_day(naive(at, name)):
+        at = go_date(naive(at, name) + timedelta(days=1), name)
+        hour = naive(at, name).hour
+        at += HOUR * (24 - hour if hour > 12 else -hour)
+        if naive(at, name).day == 1:
+            return at, False
+    while naive(at, name).hour not in expression.hours:
+        at += HOUR
+        if naive(at, name).hour == 0:
+            return at, False
+    while naive(at, name).minute not in expression.minutes:
+        at += MINUTE
+        if naive(at, name).minute == 0:
+            return at, False
+    return at, True
+
+
+def go_date(wall: datetime, name: str) -> datetime:
+    """Go's `time.Date`: the offset at the wall time taken as UTC, else the offset at what that gives."""
+    zone = wall_oracle.zone_info(name)
+    guess = wall.replace(tzinfo=UTC).astimezone(zone).utcoffset() or timedelta()
+    utc = wall.replace(tzinfo=UTC) - guess
+    return utc if not guess else wall.replace(tzinfo=UTC) - (utc.astimezone(zone).utcoffset() or timedelta())
 
 
 def fires(

@@ -14,6 +14,7 @@ import re2
 
 from workflow_scheduler.core.errors import FieldError, ValidationFailed
 from workflow_scheduler.core.time import cron, zone
+from workflow_scheduler.core.time.dialects import robfig
 from workflow_scheduler.core.time.dialects.entry import Imported, Names, Rules, Unread, because, literal, single
 
 _RULES = Rules("skip", "both")
@@ -53,11 +54,13 @@ def _entry(manifest: Mapping[str, Any], timezone: str, names: Names) -> Imported
     schedule = spec.get("schedule")
     if not isinstance(schedule, str):
         return Unread(title, "it has no `spec.schedule`")
-    place = str(spec.get("timeZone") or timezone)
-    notes = [] if spec.get("timeZone") else [f"it names no `timeZone`: the controller's is taken to be {timezone}"]
+    named, schedule = _zone_prefix(schedule.strip())
+    named = spec.get("timeZone") or named
+    place = str(named or timezone)
+    notes = [] if named else [f"it names no `timeZone`: the controller's is taken to be {timezone}"]
     try:
-        zone.load(place)
-        trigger = _trigger(schedule.strip(), place)
+        there = zone.load(place)
+        trigger = _trigger(schedule, place)
     except ValidationFailed as error:
         return Unread(f"{title}: {schedule}", because(error))
     written = f"`{trigger['cron']}`" if "cron" in trigger else f"every {trigger['every']}, counted from the deployment,"
@@ -67,7 +70,15 @@ def _entry(manifest: Mapping[str, Any], timezone: str, names: Names) -> Imported
     policy = spec.get("concurrencyPolicy")
     if policy in {"Forbid", "Replace"}:
         notes.append(f"its concurrencyPolicy is {policy}; here runs may overlap unless `concurrency` says otherwise")
-    return Imported(names.of(title), schedule, trigger, single(_job(spec, notes)), _RULES, notes)
+    before = robfig.fires(cron.parse(trigger["cron"]), there) if "cron" in trigger else None
+    return Imported(names.of(title), schedule, trigger, single(_job(spec, notes)), _RULES, notes, before=before)
+
+
+def _zone_prefix(schedule: str) -> tuple[str | None, str]:
+    """Return the zone that robfig/cron reads from `TZ=` or `CRON_TZ=` before an expression, and the expression."""
+    head, _, rest = schedule.partition(" ")
+    name, equals, place = head.partition("=")
+    return (place, rest.strip()) if equals and name in {"TZ", "CRON_TZ"} else (None, schedule)
 
 
 def _trigger(schedule: str, place: str) -> dict[str, Any]:
