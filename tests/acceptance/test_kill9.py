@@ -19,7 +19,8 @@ UP_SECONDS = (0.1, 0.9)
 FAILPOINT_SECONDS = 3.0
 EXTRA_KILLS = 20
 SELDOM = ("timer.", "recovery.")  # these happen once a second or once a start, not with each event
-ELSEWHERE = "dispatch."  # moments of engines outside the process, which test_forgetful_engine.py reaches
+# Moments of engines outside the process, and of backfills: test_forgetful_engine.py and test_backfills.py reach them.
+ELSEWHERE = ("dispatch.", "backfill.")
 
 
 class Siege:

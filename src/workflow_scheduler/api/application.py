@@ -21,6 +21,7 @@ RESOURCES = (
     "deployment",
     "triggers",
     "schedules",
+    "backfills",
     "forecast",
     "events",
     "runs",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.pipeline.sources.manual import ManualSource
     from workflow_scheduler.pipeline.sources.push import PushSource
     from workflow_scheduler.pipeline.tracker import Tracker
+    from workflow_scheduler.services.backfills import Backfills
     from workflow_scheduler.services.dead_letters import DeadLetters
     from workflow_scheduler.services.deployments import Deployments
     from workflow_scheduler.services.events import Events
@@ -59,6 +60,7 @@ class ApiContext:
     deployments: Deployments
     triggers: Triggers
     schedules: Schedules
+    backfills: Backfills
     runs: Runs
     events: Events
     explain: Explain

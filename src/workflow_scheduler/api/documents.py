@@ -119,6 +119,7 @@ class Run(Document):
     trigger_type: str
     event_id: str
     scheduled_for: str | None
+    backfill_id: str | None = None
     input: Any
     output: Any
     error: Any
@@ -311,6 +312,7 @@ class Occurrence(Document):
     reason: str | None
     note: str | None
     run_id: str | None
+    backfills: list[dict[str, Any]] = Field(default=[], description="Runs that backfills made for it.")
 
 
 class Sums(Document):

@@ -25,6 +25,7 @@ class RunQuery(Listing):
     trigger_type: Text = None
     trigger: str | None = Field(default=None, max_length=256, description="Id of the trigger.")
     event: str | None = Field(default=None, max_length=256, description="Id of the event.")
+    backfill: str | None = Field(default=None, max_length=256, description="Id of the backfill.")
     since: Time = None
     until: Time = None
 
@@ -37,6 +38,7 @@ async def list_runs(context: Context, caller: Caller, query: Annotated[RunQuery,
         trigger_type=query.trigger_type.lower() if query.trigger_type else None,
         trigger_id=query.trigger,
         event_id=query.event,
+        backfill_id=query.backfill,
         since=moment(query.since, "since"),
         until=moment(query.until, "until"),
     )

@@ -66,6 +66,8 @@ class Application(Services):
         self._begin("health", self._watch_health())
         self._begin("retention", Retention(self.store, self.clock, ages).loop())
         self._begin("pauses", self.context.workflows.watch_pauses())
+        self.backfilling.works = "timer" in roles
+        self._begin("backfills", self.backfilling.loop())
         if "timer" in roles:
             self._begin("timer", self.timer.loop())
         if "dispatch" in roles:

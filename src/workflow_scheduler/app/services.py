@@ -10,6 +10,8 @@ from workflow_scheduler.app.engines import Engines
 from workflow_scheduler.core.definition.check import Rules
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.outbound.http import HttpClient
+from workflow_scheduler.services.backfilling import Backfilling
+from workflow_scheduler.services.backfills import Backfills
 from workflow_scheduler.services.dead_letters import DeadLetters
 from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.deployments import Deployments
@@ -56,14 +58,23 @@ class Services(Engines):
         workflows = Workflows(store, clock, definitions, deployments)
         triggers = Triggers(store, clock, definitions, workflows, deployments, self.matcher)
         explain = Explain(store, clock, self.catalog, self.matcher, self.types)
+        self.backfilling = Backfilling(store, clock, self.types, self.backfill, self.launcher, self.live)
+        self.backfilling.owner = self.owner
+        self.tracker.on_end = self._ended
         return ApiContext(
             settings=settings, clock=clock, store=store, metrics=self.metrics, authenticator=self.authenticator,
             inbox=self.inbox, push=self.push, manual=self.manual, matcher=self.matcher, tracker=self.tracker,
             launcher=self.launcher, redrive=self.redrive, live=self.live, workflows=workflows, deployments=deployments,
             triggers=triggers, schedules=Schedules(store, clock, self.types, triggers, self.inbox, self.timer),
             runs=Runs(store, clock, self.launcher, self.tracker, explain), events=Events(store, clock),
+            backfills=Backfills(store, clock, self.types, self.backfilling.wake),
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),
             secrets=self.secrets, keys=keys, trigger_types=self.types, job_types=self.jobs,
             tracer=connect(settings.otel_endpoint, "workflow_scheduler", settings.environment),
         )  # fmt: skip
+
+    def _ended(self, run_id: str) -> None:
+        """Give the place of an ended run to the next one."""
+        self.launcher.ended(run_id)
+        self.backfilling.ended(run_id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
+from workflow_scheduler.cli.options import pairs
 from workflow_scheduler.core.errors import DefinitionInvalid, FieldError
 
 if TYPE_CHECKING:
@@ -75,6 +76,21 @@ def value_of(name: str) -> Any:
     if len(values) != 1:
         raise typer.BadParameter(f"{name} must hold one JSON or YAML value")
     return values[0]
+
+
+def input_of(data: list[str], file: str | None) -> Any:
+    """Return the input that `-d name=value` fields and a file give together.
+
+    Raises:
+        BadParameter: the file holds no object to which fields could be added, or one of them cannot be read.
+
+    """
+    value = value_of(file) if file is not None else {}
+    if not data:
+        return value
+    if not isinstance(value, dict):
+        raise typer.BadParameter("-d adds fields to an object, and the file holds another value")
+    return {**value, **pairs(data)}
 
 
 def values_of(name: str) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from workflow_scheduler.cli import (
+    backfill,
     bench,
     dead,
     definitions,
@@ -99,6 +100,7 @@ for _command, _name in (
     (forecast.forecast, "forecast"),
     (pauses.pause, "pause"),
     (pauses.resume, "resume"),
+    (backfill.backfill, "backfill"),
     (explain.explain, "explain"),
     (replay.replay, "replay"),
     (doctor.doctor, "doctor"),
@@ -111,6 +113,7 @@ for _group, _name in (
     (workflow.app, "workflow"),
     (trigger.app, "trigger"),
     (schedule.app, "schedule"),
+    (backfill.app, "backfills"),
     (events.app, "events"),
     (runs.app, "runs"),
     (dead.app, "dead"),

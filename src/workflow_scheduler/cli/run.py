@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from workflow_scheduler.cli import options, output
+from workflow_scheduler.cli import output
 from workflow_scheduler.cli.deployment import Name
 from workflow_scheduler.cli.exits import Exit
-from workflow_scheduler.cli.files import value_of
+from workflow_scheduler.cli.files import input_of
 from workflow_scheduler.cli.run_view import tell_run
 from workflow_scheduler.cli.session import Session, session_of
 from workflow_scheduler.cli.times import seconds
@@ -35,7 +35,7 @@ def run(
     session = session_of(context)
     body: dict[str, Any] = {"confirm": yes}
     if data or file:
-        body["input"] = _input(data or [], file)
+        body["input"] = input_of(data or [], file)
     if trigger is not None:
         body["trigger"] = trigger
     path = f"/api/v1/triggers/workflows/{segment(name)}/manual"
@@ -51,15 +51,6 @@ def run(
     found = wait_for(session, started["run_id"], seconds(timeout))
     output.show(session, found, tell_run)
     raise typer.Exit(status_exit(found))
-
-
-def _input(data: list[str], file: str | None) -> Any:
-    value = value_of(file) if file is not None else {}
-    if not data:
-        return value
-    if not isinstance(value, dict):
-        raise typer.BadParameter("-d adds fields to an object, and the file holds another value")
-    return {**value, **options.pairs(data)}
 
 
 def _refused(started: dict[str, Any]) -> None:

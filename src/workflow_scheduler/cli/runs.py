@@ -30,13 +30,14 @@ def list_(
     status: Annotated[str | None, typer.Option(help="QUEUED, RUNNING, SUCCEEDED, FAILED or CANCELLED.")] = None,
     trigger_type: Annotated[str | None, typer.Option(help="Only runs that a trigger of this type started.")] = None,
     event: Annotated[str | None, typer.Option(help="Only runs of this event.")] = None,
+    backfill: Annotated[str | None, typer.Option(help="Only runs of this backfill.")] = None,
     since: options.Since = None,
     until: options.Until = None,
 ) -> None:
     """List runs, the newest first."""
     session = session_of(context)
     query = {"workflow": workflow, "status": status.upper() if status else None, "trigger_type": trigger_type,
-             "event": event, "since": times.past(since), "until": times.past(until)}  # fmt: skip
+             "event": event, "backfill": backfill, "since": times.past(since), "until": times.past(until)}  # fmt: skip
     page = session.collect(_BASE, limit, cursor, **query)
     columns = {
         "ID": "id",

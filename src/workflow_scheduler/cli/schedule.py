@@ -1,4 +1,4 @@
-"""`schedule ls|show|create|pause|resume|skip|unskip|times|preview|rm`: time triggers without a file."""
+"""`schedule ls|show|create|trigger|pause|resume|skip|unskip|times|preview|rm`: time triggers without a file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from workflow_scheduler.cli import options, output, times
+from workflow_scheduler.cli.exits import Exit
+from workflow_scheduler.cli.files import input_of
 from workflow_scheduler.cli.pauses import told
 from workflow_scheduler.cli.session import session_of
 from workflow_scheduler.cli.trigger import found
@@ -92,6 +94,33 @@ def _rule(cron: str | None, every: str | None, at: str | None, rrule: str | None
 
 def _place(dtstart: str | None, timezone: str | None) -> dict[str, str]:
     return {name: value for name, value in (("dtstart", dtstart), ("timezone", timezone)) if value}
+
+
+@app.command()
+def trigger(
+    context: typer.Context,
+    schedule: Reference,
+    data: Annotated[list[str] | None, typer.Option("--data", "-d", metavar="K=V", help="A field of the input.")] = None,
+    file: Annotated[str | None, typer.Option("--file", "-f", help="Input from a JSON or YAML file.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Idempotency key: equal keys start one run.")] = None,
+) -> None:
+    """Start a run beside its times, with its own input or another one; also while it is paused."""
+    session = session_of(context)
+    body = {"input": input_of(data or [], file)} if data or file else {}
+    path = f"{_BASE}/{segment(found(session, schedule)['id'])}/trigger"
+    started = session.client.post(path, body, idempotency_key=key)
+    output.show(session, started, _tell_started)
+    if started["run_id"] is None:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _tell_started(started: dict[str, Any]) -> None:
+    if started["run_id"] is None:
+        output.note(f"no run was started: {started['outcome']}, {started['reason']}")
+        return
+    output.write(started["run_id"])
+    if started["reason"] == "started_while_paused":
+        output.note("it is paused: this run was started all the same")
 
 
 @app.command()

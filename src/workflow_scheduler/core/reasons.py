@@ -56,4 +56,6 @@ class Reason(StrEnum):
     POISON = "poison"  # the run was delivered too often without reaching an end
     MALFORMED = "malformed"  # a stored row could not be read; it is quarantined
     QUEUED_CONCURRENCY = "queued_concurrency"  # the workflow already has max_runs running
+    BACKFILLED = "backfilled"  # a backfill ran this time of a schedule
+    STARTED_WHILE_PAUSED = "started_while_paused"  # a person started it although schedule or workflow are paused
     REPLAYED = "replayed"  # started again by a person with replay

@@ -8,15 +8,15 @@ lone event waits for nothing. After the commit the runs go straight to the launc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from workflow_scheduler.core.errors import StoreUnavailable, Unavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.inbound.storable import check_storable
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import Principal
-from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult, Store
+from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult, Store, Work
 from workflow_scheduler.core.reasons import Outcome
 from workflow_scheduler.core.registry import Heard
 from workflow_scheduler.core.signals import Signals
@@ -36,6 +36,7 @@ from workflow_scheduler.pipeline.entries import (
 from workflow_scheduler.pipeline.intents import decide, without_runs
 from workflow_scheduler.pipeline.joins import Joined, Joins
 
+T = TypeVar("T")
 BATCH_ENTRIES_MAX = 1000
 WAITING_ENTRIES_MAX = 50_000
 WAITING_BYTES_MAX = 64 << 20
@@ -125,6 +126,27 @@ class Inbox:
             return await future
         finally:
             self._waiting_bytes -= size
+
+    @property
+    def dialect(self) -> str:
+        """The kind of database that is written to."""
+        return self._store.dialect
+
+    async def carry_out(self, work: Callable[[list[Accepted]], Work[T]]) -> T:
+        """Do `work`, which writes events of its own and adds them to the list it is given, then start their runs.
+
+        Raises:
+            StoreUnavailable: whether it was written is not known; what was is started later.
+
+        """
+        written: list[Accepted] = []
+        try:
+            result = await self._store.transact(work(written))
+        except StoreUnavailable:
+            self._doubts.add(written)
+            raise
+        self._launch(written, self._clock.now())
+        return result
 
     def submit(self, entry: Entry) -> None:
         """Take an entry for the next batch."""

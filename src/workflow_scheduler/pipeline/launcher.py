@@ -237,14 +237,14 @@ class Launcher:
     def leave(self, run: Run) -> bool:
         """Leave a run in its row when others of its workflow wait there; return whether it was left."""
         key = (run.tenant_id, run.workflow_id)
-        if not self.is_local(run) or not self._backlog.has_left(key):
+        if not self.is_local(run) or run.backfill_id is not None or not self._backlog.has_left(key):
             return False
         self._backlog.leave(run)
         return True
 
     def _admit(self, task: Task, tasks: list[Task], *, again: bool = False) -> None:
         """Let a run start, or keep it back while its workflow already has as many running as it allows."""
-        limit = _limit(task.graph)
+        limit = _limit(task)
         if limit is None:
             tasks.append(task)
             return
@@ -357,5 +357,6 @@ class Launcher:
         await self._sink.finish(change, run, jobs, ())
 
 
-def _limit(graph: Graph) -> int | None:
-    return graph.definition.concurrency.max_runs
+def _limit(task: Task) -> int | None:
+    """Return how many runs of the workflow may be under way; a backfill counts its own runs, beside those."""
+    return None if task.run.backfill_id is not None else task.graph.definition.concurrency.max_runs

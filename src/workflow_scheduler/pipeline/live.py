@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 RING_SIZE = 10_000
-TOPICS = ("events", "runs", "triggers", "schedules", "system")
+TOPICS = ("events", "runs", "triggers", "schedules", "backfills", "system")
 
 
 class LiveItem(msgspec.Struct, frozen=True, gc=False):

@@ -75,10 +75,19 @@ def _state(trigger: Trigger, event: Event, matched: Judgement) -> Judgement:
         return Judgement(Outcome.SKIPPED, Reason.TRIGGER_DISABLED, matched.verdict)
     if trigger.workflow_paused and event.provider != "manual":
         return Judgement(Outcome.SKIPPED, Reason.WORKFLOW_PAUSED, matched.verdict)
+    if event.provider == "manual" and matched.reason is Reason.MATCHED and _rests(trigger, event):
+        return Judgement(Outcome.RUN_STARTED, Reason.STARTED_WHILE_PAUSED, matched.verdict)
     if event.depth and _loops(trigger, event):
         reason = Reason.DEPTH_EXCEEDED if event.depth > trigger.max_depth else Reason.OWN_FAILURE
         return Judgement(Outcome.LOOP_BLOCKED, reason, matched.verdict)
     return matched
+
+
+def _rests(trigger: Trigger, event: Event) -> bool:
+    """Tell whether the workflow, or the schedule that a person starts beside its times, was paused."""
+    if trigger.workflow_paused:
+        return True
+    return event.attributes != b"{}" and bool(msgspec.json.decode(event.attributes).get("paused"))
 
 
 def _loops(trigger: Trigger, event: Event) -> bool:

@@ -58,6 +58,7 @@ class Retention:
             "events": await sweep.events(now - events),
             "occurrences": await sweep.occurrences(now - max(events, runs)),
             "dead_letters": await sweep.dead_letters(now - max(events, runs)),
+            "backfills": await sweep.backfills(now - max(events, runs)),
             "idempotency_keys": await sweep.idempotency_keys(now - IDEMPOTENCY_US),
         }
 

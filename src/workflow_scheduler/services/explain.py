@@ -198,12 +198,11 @@ class Explain:
         facts = {
             "trigger": trigger,
             "event": brief[0] if brief else None,
-            "replay_of": run.replay_of,
-            "user_id": run.user_id,
-            "due": run.scheduled_for,
+            "paused": decision is not None and getattr(decision, "reason", None) is Reason.STARTED_WHILE_PAUSED,
             "received": received,
             "timezone": occurrence.timezone if occurrence else None,
             "upstream": upstream,
+            **_own_facts(run),
         }
         late = None if run.scheduled_for is None else (received - run.scheduled_for) / 1000
         return {
@@ -216,6 +215,7 @@ class Explain:
             "lateness_ms": late,
             "occurrence_note": occurrence.note if occurrence else None,
             "upstream": upstream,
+            "backfill_id": run.backfill_id,
             "dispatch": {
                 "engine": run.engine,
                 "attempts": run.deliveries,
@@ -265,6 +265,16 @@ class Explain:
             "summary": _around(found[0].name, items),
             "decisions": items,
         }
+
+
+def _own_facts(run: Run) -> dict[str, Any]:
+    """Return what the run itself tells about its cause."""
+    return {
+        "replay_of": run.replay_of,
+        "backfill_id": run.backfill_id,
+        "user_id": run.user_id,
+        "due": run.scheduled_for,
+    }
 
 
 def _decision_id(row: DecisionRow) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +13,7 @@ from workflow_scheduler.core.registry import Fire
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.sentences import local_time, occurrence_summary
 from workflow_scheduler.services.shapes import instant, malformed_shape
+from workflow_scheduler.stores.portable.backfill_past import PastReader
 from workflow_scheduler.stores.portable.decisions import TriggerName
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, covers
 from workflow_scheduler.stores.portable.rows import Malformed
@@ -65,6 +66,7 @@ class TimeExplainer:
 
     def __init__(self, store: Store, trigger_types: Mapping[str, ModuleType]) -> None:
         """Read from `store`; compute nominal times with `trigger_types`."""
+        self._store = store
         self._types = trigger_types
         self._schedules = ScheduleRepository(store)
         self._occurrences = OccurrenceRepository(store)
@@ -108,7 +110,10 @@ class TimeExplainer:
                 # The rule has changed since; what was recorded under the old one stays true.
                 return {**answer, **(await self._recorded(tenant_id, trigger, record, record.nominal))}
             return {**answer, **self._no_time(trigger, table, asked)}
-        return {**answer, **(await self._settled(tenant_id, trigger, row, nominal, now))}
+        settled = await self._settled(tenant_id, trigger, row, nominal, now)
+        made = await PastReader(self._store, tenant_id, trigger.id).backfilled(nominal.utc, nominal.utc + 1)
+        runs = made.get(str(instant(nominal.utc)), [])
+        return {**answer, **settled, "backfills": runs, "summary": settled["summary"] + _backfilled(runs)}
 
     @staticmethod
     def _no_time(trigger: TriggerName, table: Timetable, at: int) -> dict[str, Any]:
@@ -155,6 +160,12 @@ class TimeExplainer:
             "run_status": None,
             "summary": f"{due}; {words}.",
         }
+
+
+def _backfilled(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Return the sentence about the backfills of a time; nothing where there are none."""
+    parts = [f"backfill {one['backfill_id']} ran it: run {one['run_id']}, {one['run_status']}" for one in runs]
+    return f" Later {'; '.join(parts)}." if parts else ""
 
 
 def paused_now(row: ScheduleRow, now: int) -> bool:

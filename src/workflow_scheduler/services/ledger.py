@@ -18,11 +18,12 @@ from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.registry import Fire
-from workflow_scheduler.core.time.clock import DAY_US, to_iso
+from workflow_scheduler.core.time.clock import DAY_US, from_iso, to_iso
 from workflow_scheduler.core.time.fire import noted
 from workflow_scheduler.services.explain_time import occurrence_shape
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.shapes import instant, shaped
+from workflow_scheduler.stores.portable.backfill_past import PastReader
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, Settled, stretch_of
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.schedules import ScheduleRow
@@ -81,7 +82,7 @@ class Ledger:
         for part in _open(row, table, page):
             fires = table.between(part.start, part.end, most + 1)
             items += [_open_shape(fire, table, _by_hand(part, fire, skipped)) for fire in fires]
-        items = _ordered(items)
+        items = await self._with_backfills(row, _ordered(items)[: most + 1])
         following = items[most].get("utc") if len(items) > most else None
         return {
             "items": items[:most],
@@ -90,6 +91,15 @@ class Ledger:
             "to": to_iso(whole.end),
             "sums": await self._sums(row, table, whole),
         }
+
+    async def _with_backfills(self, row: ScheduleRow, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add to each time the runs that backfills made for it, beside what became of it otherwise."""
+        times = [from_iso(item["utc"]) for item in items if item.get("utc")]
+        made: dict[str, list[dict[str, Any]]] = {}
+        if times:
+            past = PastReader(self._store, row.tenant_id, row.id)
+            made = await past.backfilled(min(times), max(times) + 1)
+        return [item | {"backfills": made.get(item["utc"], [])} if item.get("utc") else item for item in items]
 
     async def _settled(self, row: ScheduleRow, table: Timetable, page: Span, most: int) -> list[dict[str, Any]]:
         """Return recorded times from the start of the page on, stretches expanded; at least `most` if there are."""

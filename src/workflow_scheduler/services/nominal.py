@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_scheduler.core.registry import Fire
 from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, MINUTE_US
+from workflow_scheduler.core.time.exclusion import Excluded, exclusion_of
 from workflow_scheduler.core.time.late import Catchup, skipped_of
 from workflow_scheduler.core.time.rest import on_resume
 from workflow_scheduler.services.schedule_config import stored
 
 _LOOK_BACK = (HOUR_US, DAY_US, 8 * DAY_US, 35 * DAY_US, 400 * DAY_US, 3_000 * DAY_US)
 _STEPS_MAX = 4_000
+
+
+class ExcludedSpan(NamedTuple):
+    """`number` nominal times from `first` to `last` (instants, both included) that do not run, for one reason."""
+
+    first: int
+    last: int
+    why: Excluded
+    number: int
 
 
 class Timetable:
@@ -48,6 +58,24 @@ class Timetable:
     def on_resume(self, *, by_itself: bool) -> Catchup:
         """Return what runs of the times that pass during a pause; `by_itself` where the pause has an end."""
         return on_resume(self._module, self._config, by_itself=by_itself)
+
+    def excluded(self, instant: int) -> Excluded | None:
+        """Return why a fire at `instant` does not run by the calendars of its configuration, or None."""
+        exclusion = exclusion_of(self._config)
+        return None if exclusion is None else exclusion.of(instant)
+
+    def exclusions(self, since: int, until: int) -> list[ExcludedSpan]:
+        """Return the spans of [since, until) in which an exclusion keeps fires from running, with their numbers."""
+        exclusion = exclusion_of(self._config)
+        found: list[ExcludedSpan] = []
+        at = since
+        while exclusion is not None and at < until:
+            end, why = min(exclusion.steady_until(at), until), exclusion.of(at)
+            number = 0 if why is None else self.count(at - 1, end - 1)
+            if why is not None and number:
+                found.append(ExcludedSpan(at, end - 1, why, number))
+            at = end
+        return found
 
     def after(self, instant: int) -> Fire | None:
         """Return the first nominal time later than `instant`."""

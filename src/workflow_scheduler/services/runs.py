@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from workflow_scheduler.core.errors import Conflict, NotFound, ValidationFailed
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.run import FINAL, Run, RunStatus
@@ -96,10 +98,7 @@ class Runs:
         filters = wanted or RunFilter()
         if workflow is not None:
             workflow_id = await self._runs.workflow_id(tenant, workflow)
-            filters = RunFilter(
-                workflow_id=workflow_id, status=filters.status, trigger_type=filters.trigger_type,
-                trigger_id=filters.trigger_id, event_id=filters.event_id, since=filters.since, until=filters.until,
-            )  # fmt: skip
+            filters = replace(filters, workflow_id=workflow_id)
         runs, after = await self._runs.page(tenant, filters, limit, cursor, now)
         items, broken = shaped(runs, "runs", lambda run: run.id, run_shape)
         await quarantine(self._store, tenant, broken, now)
@@ -157,6 +156,7 @@ class Runs:
             "trigger_id": run.trigger_id,
             "cause_run_id": run.cause_run_id,
             "replay_of": run.replay_of,
+            "backfill_id": run.backfill_id,
             "depth": run.depth,
             "user_id": run.user_id,
             "traceparent": run.traceparent,

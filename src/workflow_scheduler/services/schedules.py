@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from workflow_scheduler.core.errors import SchedulerError, ValidationFailed
+from workflow_scheduler.core.errors import Conflict, SchedulerError, ValidationFailed
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import Principal
@@ -231,12 +231,20 @@ class Schedules:
     ) -> dict[str, Any]:
         """Start a run of a schedule now, beside its times, with the schedule's input or another one.
 
+        It starts also while the schedule or its workflow is paused, and the decision says so.
+
         Raises:
             NotFound: the tenant has no such schedule.
+            Conflict: its workflow is not deployed.
             ValidationFailed: the idempotency key was used with another input.
 
         """
         row, now = await self._pauses.row(principal, schedule_id), self._clock.now()
+        if row.deployment_status != "active":
+            raise Conflict(
+                f"The schedule `{row.name}` of `{row.workflow}` is {row.deployment_status}, so nothing would start.",
+                fix="Deploy the workflow first: workflow-scheduler deploy FILE",
+            )
         shared = msgspec.json.decode(row.shared)
         body = msgspec.json.encode(given if given is not None else shared.get("input"))
         event_id = mint(now)
@@ -259,6 +267,7 @@ class Schedules:
                     "input": msgspec.Raw(body),
                 }
             ),
+            attributes=msgspec.json.encode({"paused": True}) if paused_now(row, now) else b"{}",
             target_trigger_id=row.id,
             user_id=principal.user_id,
             input=body,

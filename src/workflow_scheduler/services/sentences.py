@@ -46,6 +46,8 @@ REASONS: Mapping[Reason, str] = {
     Reason.POISON: "the run was delivered too often without reaching an end",
     Reason.MALFORMED: "a stored row cannot be read",
     Reason.QUEUED_CONCURRENCY: "the workflow already has as many runs as it allows",
+    Reason.BACKFILLED: "a backfill ran this time",
+    Reason.STARTED_WHILE_PAUSED: "a person started it although it was paused",
     Reason.REPLAYED: "it was started again by a replay",
 }
 TIMERS = frozenset({"cron", "interval", "once", "rrule"})
@@ -97,12 +99,17 @@ def started_by(cause: Mapping[str, Any]) -> str:
     """Return why a run started, from the cause of a run (see `Explain.cause`), with times in microseconds."""
     name = cause["trigger"]["name"] or cause["trigger"]["id"]
     kind, event = cause["trigger"]["type"], cause.get("event") or {}
+    if cause.get("backfill_id"):
+        due = local_time(cause["due"], cause.get("timezone")) if cause.get("due") is not None else "then"
+        again = ", which it repeats" if cause.get("replay_of") else ""
+        return f"Started by backfill {cause['backfill_id']}{_by(cause.get('user_id'))} for *{name}*, due {due}{again}."
     if cause.get("replay_of"):
         start = f"Replayed from event {cause['replay_of']} through *{name}*"
     elif kind in TIMERS and cause.get("due") is not None:
         return _fired(name, cause)
     elif event.get("provider") == "manual":
         start = f"Started by hand{_by(cause.get('user_id'))} through *{name}*"
+        start += ", although it was paused" if cause.get("paused") else ""
     elif kind == "workflow" or event.get("provider") == "workflow":
         upstream = cause.get("upstream") or {}
         ended = upstream.get("status") or event.get("type")
@@ -202,6 +209,8 @@ def occurrence_summary(name: str, at: int, timezone: str | None, outcome: str, r
     due = f"*{name}* was due {local_time(at, timezone)}"
     if outcome == "planned":
         return f"*{name}* is due {local_time(at, timezone)}; that time has not come yet."
+    if reason == Reason.BACKFILLED:
+        return f"{due}; the schedule did not fire then."
     if outcome in {"fired", "run_started"}:
         return f"{due} and fired."
     return f"{due} and did not run ({outcome.replace('_', ' ')}): {reason_text(reason)}."

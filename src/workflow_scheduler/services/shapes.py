@@ -173,6 +173,7 @@ def run_shape(run: Run) -> dict[str, Any]:
         "depth": run.depth,
         "cause_run_id": run.cause_run_id,
         "replay_of": run.replay_of,
+        "backfill_id": run.backfill_id,
         "traceparent": run.traceparent,
         "user_id": run.user_id,
     }

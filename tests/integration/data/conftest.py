@@ -8,8 +8,11 @@ from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.inbox import Inbox
 from workflow_scheduler.pipeline.matcher import Matcher
+from workflow_scheduler.pipeline.sources.backfill import BackfillSource
 from workflow_scheduler.pipeline.sources.manual import ManualSource
 from workflow_scheduler.pipeline.sources.timer import Timer
+from workflow_scheduler.services.backfilling import Backfilling
+from workflow_scheduler.services.backfills import Backfills
 from workflow_scheduler.services.dead_letters import DeadLetters
 from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.deployments import Deployments
@@ -51,6 +54,7 @@ class Fakes:
         self.cancelled = []
         self.waited = []
         self.redriven = []
+        self.told = []
 
     async def cancel(self, tenant_id, run_id):
         self.cancelled.append((tenant_id, run_id))
@@ -58,6 +62,9 @@ class Fakes:
     async def wait(self, tenant_id, run_id, seconds):
         self.waited.append(seconds)
         return False
+
+    def publish(self, topic, tenant_id, kind, data, at):
+        self.told.append((topic, tenant_id, kind, data))
 
     async def redrive(self, tenant_id, dead_letter_id, payload=None):
         self.redriven.append((dead_letter_id, payload))
@@ -91,6 +98,10 @@ class House:
         self.workflows = Workflows(store, self.clock, definitions, self.deployments)
         self.triggers = Triggers(store, self.clock, definitions, self.workflows, self.deployments, self.matcher)
         self.schedules = Schedules(store, self.clock, self.types, self.triggers, self.inbox, self.timer)
+        self.backfills = Backfills(store, self.clock, self.types)
+        source = BackfillSource(self.catalog, self.cache, self.inbox, self.clock, Signals())
+        self.backfilling = Backfilling(store, self.clock, self.types, source, self.fakes, self.fakes)
+        self.backfilling.owner = "here"
 
     async def deploy(self, name, **triggers):
         text = {"version": 1, "name": name, "triggers": triggers, "jobs": {"work": {"uses": "noop"}}}

@@ -7,6 +7,7 @@ from workflow_scheduler.core.model.principal import LOCAL
 from workflow_scheduler.core.model.run import RunStatus
 from workflow_scheduler.core.time.clock import DAY_US
 from workflow_scheduler.pipeline.retention import Ages, Retention
+from workflow_scheduler.services.backfill_rule import BackfillRequest
 from workflow_scheduler.services.replay import ReplayRequest
 from workflow_scheduler.stores.portable.dead_letters import DeadLetterFilter
 from workflow_scheduler.stores.portable.events import EventFilter
@@ -134,6 +135,13 @@ async def test_every_query_is_answered_by_an_index(watched, store):
     await house.schedules.page(LOCAL)
     await house.schedules.page(LOCAL, workflow="flow")
     await house.schedules.occurrences(LOCAL, schedule_id, since=None, until=None)
+    span = BackfillRequest(workflow="flow", trigger="hourly", since=NOON - DAY_US, until=NOON, reprocess="failed")
+    await house.backfills.plan(LOCAL, span)
+    made = await house.backfills.create(LOCAL, span)
+    await house.backfilling.tick()
+    await house.backfilling.tick()
+    await house.runs.page(LOCAL, workflow="flow", wanted=RunFilter(backfill_id=made["id"], status=RunStatus.FAILED))
+    await house.backfills.page(LOCAL, workflow="flow")
     await house.schedules.pause(LOCAL, schedule_id)
     await house.schedules.resume(LOCAL, schedule_id)
     await queue_health(house.store, NOON)

@@ -78,7 +78,14 @@ class Tenancy:
         broken = {"tenant_id": "acme", "kind": "events", "id": heard["event_id"]}
         await rows.raw("quarantine", **broken, detail="no JSON", found_at=1)
         key = (await ann.post("/api/v1/keys", json={"name": "spare"})).json()
+        span = {"workflow": "orders", "from": "2026-01-01T00:00:00Z", "to": "2026-01-04T00:00:00Z"}
+        backfill = (await ann.post("/api/v1/backfills", json=span)).json()
+        for _ in range(200):
+            if (await ann.get(f"/api/v1/backfills/{backfill['id']}")).json()["status"] == "completed":
+                break
+            await self.application.clock.sleep(0.05)
         self.ids = {
+            "backfill_id": [backfill["id"]],
             "workflow_id": [workflow["id"], slow["id"], "orders"],
             "trigger_id": list(triggers.values()),
             "schedule_id": [triggers["nightly"]],

@@ -56,7 +56,8 @@ def essence(reply, value):
 
 async def picture(client):
     """Return what a tenant sees of itself in every list."""
-    lists = ("workflows", "triggers", "schedules", "events", "runs", "dead-letters", "secrets", "keys", "quarantine")
+    lists = ("workflows", "triggers", "schedules", "events", "runs", "dead-letters", "secrets", "keys", "quarantine",
+             "backfills")  # fmt: skip
     return {name: (await client.get(f"/api/v1/{name}?limit=500")).json() for name in lists}
 
 
@@ -103,6 +104,9 @@ async def test_the_ids_are_real(tenancy):
 REFERENCES = (
     ("workflow_id", "POST", "/api/v1/schedules", '{"workflow": "ID", "name": "mine", "every": "1h"}'),
     ("workflow_id", "POST", "/api/v1/triggers", '{"workflow": "ID", "name": "mine", "type": "manual", "config": {}}'),
+    ("workflow_id", "POST", "/api/v1/backfills", '{"workflow": "ID", "from": "2026-01-01", "to": "2026-01-02"}'),
+    ("backfill_id", "GET", "/api/v1/runs?backfill=ID", ""),
+    ("workflow_id", "GET", "/api/v1/backfills?workflow=ID", ""),
     ("event_id", "POST", "/api/v1/events/replay", '{"ids": ["ID"]}'),
     ("event_id", "POST", "/api/v1/events/replay", '{"ids": ["ID"], "dry_run": true}'),
     ("workflow_id", "POST", "/api/v1/dead-letters/redrive", '{"filter": {"workflow_id": "ID"}}'),

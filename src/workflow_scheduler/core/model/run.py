@@ -61,7 +61,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     (tenant, trigger, event_key) is unique. `input` and `output` are JSON bytes; `bearer` is sealed by the vault.
     `owner` is the instance that executes it and `fence` the epoch of that ownership: a write under an older fence
-    is refused. `deliveries` counts how often it was handed to an engine, counted at claim time.
+    is refused. `deliveries` counts how often it was handed to an engine, counted at claim time. A run with a
+    `backfill_id` belongs to that backfill, and stands beside the limits of its workflow's own runs.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user_id: str | None = None
     bearer: bytes | None = None
     cancel_requested: bool = False
+    backfill_id: str | None = None
 
 
 class RunChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -85,6 +85,21 @@ def seen(decision: Decision, refused: dict[str, str]) -> Decision:
     return replace(decision, outcome=Outcome.DUPLICATE, reason=Reason.ALREADY_SEEN, run_id=earlier)
 
 
+def as_settled(occurrences: Sequence[Occurrence], refused: Refusals) -> Sequence[Occurrence]:
+    """Return the records of fires as they turned out: one that somebody else had started before started nothing."""
+    if not refused.duplicates and not refused.runs:
+        return occurrences
+    found = []
+    for one in occurrences:
+        event, run = refused.duplicates.get(one.event_id or ""), refused.runs.get(one.run_id or "")
+        if event is not None or run is not None:
+            seen_before = {"outcome": Outcome.DUPLICATE, "reason": Reason.ALREADY_SEEN}
+            found.append(replace(one, **seen_before, run_id=run, event_id=event or one.event_id))
+        else:
+            found.append(one)
+    return found
+
+
 def result_of(batch: Batch, refused: Refusals) -> BatchResult:
     """Return the part of `refused` that concerns `batch`."""
     duplicates, runs = refused.duplicates, refused.runs

@@ -63,6 +63,10 @@ class Sweeper:
             "dead_letters", lambda tenant, after: _dead_letters(tenant, after, before, self._portion)
         )
 
+    async def backfills(self, before: int) -> int:
+        """Delete backfills that ended before an instant."""
+        return await self._sweep("backfills", lambda tenant, after: _backfills(tenant, after, before, self._portion))
+
     async def idempotency_keys(self, before: int) -> int:
         """Delete idempotency keys that were made before an instant."""
         total = 0
@@ -177,6 +181,12 @@ def _occurrences(tenant: str, after: str, before: int, limit: int) -> Work[Progr
 def _dead_letters(tenant: str, after: str, before: int, limit: int) -> Work[Progress]:
     ids = yield from _old_ids("dead_letters", tenant, after, before, limit, "AND status <> 'dead'")
     deleted = yield from _delete("dead_letters", "id", tenant, ids)
+    return deleted, _following(ids, limit)
+
+
+def _backfills(tenant: str, after: str, before: int, limit: int) -> Work[Progress]:
+    ids = yield from _old_ids("backfills", tenant, after, before, limit, "AND ended_at < :before")
+    deleted = yield from _delete("backfills", "id", tenant, ids)
     return deleted, _following(ids, limit)
 
 

@@ -17,7 +17,7 @@ COLUMNS = (
     "id", "tenant_id", "workflow_id", "workflow", "version", "trigger_id", "trigger_type", "event_id",
     "event_key", "engine", "status", "owner", "fence", "deliveries", "input", "output", "error",
     "scheduled_for", "created_at", "started_at", "ended_at", "next_attempt_at", "external_id", "depth",
-    "cause_run_id", "replay_of", "traceparent", "user_id", "cancel_requested",
+    "cause_run_id", "replay_of", "traceparent", "user_id", "cancel_requested", "backfill_id",
 )  # fmt: skip
 JOB_COLUMNS = (
     "job_id", "tenant_id", "run_id", "status", "attempt", "started_at", "ended_at", "output", "error",
@@ -48,6 +48,7 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     trigger_type: str | None = None
     trigger_id: str | None = None
     event_id: str | None = None
+    backfill_id: str | None = None
     since: int | None = None
     until: int | None = None
 
@@ -112,14 +113,18 @@ class RunRepository:
         return found, after
 
     def _scan(self, tenant_id: str, wanted: RunFilter, cursor: str | None) -> Scan:
-        fixed, filters, hint, ids_first = ["tenant_id = :tenant"], [], "", False
+        fixed, hint, ids_first = ["tenant_id = :tenant"], "", False
+        filters: list[str] = []
         params: dict[str, Any] = {"tenant": tenant_id}
+        if wanted.backfill_id is not None:
+            fixed.append("backfill_id = :backfill")
+            params["backfill"] = wanted.backfill_id
         if wanted.workflow_id is not None:
-            fixed.append("workflow_id = :workflow")
+            (fixed if wanted.backfill_id is None else filters).append("workflow_id = :workflow")
             params["workflow"] = wanted.workflow_id
         if wanted.status is not None:
             status = f"status = '{RunStatus(wanted.status).value}'"
-            if wanted.workflow_id is None and wanted.status != RunStatus.SUCCEEDED:
+            if wanted.workflow_id is None and wanted.backfill_id is None and wanted.status != RunStatus.SUCCEEDED:
                 # Few runs are open or failed: their partial indexes hold only those, and are used where the query
                 # repeats their condition to the letter.
                 index, holds = ("runs_failed", _FAILED) if wanted.status in FINAL else ("runs_open", _OPEN)
@@ -154,7 +159,7 @@ class RunRepository:
         ids = between(cursor, wanted.since, wanted.until)
         where = ["d.tenant_id = :tenant", "d.event_id = :event", "d.run_id < :before", "d.run_id >= :since"]
         params: dict[str, Any] = {"tenant": tenant_id, "event": wanted.event_id}
-        for column in ("workflow_id", "status", "trigger_type", "trigger_id"):
+        for column in ("workflow_id", "status", "trigger_type", "trigger_id", "backfill_id"):
             value = getattr(wanted, column)
             if value is not None:
                 where.append(f"r.{column} = :{column}")

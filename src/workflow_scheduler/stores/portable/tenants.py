@@ -11,6 +11,7 @@ TABLES = frozenset(
         "decisions",
         "job_logs",
         "dead_letters",
+        "backfills",
         "occurrences",
         "idempotency_keys",
     }

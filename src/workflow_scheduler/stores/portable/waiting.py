@@ -8,7 +8,7 @@ from workflow_scheduler.stores.portable.claims import RUN_COLUMNS, run_from_row
 
 _WAITING = (
     f"SELECT {RUN_COLUMNS} FROM runs WHERE tenant_id = :tenant AND workflow_id = :workflow AND id >= :first "
-    "AND owner = :me AND status IN ('QUEUED', 'RUNNING', 'PAUSED') ORDER BY id LIMIT :limit"
+    "AND owner = :me AND status IN ('QUEUED', 'RUNNING', 'PAUSED') AND backfill_id IS NULL ORDER BY id LIMIT :limit"
 )
 
 

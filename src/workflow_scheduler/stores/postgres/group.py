@@ -14,6 +14,7 @@ from workflow_scheduler.core.ports.store import Accepted, Batch
 from workflow_scheduler.stores.portable import columns
 from workflow_scheduler.stores.portable.merge import (
     Refusals,
+    as_settled,
     parts,
     seen,
     wakes_of,
@@ -69,7 +70,7 @@ class GroupWriter:
         accepted = without_fenced_ends(batch, accepted, refused.fenced)
         if accepted:
             await self._accept(accepted, refused)
-        await self._insert(statements.INSERT_OCCURRENCES, [_row(item) for item in occurrences])
+        await self._insert(statements.INSERT_OCCURRENCES, [_row(item) for item in as_settled(occurrences, refused)])
         await self._finish(split.late_jobs, split.late_changes, refused)
         await self._insert(statements.INSERT_LOGS, [_row(line) for line in batch.logs])
         await self._insert(statements.INSERT_DEAD_LETTERS, [_row(letter) for letter in batch.dead])

@@ -21,6 +21,7 @@ from workflow_scheduler.stores.portable.merge import (
     WRITTEN,
     GuardLostError,
     Refusals,
+    as_settled,
     folded,
     parts,
     result_of,
@@ -69,7 +70,7 @@ class GroupWriter:
         accepted = without_fenced_ends(batch, accepted, refused.fenced)
         if accepted:
             self._accept(accepted, refused)
-        self._insert(statements.insert_occurrences, [_row(item) for item in occurrences])
+        self._insert(statements.insert_occurrences, [_row(item) for item in as_settled(occurrences, refused)])
         self._finish(split.late_jobs, split.late_changes, refused, exact=exact)
         self._insert(statements.insert_logs, [_row(line) for line in batch.logs])
         self._insert(statements.insert_dead_letters, [_row(letter) for letter in batch.dead])
