@@ -119,6 +119,11 @@ class Settings(BaseSettings):
         "WFS_BODY_TIMEOUT", 20.0, "Seconds in which a client must have sent its whole body.", gt=0
     )
     allow_code: bool = _named("WFS_ALLOW_CODE", default=False, description="Allow `run` and `python` jobs.")
+    code_tenants: str = _named(
+        "WFS_CODE_TENANTS",
+        "",
+        "Tenants that may run code where WFS_ALLOW_CODE is set, separated by commas; empty: all.",
+    )
     egress_allow: str = _named(
         "WFS_EGRESS_ALLOW", "", "Private addresses jobs may call: networks or host names, separated by commas."
     )
@@ -152,6 +157,11 @@ class Settings(BaseSettings):
     def egress_allowed(self) -> tuple[str, ...]:
         """The private networks and hosts that jobs may call."""
         return tuple(_words(self.egress_allow))
+
+    @property
+    def code_tenant_set(self) -> frozenset[str]:
+        """The tenants that may run code; empty means all."""
+        return frozenset(_words(self.code_tenants))
 
     @property
     def database(self) -> str:

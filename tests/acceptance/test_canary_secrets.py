@@ -133,6 +133,18 @@ def use_everything(call, target):
     ):  # fmt: skip
         assert call("POST", "/api/v1/secrets", body)[0] in {400, 422}
     assert call("POST", "/api/v1/secrets", f'{{"name": "a", "value": "{SHORT}'.encode())[0] in {400, 422}
+    web = {"name": "web", "kind": "http", "fields": {"auth": "bearer", "secret": TOKEN}}
+    assert call("POST", "/api/v1/connections", web, idempotency_key="web")[0] == 201
+    rotation = {"secrets": {"secret": HMAC}, "test": False}
+    assert call("POST", "/api/v1/connections/web/rotate", rotation, idempotency_key="rotate")[0] == 200
+    for fields in (
+        {"auth": SHORT, "secret": SHORT},
+        {"secret": [SHORT]},
+        {SHORT: 1},
+        {"auth": "basic", "secret": SHORT},
+    ):
+        status = call("POST", "/api/v1/connections", {"name": "w", "kind": "http", "fields": fields})[0]
+        assert status == 422
     status, shown = call("POST", "/api/v1/deployment/workflows/canary/deploy", {"workflow_spec": DEFINITION})
     assert status == 200, shown
     deliver(call)
@@ -172,9 +184,19 @@ def deliver(call):
 
 
 def read_everything(call):
-    for name in ("workflows", "triggers", "events", "runs", "schedules", "secrets", "keys", "dead-letters"):
+    for name in (
+        "workflows",
+        "triggers",
+        "events",
+        "runs",
+        "schedules",
+        "secrets",
+        "connections",
+        "keys",
+        "dead-letters",
+    ):
         for item in call("GET", f"/api/v1/{name}?limit=500")[1]["items"]:
-            if name not in {"secrets", "keys"}:
+            if name not in {"secrets", "connections", "keys"}:
                 call("GET", f"/api/v1/{name}/{item['id']}")
             if name == "events":
                 call("GET", f"/api/v1/events/{item['id']}/explain")

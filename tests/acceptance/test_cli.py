@@ -293,6 +293,29 @@ class TestOperating:
         assert wfs("secret", "rm", "token").code == 0
         assert wfs("secret", "rm", "token").code == 3
 
+    def test_connections_are_made_tested_rotated_and_deleted(self, deployed, wfs):
+        web = ("http", "auth=bearer")
+        assert wfs("connection", "add", "web", "--kind", *web, stdin="first-value\n").code == 0
+        shown = wfs("connection", "show", "web", "--json")
+        assert shown.json["fields"] == {"auth": "bearer"}
+        assert shown.json["secrets"] == ["secret"]
+        assert wfs("connection", "test", "web").code == 0
+        assert wfs("connection", "rotate", "web", "--expires", "90d", stdin="second-value").code == 0
+        listed = wfs("connection", "ls", "--json")
+        assert listed.json["items"][0]["expires_at"]
+        assert "-value" not in listed.out + shown.out
+        assert wfs("connection", "add", "web", "--kind", *web, stdin="another").code == 5
+        assert wfs("connection", "add", "x", "--kind", "nothing", stdin="").code == 2
+        assert wfs("connection", "add", "dead", "--kind", "smtp", "host=127.0.0.1", "security=none", stdin="").code == 0
+        assert wfs("connection", "test", "dead").code == 1
+        assert wfs("connection", "rm", "web").code == wfs("connection", "rm", "dead").code == 0
+        assert wfs("connection", "rm", "web").code == 3
+
+    def test_an_owner_decides_about_code(self, deployed, wfs):
+        assert wfs("tenant", "set", "--forbid-code", "--json").json["allow_code"] is False
+        assert wfs("tenant", "show", "--json").json["code_allowed"] is False
+        assert wfs("tenant", "set", "--json").json["allow_code"] is None
+
     def test_doctor_finds_all_well(self, deployed, wfs):
         done = wfs("doctor", "--json")
         assert done.code == 0, done.out

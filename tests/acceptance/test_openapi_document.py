@@ -132,6 +132,8 @@ async def _furnished(client):
     """Make what the examples speak of; return values for the parameters of paths, and for ids of events."""
     for name in ("orders", "orders_hmac"):
         await client.post("/api/v1/secrets", json={"name": name, "value": "s3cret"})
+    web = {"name": "web", "kind": "smtp", "fields": {"host": "x", "username": "u", "password": "old"}}
+    assert (await client.post("/api/v1/connections", json=web)).status == 201
     for minute in range(4):
         spec = {**FLOW, "triggers": {**FLOW["triggers"], "nightly": {"type": "cron", "cron": f"{minute} 2 * * *"}}}
         path = "/api/v1/deployment/workflows/nightly-report/deploy"
@@ -140,5 +142,10 @@ async def _furnished(client):
     event = await client.post("/api/v1/triggers/workflows/nightly-report/manual", json={"input": 1})
     workflow = (await client.get("/api/v1/workflows/nightly-report")).json()
     triggers = {one["name"]: one["id"] for one in workflow["triggers"]}
-    ids = {"workflow_id": "nightly-report", "trigger_id": triggers["hook"], "schedule_id": triggers["nightly"]}
+    ids = {
+        "workflow_id": "nightly-report",
+        "trigger_id": triggers["hook"],
+        "schedule_id": triggers["nightly"],
+        "name": "web",
+    }
     return ids, {"0197f0c2-7d3a-7000-8000-000000000001": event.json()["event_id"]}

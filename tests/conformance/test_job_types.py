@@ -7,7 +7,9 @@ JOB_TYPES = discover("workflow_scheduler.jobs", "workflow_scheduler.jobs")
 
 
 def test_the_promised_job_types_are_found():
-    assert {"run", "python", "http", "sleep_for", "sleep_until", "emit", "noop"} <= set(JOB_TYPES)
+    assert {"run", "python", "http", "sql", "email", "slack", "sleep_for", "sleep_until", "emit", "noop"} <= set(
+        JOB_TYPES
+    )
 
 
 class TestJobTypes(JobTypeConformance):

@@ -92,6 +92,7 @@ def test_every_command_of_the_interface_is_there(generator):
         "runs": "ls show watch logs cancel",
         "dead": "ls show replay discard",
         "secret": "set ls rm",
+        "connection": "add ls show test rotate rm",
         "key": "create ls revoke",
         "schedule": "ls create pause resume preview",
     }

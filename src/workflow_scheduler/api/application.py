@@ -28,6 +28,8 @@ RESOURCES = (
     "dead_letters",
     "engine",
     "secrets",
+    "connections",
+    "tenant",
     "keys",
     "live",
     "schemas",

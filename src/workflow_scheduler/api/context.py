@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.pipeline.sources.push import PushSource
     from workflow_scheduler.pipeline.tracker import Tracker
     from workflow_scheduler.services.backfills import Backfills
+    from workflow_scheduler.services.connections import ConnectionStore
     from workflow_scheduler.services.dead_letters import DeadLetters
     from workflow_scheduler.services.deployments import Deployments
     from workflow_scheduler.services.events import Events
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.services.runs import Runs
     from workflow_scheduler.services.schedules import Schedules
     from workflow_scheduler.services.secrets import SecretStore
+    from workflow_scheduler.services.tenant import TenantSettings
     from workflow_scheduler.services.triggers import Triggers
     from workflow_scheduler.services.workflows import Workflows
 
@@ -67,6 +69,8 @@ class ApiContext:
     dead_letters: DeadLetters
     replay: Replay
     secrets: SecretStore
+    connections: ConnectionStore
+    tenant: TenantSettings
     keys: Keys
     trigger_types: Mapping[str, ModuleType]
     job_types: Mapping[str, ModuleType]

@@ -23,7 +23,7 @@ from workflow_scheduler.stores.portable.idempotency import IdempotencyRepository
 KEY_CHARACTERS_MAX = 255
 ANSWER_BYTES_MAX = 1 << 20
 SHOWN_ONCE = {"/api/v1/keys": "key"}
-HARMLESS_AGAIN = frozenset({"/api/v1/secrets"})
+HARMLESS_AGAIN = ("/api/v1/secrets", "/api/v1/connections")
 KEYED_SUFFIXES = ("/manual", "/execute", "/run", "/trigger", "/v1/events")
 _REFUSED_FROM = 400
 _FAULT_FROM = 500
@@ -59,7 +59,7 @@ class Idempotency:
 
         """
         place = _place(tenant, key, request, body)
-        if request["path"] in HARMLESS_AGAIN:  # and not even a digest of a secret belongs beside its key
+        if request["path"].startswith(HARMLESS_AGAIN):  # and not even a digest of a secret belongs beside its key
             await call(send)
             return
         keyed = request["path"].endswith(KEYED_SUFFIXES)

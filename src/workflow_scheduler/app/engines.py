@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from workflow_scheduler.app.pipeline import Pipeline
+from workflow_scheduler.core.model.connection import Connection
+from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.ports.engine import Engine
 from workflow_scheduler.core.registry import Heard
@@ -18,9 +20,13 @@ from workflow_scheduler.engines.embedded.desk import Limits
 from workflow_scheduler.engines.embedded.driver import EmbeddedEngine
 from workflow_scheduler.engines.http import EngineAddress, HttpEngine, engine_client
 from workflow_scheduler.jobs.resources import JobResources, ThreadWorkers
+from workflow_scheduler.outbound.dialer import GuardedDialer
 from workflow_scheduler.outbound.guard import EgressGuard
 from workflow_scheduler.outbound.http import HttpClient
+from workflow_scheduler.services.connections import ConnectionStore
+from workflow_scheduler.services.tenant import TenantSettings
 from workflow_scheduler.settings import Settings
+from workflow_scheduler.stores.portable.connections import ConnectionRepository
 
 PROCESSES_PER_PROCESSOR = 4
 
@@ -35,7 +41,8 @@ class Engines(Pipeline):
 
     def _wire_engines(self) -> None:
         settings = self.settings
-        self.outbound = HttpClient(EgressGuard(settings.egress_allowed))
+        guard = EgressGuard(settings.egress_allowed)
+        self.outbound = HttpClient(guard)
         self.workers = ThreadWorkers(settings.scheduler_max_workers)
         limits = Limits(
             processes_max=settings.max_processes or PROCESSES_PER_PROCESSOR * (os.cpu_count() or 1),
@@ -44,8 +51,15 @@ class Engines(Pipeline):
         self.embedded = EmbeddedEngine(
             self.jobs, self.tracker, self.clock, limits=limits, signals=self.signals, allow_code=settings.allow_code
         )
+        self.tenant = TenantSettings(
+            self.store, self.clock, allow_code=settings.allow_code, code_tenants=settings.code_tenant_set
+        )
+        self.connections = ConnectionStore(ConnectionRepository(self.store), self.vault, self.clock, self._probe)
+        self.resources = JobResources(
+            self.outbound, self.workers, GuardedDialer(guard), self.connections, self.tenant, (str(Path.cwd()),)
+        )
         self.embedded.connect(
-            resources=JobResources(self.outbound, self.workers, (str(Path.cwd()),)),
+            resources=self.resources,
             secrets=self.secrets,
             emit=self._emit,
             on_drop=lambda run: self.launcher.ended(run.id),
@@ -66,6 +80,12 @@ class Engines(Pipeline):
         self.dispatcher.lease = self.recovery.lease
         self.launcher.engines = self.engines
         self.dispatcher.engines = {name: engine for name, engine in self.engines.items() if name != "embedded"}
+
+    async def _probe(self, principal: Principal, connection: Connection) -> str:
+        """Try a connection; the libraries that this needs are loaded here."""
+        from workflow_scheduler.jobs.probes import probe
+
+        return await probe(principal.tenant_id, connection, self.resources, self.clock.now())
 
     async def _emit(self, run: Run, _job_id: str, event: Mapping[str, Any], key: str) -> str:
         """Accept an event that a job sends; `key` makes a repeated attempt harmless."""

@@ -62,7 +62,11 @@ class Pipeline:
 
     def _wire_pipeline(self) -> None:
         store, clock, owner = self.store, self.clock, self.owner
-        shared = {"GITHUB_WEBHOOK_SECRET": self.settings.github_webhook_secret.get_secret_value()}
+        settings = self.settings
+        shared = {
+            "GITHUB_WEBHOOK_SECRET": settings.github_webhook_secret.get_secret_value(),
+            "SLACK_BOT_TOKEN": settings.slack_bot_token.get_secret_value(),
+        }
         self.secrets = SecretStore(SecretRepository(store), self.vault, clock, shared)
         self.catalog = StoreCatalog(store)
         self.cache = CandidateCache(self.catalog, store, self.types)

@@ -19,6 +19,7 @@ from workflow_scheduler.services.events import Events
 from workflow_scheduler.services.explain import Explain
 from workflow_scheduler.services.keys import Keys
 from workflow_scheduler.services.replay import Replay
+from workflow_scheduler.services.requirements import Requirements
 from workflow_scheduler.services.runs import Runs
 from workflow_scheduler.services.schedules import Schedules
 from workflow_scheduler.services.triggers import Triggers
@@ -54,7 +55,8 @@ class Services(Engines):
         self.authenticator = Authenticator(settings, keys, clock, tokens)
         keys.on_create, keys.on_revoke = self.authenticator.key_created, self.authenticator.key_revoked
         definitions = Definitions(self.types, self.jobs, clock, rules)
-        deployments = Deployments(store, clock, definitions, self.secrets)
+        requirements = Requirements(self.secrets, self.connections, self.tenant, self.jobs)
+        deployments = Deployments(store, clock, definitions, requirements)
         workflows = Workflows(store, clock, definitions, deployments)
         triggers = Triggers(store, clock, definitions, workflows, deployments, self.matcher)
         explain = Explain(store, clock, self.catalog, self.matcher, self.types)
@@ -70,7 +72,8 @@ class Services(Engines):
             backfills=Backfills(store, clock, self.types, self.backfilling.wake),
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),
-            secrets=self.secrets, keys=keys, trigger_types=self.types, job_types=self.jobs,
+            secrets=self.secrets, connections=self.connections, tenant=self.tenant, keys=keys,
+            trigger_types=self.types, job_types=self.jobs,
             tracer=connect(settings.otel_endpoint, "workflow_scheduler", settings.environment),
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LISTS = re.compile(r"GET /api/v1/([a-z-]+)")
 _COMMANDS = {
     "backfills": "backfills ls",
+    "connections": "connection ls",
     "dead-letters": "dead ls",
     "events": "events ls",
     "keys": "key ls",

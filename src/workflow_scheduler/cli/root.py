@@ -11,6 +11,7 @@ import typer
 from workflow_scheduler.cli import (
     backfill,
     bench,
+    connection,
     dead,
     definitions,
     demo,
@@ -31,6 +32,7 @@ from workflow_scheduler.cli import (
     runs,
     schedule,
     secret,
+    tenant,
     trigger,
     up,
     workflow,
@@ -119,6 +121,8 @@ for _group, _name in (
     (dead.app, "dead"),
     (quarantine.app, "quarantine"),
     (secret.app, "secret"),
+    (connection.app, "connection"),
+    (tenant.app, "tenant"),
     (key.app, "key"),
     (importing.app, "import"),
 ):

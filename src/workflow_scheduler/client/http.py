@@ -111,6 +111,15 @@ class Client:
         named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
         return self.call("POST", path, body=body, headers=named)
 
+    def put(self, path: str, body: Any) -> Any:
+        """Return the decoded answer of a PUT with a JSON body.
+
+        Raises:
+            SchedulerError: as for `get`.
+
+        """
+        return self.call("PUT", path, body=body)
+
     def delete(self, path: str, **query: Any) -> Any:
         """Return the decoded answer of a DELETE.
 

@@ -119,7 +119,8 @@ class JobType(Protocol):
     `needs_code_allowance`, `examples` (configurations that are valid as they stand), `run(config, context) -> output`
     (async unless inline), `retryable(error) -> bool`.
     Optional: `shell_fields`, the names of configuration fields that are shell commands (values filled in by `${…}` are
-    quoted), and `raw_fields`, those in which `${…}` is not filled in at all. `starts_process(fields) -> bool` says
+    quoted), `html_fields`, those that are HTML (values are escaped), and `raw_fields`, those in which `${…}` is not
+    filled in at all. `starts_process(fields) -> bool` says
     whether a job with these fields, as they are written, runs in a child process; how many of those run at once is
     limited. `run` may return core.dag.park.SleepUntil to be parked.
     """

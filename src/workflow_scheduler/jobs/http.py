@@ -2,14 +2,17 @@
 
 The request goes through the egress guard: private addresses are refused unless the settings allow them. The output is
 `{"status", "headers", "body"}`: a JSON answer is parsed, text stays text, anything else is base64 (`"encoding":
-"base64"`). A status outside `expect` fails the job. 5xx, 429 (its `Retry-After` is honoured), 408, 425 and lost
-connections may be tried again; other statuses may not. Each request carries an `Idempotency-Key` header that is the
-same for every attempt of this job.
+"base64"`). With `output`, JSONPath (`$.items[0].id`) or CEL over `status`, `headers` and `body` picks the values that
+become the output instead. A status outside `expect` fails the job. 5xx, 429 (its `Retry-After` is honoured), 408, 425
+and lost connections may be tried again; other statuses may not. Each request carries an `Idempotency-Key` header that
+is the same for every attempt of this job.
+
+Credentials come from a connection of kind `http`, or from a secret (`auth`): a bearer token, basic, an API key in a
+header, or an HMAC-SHA256 signature of `TIMESTAMP.BODY`.
 """
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode, urlsplit
@@ -18,11 +21,15 @@ import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from workflow_scheduler.core.errors import Rejected, RetryAfter, SchedulerError, Unavailable
+from workflow_scheduler.core.model.connection import Http, Line
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.ports.resources import HttpReply, HttpRequest
 from workflow_scheduler.core.registry import Config as ClosedConfig
 from workflow_scheduler.core.time.retry_after import retry_after_seconds
+from workflow_scheduler.jobs.credentials import fields_of, secret_of
+from workflow_scheduler.jobs.http_auth import headers_of
+from workflow_scheduler.jobs.http_reply import body_of, check_pick, picked
 
 name = "http"
 title = "Send an HTTP request"
@@ -31,11 +38,11 @@ needs_code_allowance = False
 examples = (
     {"method": "POST", "url": "https://example.test/publish", "json": {"n": 1}},
     {"url": "https://example.test/orders", "query": {"limit": 10}, "expect": ["2xx", 404]},
+    {"url": "https://example.test/orders", "output": {"status": "status"}},
 )
 _EXPECTED = re.compile(r"^([1-5])xx$|^([1-5]\d\d)$")
 _TRY_AGAIN = frozenset({408, 425, 500, 502, 503, 504})
 _BODY_SHOWN = 500
-_TEXT_TYPES = ("text/", "application/xml", "application/x-www-form-urlencoded", "application/javascript")
 
 
 def _expected(value: object) -> str:
@@ -54,6 +61,7 @@ def _http_url(value: str) -> str:
     return value
 
 
+Pick = Annotated[str, AfterValidator(check_pick), Field(min_length=1, max_length=2_000)]
 Expected = Annotated[str, BeforeValidator(_expected, json_schema_input_type=str | int)]
 Scalar = str | int | float | bool
 
@@ -61,12 +69,13 @@ Scalar = str | int | float | bool
 class Auth(ClosedConfig):
     """Credentials, taken from a named secret."""
 
-    type: Literal["bearer", "basic", "header"] = Field(
-        title="Kind", description="bearer: Authorization: Bearer; basic: user name and password; header: a header."
+    type: Literal["bearer", "basic", "header", "hmac"] = Field(
+        title="Kind",
+        description="bearer: Authorization: Bearer; basic: user name and password; header: an API key; hmac: signed.",
     )
-    secret: str = Field(title="Secret", description="Name of the secret that holds the token or password.")
-    username: str | None = Field(default=None, title="User name", description="For basic.")
-    header: str | None = Field(default=None, title="Header", description="For header: its name.")
+    secret: str = Field(title="Secret", description="Name of the secret that holds the token, password or key.")
+    username: Line | None = Field(default=None, title="User name", description="For basic.")
+    header: Line | None = Field(default=None, title="Header", description="For header and hmac: its name.")
 
     @model_validator(mode="after")
     def _complete(self) -> Auth:
@@ -92,7 +101,15 @@ class Config(ClosedConfig):
         default=("2xx",), title="Expected statuses", description="Statuses that count as success: 200, 404, 2xx."
     )
     timeout: Duration = Field(default=30.0, title="Time-out", description="For the whole request.", gt=0, le=3600)
-    auth: Auth | None = Field(default=None, title="Authentication", description="Credentials from a secret.")
+    connection: Line | None = Field(
+        default=None, title="Connection", description="Name of a connection of kind http, with the credentials."
+    )
+    auth: Auth | None = Field(default=None, title="Authentication", description="Credentials from a secret, instead.")
+    output: dict[str, Pick] | None = Field(
+        default=None,
+        title="Output",
+        description="Values by name: a JSONPath ($.a.b) or CEL over status, headers, body.",
+    )
     follow_redirects: bool = Field(default=True, title="Follow redirects", description="Follow up to ten redirects.")
     reply_bytes_max: int = Field(
         default=1 << 20, title="Largest answer", description="In bytes; a larger one fails.", ge=1, le=64 << 20
@@ -103,6 +120,9 @@ class Config(ClosedConfig):
         if self.body is not None and "json_" in self.model_fields_set:
             message = "write either `json` or `body`"
             raise ValueError(message)
+        if self.connection is not None and self.auth is not None:
+            message = "write either `connection` or `auth`"
+            raise ValueError(message)
         return self
 
 
@@ -111,7 +131,8 @@ async def run(config: Config, context: JobContext) -> dict[str, Any]:
     reply = await context.resources.outbound.send(await _request(config, context))
     if not _fits(reply.status, config.expect):
         raise _refusal(reply, context.now())
-    return {"status": reply.status, "headers": dict(reply.headers), **_body(reply)}
+    output = {"status": reply.status, "headers": dict(reply.headers), **body_of(reply)}
+    return output if config.output is None else picked(config.output, output)
 
 
 def retryable(error: Exception) -> bool:
@@ -128,13 +149,15 @@ async def _request(config: Config, context: JobContext) -> HttpRequest:
     elif config.body is not None:
         headers["Content-Type"] = "text/plain; charset=utf-8"
         body = config.body.encode()
-    if config.auth is not None:
-        headers.update(await _credentials(config.auth, context))
+    url = _with_query(config)
+    credentials = await _credentials(config, context)
+    if credentials is not None:
+        headers.update(headers_of(credentials, url, body or b"", context.now()))
     own = {key.lower() for key in config.headers}
     headers = {key: value for key, value in headers.items() if key.lower() not in own}
     return HttpRequest(
         method=config.method.upper(),
-        url=_with_query(config),
+        url=url,
         headers={**headers, **config.headers},
         body=body,
         timeout_seconds=config.timeout,
@@ -155,18 +178,17 @@ def _with_query(config: Config) -> str:
     return f"{base}{'&' if '?' in base else '?'}{urlencode(pairs)}{mark}{fragment}"
 
 
-async def _credentials(auth: Auth, context: JobContext) -> dict[str, str]:
-    value = await context.secret(auth.secret)
-    if value is None:
-        raise Rejected(
-            f"there is no secret `{auth.secret}`", fix=f"Set it with `workflow-scheduler secret set {auth.secret}`."
-        )
-    if auth.type == "bearer":
-        return {"Authorization": f"Bearer {value}"}
-    if auth.type == "basic":
-        pair = base64.b64encode(f"{auth.username}:{value}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
-    return {auth.header or "": value}
+async def _credentials(config: Config, context: JobContext) -> Http | None:
+    if config.connection is not None:
+        return await fields_of(context, config.connection, Http)
+    auth = config.auth
+    if auth is None:
+        return None
+    value = await secret_of(context, auth.secret)
+    try:
+        return Http(auth=auth.type, secret=value, username=auth.username, header=auth.header)
+    except ValueError as error:
+        raise Rejected(f"the secret `{auth.secret}` cannot be used: {error}") from error
 
 
 def _fits(status: int, expected: tuple[str, ...]) -> bool:
@@ -183,17 +205,3 @@ def _refusal(reply: HttpReply, now: int) -> SchedulerError:
     if reply.status in _TRY_AGAIN or reply.status > 500:  # noqa: PLR2004 - server errors
         return Unavailable(detail, retry_after_seconds=wait)
     return Rejected(detail)
-
-
-def _body(reply: HttpReply) -> dict[str, Any]:
-    content_type = reply.headers.get("content-type", "").split(";")[0].strip().lower()
-    if not reply.body:
-        return {"body": None}
-    if content_type == "application/json" or content_type.endswith("+json"):
-        try:
-            return {"body": msgspec.json.decode(reply.body)}
-        except (msgspec.DecodeError, RecursionError):
-            return {"body": reply.body.decode("utf-8", "replace")}
-    if content_type.startswith(_TEXT_TYPES) or not content_type:
-        return {"body": reply.body.decode("utf-8", "replace")}
-    return {"body": base64.b64encode(reply.body).decode(), "encoding": "base64"}

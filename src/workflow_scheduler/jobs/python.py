@@ -28,6 +28,7 @@ from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.registry import Config as ClosedConfig
 from workflow_scheduler.jobs import functions
+from workflow_scheduler.jobs.credentials import require_code
 from workflow_scheduler.jobs.current import inside_job
 from workflow_scheduler.jobs.interpreter import Limits, call_in_process, execute_in_process
 
@@ -102,6 +103,7 @@ def starts_process(fields: Mapping[str, Any]) -> bool:
 
 async def run(config: Config, context: JobContext) -> Any:
     """Call the function, or execute the code, where `isolation` says."""
+    await require_code(context, "running Python")
     limits = Limits(config.memory_mb_max, config.cpu_seconds_max, config.grace)
     if config.code is not None:
         return await execute_in_process(config.code, context, config.env, limits)

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from workflow_scheduler.core.ports.resources import Outbound
+from workflow_scheduler.core.ports.connections import Connections
+from workflow_scheduler.core.ports.resources import CodeRule, Dialer, Outbound
 
 T = TypeVar("T")
 
@@ -40,8 +41,19 @@ class ThreadWorkers:
 class JobResources:
     """The Resources of a process (see core/ports/resources.py)."""
 
-    def __init__(self, outbound: Outbound, workers: ThreadWorkers, python_path: Sequence[str] = ()) -> None:
-        """Lend `outbound` and `workers`; look for users' modules in `python_path` after sys.path."""
+    def __init__(
+        self,
+        outbound: Outbound,
+        workers: ThreadWorkers,
+        dialer: Dialer,
+        connections: Connections,
+        code_rule: CodeRule,
+        python_path: Sequence[str] = (),
+    ) -> None:
+        """Lend all of these; look for users' modules in `python_path` after sys.path."""
         self.outbound = outbound
         self.workers = workers
+        self.dialer = dialer
+        self.connections = connections
+        self.code_rule = code_rule
         self.python_path = tuple(python_path)

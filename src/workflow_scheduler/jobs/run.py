@@ -22,6 +22,7 @@ from workflow_scheduler.core.errors import JobFailed, SchedulerError
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.registry import Config as ClosedConfig
+from workflow_scheduler.jobs.credentials import require_code
 from workflow_scheduler.jobs.subprocesses import TAIL_BYTES, ChildEnd, ChildSpec, clean_environment, run_child
 
 name = "run"
@@ -63,6 +64,7 @@ def starts_process(fields: Mapping[str, Any]) -> bool:  # noqa: ARG001 - a comma
 
 async def run(config: Config, context: JobContext) -> Any:
     """Run the command to its end."""
+    await require_code(context, "running a command")
     spec = ChildSpec(
         argv=(config.shell, "-c", config.command),
         env=clean_environment(context, config.env),

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from workflow_scheduler.core import ids
 from workflow_scheduler.core.dag.calls import called_workflows
 from workflow_scheduler.core.definition.check import Checked
-from workflow_scheduler.core.errors import Conflict, FieldError, NotFound, SchedulerError, ValidationFailed
+from workflow_scheduler.core.errors import Conflict, NotFound, SchedulerError, ValidationFailed
 from workflow_scheduler.core.model.deployment import OldTimes, Publication, WorkflowRecord
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.trigger import Occurrence
@@ -24,18 +23,11 @@ from workflow_scheduler.services.definition_shapes import deployment_shape, mome
 from workflow_scheduler.services.definitions import Definitions, Given, new_version
 from workflow_scheduler.services.earlier import earlier_triggers
 from workflow_scheduler.services.plans import NOTHING, Side, compare, is_empty
+from workflow_scheduler.services.requirements import Requirements
 from workflow_scheduler.stores.portable.deployments import Beginning, DeploymentRepository
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository, no_workflow
 
 _encode = msgspec.json.encode
-
-
-class SecretNames(Protocol):
-    """Tells which secrets a tenant lacks."""
-
-    async def missing(self, tenant_id: str, names: Iterable[str]) -> list[str]:
-        """Return those of `names` that are not set."""
-        ...
 
 
 class _Attempt(msgspec.Struct):
@@ -49,11 +41,11 @@ class _Attempt(msgspec.Struct):
 class Deployments:
     """What can be asked and done about deployments."""
 
-    def __init__(self, store: Store, clock: Clock, definitions: Definitions, secrets: SecretNames) -> None:
-        """Keep deployments in `store`; check definitions with `definitions` and their secrets with `secrets`."""
+    def __init__(self, store: Store, clock: Clock, definitions: Definitions, requirements: Requirements) -> None:
+        """Keep deployments in `store`; check definitions with `definitions`, what they need with `requirements`."""
         self._clock = clock
         self._definitions = definitions
-        self._secrets = secrets
+        self._requirements = requirements
         self._workflows = WorkflowRepository(store)
         self._deployments = DeploymentRepository(store)
 
@@ -184,7 +176,7 @@ class Deployments:
         """Return what a deployment would be refused for although the definition is right."""
         found = []
         try:
-            await self._check_secrets(tenant_id, checked)
+            await self._requirements.check(tenant_id, checked)
         except SchedulerError as error:
             found.append({"code": error.code, "message": error.detail, "fix": error.fix})
         try:
@@ -201,7 +193,7 @@ class Deployments:
             Conflict: a path is taken, or workflows would start each other.
 
         """
-        await self._check_secrets(tenant_id, checked)
+        await self._requirements.check(tenant_id, checked)
         await self._deployments.verify(self._publication(checked, tenant_id, workflow_id, name))
 
     async def check_cycles(self, tenant_id: str, workflow_id: str, name: str, checked: Checked) -> None:
@@ -271,7 +263,7 @@ class Deployments:
             version, name = await self._workflows.add_version(new), new.name
         attempt.warnings = await self.warnings(record.tenant_id, name, checked)
         attempt.step = "secrets"
-        await self._check_secrets(record.tenant_id, checked)
+        await self._requirements.check(record.tenant_id, checked)
         attempt.step = "plan"
         before = await self._live_side(record)
         publication = self._publication(checked, record.tenant_id, record.id, name)
@@ -315,21 +307,6 @@ class Deployments:
         except ValidationFailed:
             return Side(msgspec.json.decode(stored.definition), ())
         return Side(checked.loaded.value, self._definitions.planned(checked, record.tenant_id, record.id))
-
-    async def _check_secrets(self, tenant_id: str, checked: Checked) -> None:
-        wanted: dict[str, str] = {}
-        for trigger in checked.triggers.values():
-            name_of = getattr(trigger.module, "secret_name", None)
-            secret = name_of(trigger.config) if name_of is not None else None
-            if secret:
-                wanted.setdefault(secret, trigger.name)
-        missing = await self._secrets.missing(tenant_id, wanted) if wanted else []
-        if missing:
-            raise ValidationFailed(
-                f"the secret `{missing[0]}` of the trigger `{wanted[missing[0]]}` is not set",
-                fix=f"set it: workflow-scheduler secret set {missing[0]}",
-                errors=[FieldError(f"triggers.{wanted[name]}", f"the secret `{name}` is not set") for name in missing],
-            )
 
     async def _previous(self, record: WorkflowRecord) -> int:
         found = await self._deployments.previous_version(record.tenant_id, record.id, record.live_version)

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from workflow_scheduler.core.errors import NotConnected
+from workflow_scheduler.core.model.connection import Connection, Fields
 from workflow_scheduler.core.model.run import RunStatus
 from workflow_scheduler.core.ports.engine import CalledRun
-from workflow_scheduler.core.ports.resources import HttpReply, HttpRequest, Outbound, Workers
+from workflow_scheduler.core.ports.resources import Dialer, HttpReply, HttpRequest, Outbound, Workers
 from workflow_scheduler.jobs.resources import ThreadWorkers
+from workflow_scheduler.testing.fake_smtp import FakeMailDialer
 
 T = TypeVar("T")
 NOW_US = 1_800_000_000_000_000
@@ -36,14 +38,49 @@ class FakeOutbound:
         return reply
 
 
+class FakeConnections:
+    """Connections by name. `expires_at` (microseconds) counts for all of them."""
+
+    def __init__(self, fields: Mapping[str, tuple[str, Fields]] | None = None) -> None:
+        """Know these: name -> (kind, fields)."""
+        self.known = dict(fields or {})
+        self.expires_at: int | None = None
+
+    async def open(self, _tenant_id: str, name: str) -> Connection | None:
+        """Return the connection of that name."""
+        found = self.known.get(name)
+        return None if found is None else Connection(name, found[0], found[1], self.expires_at)
+
+
+class FakeCodeRule:
+    """Allows every tenant to run code, or none."""
+
+    def __init__(self, *, allowed: bool = True) -> None:
+        """Answer with `allowed`."""
+        self.allowed = allowed
+
+    async def code_allowed(self, _tenant_id: str) -> bool:
+        """Return what was given."""
+        return self.allowed
+
+
 class FakeResources:
     """Resources with a fake network and real threads; call `close` at the end."""
 
     def __init__(
-        self, outbound: Outbound | None = None, workers: Workers | None = None, python_path: Sequence[str] = ()
+        self,
+        outbound: Outbound | None = None,
+        workers: Workers | None = None,
+        python_path: Sequence[str] = (),
+        *,
+        dialer: Dialer | None = None,
+        connections: Mapping[str, tuple[str, Fields]] | None = None,
     ) -> None:
-        """Lend what is given, or fakes."""
+        """Lend what is given, or fakes: the mail server of the fake dialer takes everything."""
         self.outbound: Outbound = outbound or FakeOutbound()
+        self.dialer: Dialer = dialer or FakeMailDialer()
+        self.connections = FakeConnections(connections)
+        self.code_rule = FakeCodeRule()
         self._threads = ThreadWorkers(2)
         self.workers: Workers = workers or self._threads
         self.python_path = tuple(python_path)

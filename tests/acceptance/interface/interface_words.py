@@ -70,6 +70,10 @@ POST /v2/executions/{execution_id}/resume
 GET /v2/executions/{execution_id}
 POST /v2/executions/{execution_id}/cancel
 POST,GET /api/v1/secrets
+POST,GET /api/v1/connections
+GET,PUT,DELETE /api/v1/connections/{name}
+POST /api/v1/connections/{name}/test
+POST /api/v1/connections/{name}/rotate
 POST,GET /api/v1/keys
 GET /api/v1/stream
 GET /health

@@ -19,6 +19,7 @@ from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.events import Events
 from workflow_scheduler.services.explain import Explain
 from workflow_scheduler.services.replay import Replay
+from workflow_scheduler.services.requirements import Requirements
 from workflow_scheduler.services.runs import Runs
 from workflow_scheduler.services.schedules import Schedules
 from workflow_scheduler.services.triggers import Triggers
@@ -94,7 +95,7 @@ class House:
         self.dead = DeadLetters(store, self.clock, self.fakes)
         self.replay = Replay(store, self.clock, self.inbox, self.manual, self.matcher, self.catalog)
         definitions = Definitions(self.types, jobs, self.clock)
-        self.deployments = Deployments(store, self.clock, definitions, NoSecrets())
+        self.deployments = Deployments(store, self.clock, definitions, Requirements(NoSecrets()))
         self.workflows = Workflows(store, self.clock, definitions, self.deployments)
         self.triggers = Triggers(store, self.clock, definitions, self.workflows, self.deployments, self.matcher)
         self.schedules = Schedules(store, self.clock, self.types, self.triggers, self.inbox, self.timer)

@@ -24,6 +24,7 @@ from workflow_scheduler.pipeline.sources.timer import Timer
 from workflow_scheduler.pipeline.tracker import Tracker
 from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.deployments import Deployments
+from workflow_scheduler.services.requirements import Requirements
 from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.stores.portable.catalog import StoreCatalog
 from workflow_scheduler.testing.factories import Rows
@@ -176,7 +177,7 @@ class Instance:
         self.tracker.on_end = self.launcher.ended
         store.on_epoch(self.cache.moved)
         definitions = Definitions(TRIGGERS, JOBS, clock, Rules(engines=("embedded", "http")))
-        self.deployments = Deployments(store, clock, definitions, self.secrets)
+        self.deployments = Deployments(store, clock, definitions, Requirements(self.secrets))
         self.workflows = Workflows(store, clock, definitions, self.deployments)
 
     async def begin(self, *, alone=False):

@@ -11,6 +11,7 @@ from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.matcher import Matcher
 from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.deployments import Deployments
+from workflow_scheduler.services.requirements import Requirements
 from workflow_scheduler.services.triggers import Triggers
 from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.stores.portable.catalog import StoreCatalog
@@ -84,7 +85,7 @@ def plane(store):
     clock = FakeClock()
     secrets = KnownSecrets()
     definitions = Definitions(TRIGGERS, JOBS, clock, Rules(engines=("embedded", "http")))
-    deployments = Deployments(store, clock, definitions, secrets)
+    deployments = Deployments(store, clock, definitions, Requirements(secrets))
     workflows = Workflows(store, clock, definitions, deployments)
     matcher = Matcher(CandidateCache(StoreCatalog(store), store, TRIGGERS))
     triggers = Triggers(store, clock, definitions, workflows, deployments, matcher)

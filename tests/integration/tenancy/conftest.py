@@ -68,6 +68,8 @@ class Tenancy:
         ann = self.ann
         for name in ("hmac", "hub"):
             assert (await ann.post("/api/v1/secrets", json={"name": name, "value": f"{name}-of-acme"})).status == 201
+        web = {"name": "hmac", "kind": "http", "fields": {"auth": "bearer", "secret": "of-acme"}}
+        assert (await ann.post("/api/v1/connections", json=web)).status == 201
         workflow = await self.deploy(ann, FLOW)
         slow = await self.deploy(ann, SLOW)
         triggers = {trigger["name"]: trigger["id"] for trigger in workflow["triggers"]}

@@ -56,8 +56,8 @@ def essence(reply, value):
 
 async def picture(client):
     """Return what a tenant sees of itself in every list."""
-    lists = ("workflows", "triggers", "schedules", "events", "runs", "dead-letters", "secrets", "keys", "quarantine",
-             "backfills")  # fmt: skip
+    lists = ("workflows", "triggers", "schedules", "events", "runs", "dead-letters", "secrets", "connections", "keys",
+             "quarantine", "backfills")  # fmt: skip
     return {name: (await client.get(f"/api/v1/{name}?limit=500")).json() for name in lists}
 
 

@@ -23,7 +23,17 @@ async def test_no_row_is_seen_without_the_right_tenant(tenancy, database):
         tables = [row[0] for row in await connection.fetch(TABLES)]
         there = await counts(connection, tables)
         filled = {table for table, count in there.items() if count}
-        assert {"events", "runs", "jobs", "decisions", "secrets", "api_keys", "workflows", "trigger_index"} <= filled
+        assert {
+            "events",
+            "runs",
+            "jobs",
+            "decisions",
+            "secrets",
+            "connections",
+            "api_keys",
+            "workflows",
+            "trigger_index",
+        } <= filled
         await connection.execute("SET ROLE wfs_service")
         nothing = dict.fromkeys(tables, 0)
         assert await counts(connection, tables) == nothing, "a session that names no tenant"

@@ -238,6 +238,7 @@ def _templates(
         known: dict[str, Any] = {}
         if value is config:
             known = {"shell_fields": shell, "raw_fields": raw, "names": names}
+            known["html_fields"] = getattr(module, "html_fields", ())
         try:
             compiled.append(template.parse(value, field, **known))
         except ValidationFailed as error:

@@ -42,9 +42,6 @@ TRIGGER_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 JOB_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "approval": "end the workflow here, and start the rest with a `manual` trigger that has `require_confirmation`",
-        "sql": "use a `python` or `run` job",
-        "email": "use a `python` or `run` job, or the `http` API of a mail service",
-        "slack": "post to Slack's API with an `http` job",
         "shell": "write `run: COMMAND`",
         "bash": "write `run: COMMAND`",
     }

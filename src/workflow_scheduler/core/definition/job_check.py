@@ -7,7 +7,7 @@ moment. Its syntax is checked with the graph.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -68,16 +68,24 @@ def _check_job(
     if not isinstance(config, dict):
         return
     if command is None or kind != "run":
-        errors += _config_issues(document, (*path, "with"), module.Config, config)
+        raw = getattr(module, "raw_fields", ())
+        errors += _config_issues(document, (*path, "with"), module.Config, config, raw)
     elif "command" not in config:
         errors += _command_issues(document, path, module.Config, {"command": command, **config})
 
 
-def _config_issues(document: Document, path: Path, kind: type[Config], config: dict[str, Any]) -> list[FieldError]:
+def _config_issues(
+    document: Document, path: Path, kind: type[Config], config: dict[str, Any], raw_fields: Sequence[str]
+) -> list[FieldError]:
+    """Return the issues of a configuration; in raw fields nothing is filled in, so what is wrong there stays wrong."""
+
+    def unknown_yet(location: tuple[str | int, ...]) -> bool:
+        return location[:1] not in [(field,) for field in raw_fields] and _is_templated(config, location)
+
     try:
         kind.model_validate(config)
     except ValidationError as error:
-        return explain(error, kind, document, path, skip=lambda location: _is_templated(config, location))
+        return explain(error, kind, document, path, skip=unknown_yet)
     except SchedulerError as error:
         return [] if _has_template(config) else [document.issue(path, error.detail)]
     return []

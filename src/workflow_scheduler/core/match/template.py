@@ -5,7 +5,7 @@
 - `$${` stands for a literal `${`.
 - Expressions are CEL over `input event jobs steps env run`, in repeated jobs also `item` and `iteration`; `steps` is
   another name for `jobs`.
-- In shell commands each value is quoted for the place it stands in (see `core.match.shell`).
+- In shell commands each value is quoted for the place it stands in (see `core.match.shell`); in HTML it is escaped.
 
 A template without `${` is `static`: its value is ready and costs nothing at run time.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from html import escape
 from typing import Any, TypeAlias
 
 import msgspec
@@ -80,13 +81,14 @@ def parse(
     *,
     shell_fields: Sequence[str] = (),
     raw_fields: Sequence[str] = (),
+    html_fields: Sequence[str] = (),
     names: Mapping[str, str] | None = None,
 ) -> Template:
     """Parse every text inside `value`, which is plain JSON; `field` is its name in messages.
 
     `names` holds other names for entries of an object that stand somewhere else in the file. The entries that are
-    named in `shell_fields` are shell commands, in which values are quoted; those named in `raw_fields` are program
-    text and stay as they are, because no quoting is safe there.
+    named in `shell_fields` are shell commands, in which values are quoted; those in `html_fields` are HTML, in which
+    they are escaped; those in `raw_fields` are program text and stay as they are, because no quoting is safe there.
 
     Raises:
         ValidationFailed: expressions that do not parse; one field error each.
@@ -98,7 +100,9 @@ def parse(
         value = {key: one for key, one in value.items() if key not in verbatim}
         names = names or {}
         parts = {
-            key: _parse(one, names.get(key, f"{field}.{key}"), findings, shell=key in shell_fields)
+            key: _parse(
+                one, names.get(key, f"{field}.{key}"), findings, shell=key in shell_fields, html=key in html_fields
+            )
             for key, one in value.items()
         }
         fill = _with(_object(parts, value), verbatim)
@@ -133,15 +137,17 @@ def _renamed(error: ValidationFailed, field: str) -> list[FieldError]:
     return found or [FieldError(field, error.detail)]
 
 
-def _parse(value: Any, field: str, findings: _Findings, *, shell: bool, depth: int = 0) -> Filler | None:
+def _parse(
+    value: Any, field: str, findings: _Findings, *, shell: bool, html: bool = False, depth: int = 0
+) -> Filler | None:
     if isinstance(value, str):
-        return _text(value, field, findings, shell=shell) if "${" in value else None
+        return _text(value, field, findings, shell=shell, html=html) if "${" in value else None
     if not isinstance(value, (dict, list, tuple)):
         return None
     if depth >= DEPTH_MAX:
         findings.errors.append(FieldError(field, f"nested deeper than {DEPTH_MAX} levels"))
         return None
-    below = partial(_parse, findings=findings, shell=shell, depth=depth + 1)
+    below = partial(_parse, findings=findings, shell=shell, html=html, depth=depth + 1)
     if isinstance(value, dict):
         return _object({key: below(one, f"{field}.{key}") for key, one in value.items()}, value)
     return _list([below(one, f"{field}[{place}]") for place, one in enumerate(value)], value)
@@ -180,7 +186,7 @@ def _unescape(value: Any) -> Any:
     return value
 
 
-def _text(text: str, field: str, findings: _Findings, *, shell: bool) -> Filler | None:
+def _text(text: str, field: str, findings: _Findings, *, shell: bool, html: bool) -> Filler | None:
     """Return the function that fills in one text, or None when it holds only escaped `$${` or has errors."""
     literals: list[str] = []
     fillers: list[Filler] = []
@@ -200,9 +206,9 @@ def _text(text: str, field: str, findings: _Findings, *, shell: bool) -> Filler 
         return None
     if places is not None:
         return _joined(literals, [_quoted(fill, place) for fill, place in zip(fillers, places, strict=True)])
-    if len(fillers) == 1 and not any(literals):
+    if len(fillers) == 1 and not any(literals) and not html:
         return fillers[0]
-    return _joined(literals, [_worded(fill) for fill in fillers])
+    return _joined(literals, [_escaped(fill) if html else _worded(fill) for fill in fillers])
 
 
 def _places(literals: list[str], count: int) -> list[Place]:
@@ -230,6 +236,10 @@ def _word(value: Any) -> str:
 
 def _worded(fill: Filler) -> Callable[[Mapping[str, Any]], str]:
     return lambda variables: _word(fill(variables))
+
+
+def _escaped(fill: Filler) -> Callable[[Mapping[str, Any]], str]:
+    return lambda variables: escape(_word(fill(variables)))
 
 
 def _quoted(fill: Filler, place: Place) -> Callable[[Mapping[str, Any]], str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from socket import socket
 from typing import Protocol, TypeVar
 
 import msgspec
+
+from workflow_scheduler.core.ports.connections import Connections
 
 T = TypeVar("T")
 
@@ -56,6 +59,28 @@ class Workers(Protocol):
         ...
 
 
+class Dialer(Protocol):
+    """Opens TCP connections through the egress guard, for protocols other than HTTP. It blocks: call it in a thread."""
+
+    def dial(self, host: str, port: int, timeout_seconds: float) -> socket:
+        """Return a connected socket; its own time-out is `timeout_seconds` as well.
+
+        Raises:
+            EgressRefused: the address is not allowed.
+            NotConnected: no connection came about.
+
+        """
+        ...
+
+
+class CodeRule(Protocol):
+    """Says who may run code, which includes the use of files of this machine."""
+
+    async def code_allowed(self, tenant_id: str) -> bool:
+        """Return whether jobs of this tenant may run code."""
+        ...
+
+
 class Resources(Protocol):
     """What the process lends to a job. `python_path` is where users' modules are looked for, after sys.path."""
 
@@ -67,6 +92,21 @@ class Resources(Protocol):
     @property
     def workers(self) -> Workers:
         """The threads."""
+        ...
+
+    @property
+    def dialer(self) -> Dialer:
+        """The way out for other protocols than HTTP."""
+        ...
+
+    @property
+    def connections(self) -> Connections:
+        """The tenants' connections."""
+        ...
+
+    @property
+    def code_rule(self) -> CodeRule:
+        """Who may run code."""
         ...
 
     @property

@@ -16,12 +16,23 @@ from pydantic import ValidationError
 
 from workflow_scheduler.core import errors
 from workflow_scheduler.core.dag.park import SleepUntil, WaitFor
+from workflow_scheduler.core.model.connection import Fields, Slack, Smtp, Sql
 from workflow_scheduler.core.ports.resources import HttpReply
 from workflow_scheduler.core.registry import Config
 from workflow_scheduler.testing.job_context import FakeJobContext, FakeOutbound, FakeResources
 
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
-_ANSWER = HttpReply(status=200, headers={"content-type": "application/json"}, body=b"{}", url="https://example.test/")
+_ANSWER = HttpReply(
+    status=200,
+    headers={"content-type": "application/json"},
+    body=b'{"ok":true,"channel":"C1","ts":"1.1"}',
+    url="https://example.test/",
+)
+_CONNECTIONS: dict[str, tuple[str, Fields]] = {
+    "warehouse": ("sql", Sql(url="sqlite://")),
+    "mail": ("smtp", Smtp(host="mail.example.test", security="none", sender="wfs@example.test")),
+    "chat": ("slack", Slack(token="xoxb-of-the-test")),  # noqa: S106 - of no workspace
+}
 
 
 class JobTypeConformance:
@@ -29,8 +40,8 @@ class JobTypeConformance:
 
     @pytest.fixture
     def context(self) -> Any:
-        """A context with a network that answers 200, and real threads."""
-        resources = FakeResources(FakeOutbound([_ANSWER] * 10))
+        """A context with a network that answers 200, a database, a mail server, Slack, and real threads."""
+        resources = FakeResources(FakeOutbound([_ANSWER] * 10), connections=_CONNECTIONS)
         yield FakeJobContext(resources=resources)
         resources.close()
 
@@ -102,7 +113,7 @@ class JobTypeConformance:
         if job_type.inline:
             assert not inspect.iscoroutinefunction(job_type.run)
             return
-        resources = FakeResources(FakeOutbound(held=True))
+        resources = FakeResources(FakeOutbound(held=True), connections=_CONNECTIONS)
         context = FakeJobContext(resources=resources, held=True)
         task = asyncio.ensure_future(_outcome(job_type, job_type.examples[0], context))
         asyncio.get_running_loop().call_soon(task.cancel)

@@ -22,7 +22,7 @@ def test_a_type_of_other_schedulers_comes_with_a_way_out():
     message, near = type_problem("job", "approval", JOBS, JOB_TYPES)
     assert near is None
     assert message.startswith("there is no job type `approval` here: end the workflow here")
-    assert "known are emit, http, noop" in message
+    assert "known are email, emit, http, noop" in message
 
 
 def test_capitals_and_typos_are_suggested():
@@ -30,7 +30,7 @@ def test_capitals_and_typos_are_suggested():
         "there is no trigger type `CRON`, did you mean `cron`?", "cron",
     )  # fmt: skip
     assert type_problem("trigger", "webhok", TRIGGERS, TRIGGER_TYPES)[1] == "webhook"
-    assert type_problem("job", "zzz", JOBS, JOB_TYPES)[0].startswith("there is no job type `zzz`; known are emit")
+    assert type_problem("job", "zzz", JOBS, JOB_TYPES)[0].startswith("there is no job type `zzz`; known are email")
 
 
 def test_one_look_shows_unknown_fields_and_types_together():

@@ -1,0 +1,184 @@
+"""Connections: named credentials of a tenant, by kind. Secret fields are sealed and never shown again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+_PASSWORD_OPTIONS = frozenset({"password", "passwd", "pwd", "sslpassword"})
+Security = Literal["starttls", "tls", "none"]
+
+
+class Fields(BaseModel):
+    """Base of the fields of every kind: closed and frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+
+
+def secret(title: str, description: str, **rules: Any) -> Any:
+    """Return a field whose value is sealed."""
+    return Field(title=title, description=description, repr=False, json_schema_extra={"secret": True}, **rules)
+
+
+def one_line(value: str) -> str:
+    """Refuse what would end a header or a command early.
+
+    Raises:
+        ValueError: it holds a line break or another control character.
+
+    """
+    if not value.isprintable():
+        message = "must not hold line breaks or other control characters"
+        raise ValueError(message)
+    return value
+
+
+def web_address(value: str) -> str:
+    """Refuse what is not an http or https URL, or holds credentials that would be shown.
+
+    Raises:
+        ValueError: it is not.
+
+    """
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        message = "must be an http or https URL"
+        raise ValueError(message)
+    if parts.username or parts.password:
+        message = "must not hold a user name or password; they have fields of their own"
+        raise ValueError(message)
+    return value
+
+
+Line = Annotated[str, AfterValidator(one_line), Field(min_length=1, max_length=1_000)]
+Url = Annotated[str, AfterValidator(web_address), Field(max_length=2_000)]
+
+
+class Smtp(Fields):
+    """A mail server."""
+
+    host: Line = Field(title="Host", description="Name or address of the mail server.")
+    port: int = Field(default=587, title="Port", description="587 for STARTTLS, 465 for TLS.", ge=1, le=65_535)
+    security: Security = Field(
+        default="starttls", title="Security", description="starttls, tls from the first byte, or none."
+    )
+    username: Line | None = Field(default=None, title="User name", description="None sends without a log-in.")
+    password: str | None = secret("Password", "Password of the user.", default=None)
+    sender: Line | None = Field(default=None, title="Sender", description="The `from` of mails that name none.")
+    ca_certificate: str | None = Field(
+        default=None, title="CA certificate", description="PEM of the authority that signed the server's certificate."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Smtp:
+        if (self.username is None) != (self.password is None):
+            message = "`username` and `password` belong together"
+            raise ValueError(message)
+        if self.password is not None and self.security == "none":
+            message = "a password is not sent over an unencrypted connection; use starttls or tls"
+            raise ValueError(message)
+        return self
+
+
+class Sql(Fields):
+    """A database."""
+
+    url: str = Field(
+        title="URL",
+        description="SQLAlchemy URL, for example postgresql://reports@db.example/shop; the password stands apart.",
+        min_length=3,
+        max_length=2_000,
+    )
+    password: str | None = secret("Password", "Password of the user in the URL.", default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apart(cls, given: Any) -> Any:
+        """Take the password out of the URL, so that the URL can be shown."""
+        url = given.get("url") if isinstance(given, dict) else None
+        if not isinstance(url, str) or "@" not in url or "://" not in url:
+            return given
+        scheme, _, rest = url.partition("://")
+        authority, at, behind = rest.partition("/")[0].rpartition("@")
+        user, colon, password = authority.partition(":")
+        if not at or not colon:
+            return given
+        tail = rest[len(rest.partition("/")[0]) :]
+        return {"password": unquote(password), **given, "url": f"{scheme}://{user}@{behind}{tail}"}
+
+    @model_validator(mode="after")
+    def _shown_safely(self) -> Sql:
+        scheme, separator, rest = self.url.partition("://")
+        if not separator or not scheme:
+            message = "`url` must begin with a dialect, as in postgresql://USER@HOST/DATABASE"
+            raise ValueError(message)
+        if any(key.lower() in _PASSWORD_OPTIONS for key, _ in parse_qsl(rest.partition("?")[2])):
+            message = "`url` must not hold a password among its options; give it in `password`"
+            raise ValueError(message)
+        return self
+
+
+class Slack(Fields):
+    """A Slack workspace."""
+
+    token: str = secret("Token", "Bot token (xoxb-…).", min_length=8, max_length=1_000)
+    api_url: Url = Field(
+        default="https://slack.com/api",
+        title="API address",
+        description="Where the Web API is; Slack's own by default.",
+    )
+
+
+class Http(Fields):
+    """Credentials of a web service."""
+
+    auth: Literal["bearer", "basic", "header", "hmac"] = Field(
+        title="Kind", description="bearer: a token; basic: user name and password; header: an API key; hmac: signed."
+    )
+    secret: str = secret("Secret", "The token, password, API key or signing key.", min_length=1, max_length=10_000)
+    username: Line | None = Field(default=None, title="User name", description="For basic.")
+    header: Line | None = Field(default=None, title="Header", description="For header and hmac: the header's name.")
+    url: Url | None = Field(
+        default=None,
+        title="URL",
+        description="The service; the secret is sent to this origin only, and `test` asks it.",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Http:
+        needed = {"basic": "username", "header": "header"}.get(self.auth)
+        if needed is not None and getattr(self, needed) is None:
+            message = f"auth of type {self.auth} needs `{needed}`"
+            raise ValueError(message)
+        return self
+
+
+KINDS: Final[Mapping[str, type[Fields]]] = MappingProxyType({"smtp": Smtp, "sql": Sql, "slack": Slack, "http": Http})
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """An opened connection, for jobs only. `expires_at` in microseconds UTC."""
+
+    name: str
+    kind: str
+    fields: Fields
+    expires_at: int | None = None
+
+    def __repr__(self) -> str:
+        """Name it, never its secrets: this text may reach a log."""
+        return f"Connection({self.name}, {self.kind})"
+
+
+def secret_names(kind: type[Fields]) -> tuple[str, ...]:
+    """Return the names of the fields whose values are sealed."""
+    found = []
+    for name, field in kind.model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and extra.get("secret"):
+            found.append(name)
+    return tuple(found)

@@ -1,0 +1,59 @@
+"""Trying a connection: really connect, log in, and say what answered."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from workflow_scheduler.core.errors import Rejected
+from workflow_scheduler.core.model.connection import Connection, Fields, Http, Slack, Smtp, Sql
+from workflow_scheduler.core.ports.resources import HttpRequest, Resources
+from workflow_scheduler.jobs.databases import Database, Target
+from workflow_scheduler.jobs.http_auth import headers_of
+from workflow_scheduler.jobs.slack_api import SlackApi
+from workflow_scheduler.jobs.smtp import Mailer
+
+TIMEOUT_SECONDS = 15.0
+_REFUSED = frozenset({401, 403})
+
+
+async def probe(tenant_id: str, connection: Connection, resources: Resources, now: int) -> str:
+    """Connect, and return what was found in one sentence; `now` is in microseconds.
+
+    Raises:
+        SchedulerError: it does not work; the text says why.
+
+    """
+    fields: Fields = connection.fields
+    if isinstance(fields, Smtp):
+        mailer = Mailer(fields, resources.dialer, TIMEOUT_SECONDS)
+        return await resources.workers.call(mailer.greet)
+    if isinstance(fields, Sql):
+        local = await resources.code_rule.code_allowed(tenant_id)
+        return await _database(Target(fields.url, fields.password, local), resources)
+    if isinstance(fields, Slack):
+        answer = await SlackApi(resources.outbound, fields, f"test:{connection.name}", now).get("auth.test", {})
+        return f"the workspace {answer.get('team')} answers; the bot is {answer.get('user')}"
+    assert isinstance(fields, Http)
+    return await _web(fields, resources, now)
+
+
+async def _database(target: Target, resources: Resources) -> str:
+    work = await resources.workers.call(partial(Database, target, resources.dialer, TIMEOUT_SECONDS))
+    task = asyncio.ensure_future(resources.workers.call(work.version))
+    done, _ = await asyncio.wait({task}, timeout=TIMEOUT_SECONDS)
+    if not done:
+        await asyncio.to_thread(work.stop)
+        raise Rejected(f"the database did not answer within {TIMEOUT_SECONDS:g} s")
+    return task.result()
+
+
+async def _web(fields: Http, resources: Resources, now: int) -> str:
+    if fields.url is None:
+        return "the secret is there; give the connection a `url`, and the test asks it"
+    headers = headers_of(fields, fields.url, b"", now)
+    request = HttpRequest(method="GET", url=fields.url, headers=headers, timeout_seconds=TIMEOUT_SECONDS)
+    reply = await resources.outbound.send(request)
+    if reply.status in _REFUSED:
+        raise Rejected(f"{fields.url} answered {reply.status}: the credentials are not accepted")
+    return f"{fields.url} answered {reply.status}"

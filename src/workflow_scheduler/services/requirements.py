@@ -1,0 +1,90 @@
+"""What a definition needs from its tenant besides being right: secrets, connections, and the permission to run code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Protocol
+
+from workflow_scheduler.core.definition.check import Checked
+from workflow_scheduler.core.errors import FieldError, ValidationFailed
+from workflow_scheduler.core.ports.resources import CodeRule
+from workflow_scheduler.services.tenant import CODE_FIX, CODE_REFUSED
+from workflow_scheduler.stores.portable.connections import uses
+
+
+class SecretNames(Protocol):
+    """Tells which secrets a tenant lacks."""
+
+    async def missing(self, tenant_id: str, names: Iterable[str]) -> list[str]:
+        """Return those of `names` that are not set."""
+        ...
+
+
+class ConnectionNames(Protocol):
+    """Tells which connections a tenant lacks."""
+
+    async def missing(self, tenant_id: str, wanted: Mapping[str, str]) -> list[FieldError]:
+        """Return an error for each job of `wanted` (job -> connection) whose connection is not there."""
+        ...
+
+
+class Requirements:
+    """Checks them before a deployment."""
+
+    def __init__(
+        self,
+        secrets: SecretNames,
+        connections: ConnectionNames | None = None,
+        code_rule: CodeRule | None = None,
+        job_types: Mapping[str, ModuleType] | None = None,
+    ) -> None:
+        """Ask these; what is left out is not checked."""
+        self._secrets = secrets
+        self._connections = connections
+        self._code_rule = code_rule
+        self._job_types = job_types or {}
+
+    async def check(self, tenant_id: str, checked: Checked) -> None:
+        """Refuse a definition that the tenant lacks something for.
+
+        Raises:
+            ValidationFailed: a secret or a connection is not there, or the tenant may not run code.
+
+        """
+        await self._check_secrets(tenant_id, checked)
+        wanted = uses(checked.loaded.value)
+        absent = await self._connections.missing(tenant_id, wanted) if wanted and self._connections else []
+        if absent:
+            raise ValidationFailed(
+                f"{absent[0].field}: {absent[0].message}",
+                fix="make it: workflow-scheduler connection add NAME --kind KIND",
+                errors=absent,
+            )
+        await self._check_code(tenant_id, checked)
+
+    async def _check_code(self, tenant_id: str, checked: Checked) -> None:
+        coded = [
+            FieldError(f"jobs.{name}", CODE_REFUSED)
+            for name, job in checked.definition.jobs.items()
+            if getattr(self._job_types.get(job.type), "needs_code_allowance", False)
+        ]
+        if not coded or checked.definition.engine != "embedded" or self._code_rule is None:
+            return
+        if not await self._code_rule.code_allowed(tenant_id):
+            raise ValidationFailed(f"{coded[0].field}: {coded[0].message}", fix=CODE_FIX, errors=coded)
+
+    async def _check_secrets(self, tenant_id: str, checked: Checked) -> None:
+        wanted: dict[str, str] = {}
+        for trigger in checked.triggers.values():
+            name_of = getattr(trigger.module, "secret_name", None)
+            secret = name_of(trigger.config) if name_of is not None else None
+            if secret:
+                wanted.setdefault(secret, trigger.name)
+        missing = await self._secrets.missing(tenant_id, wanted) if wanted else []
+        if missing:
+            raise ValidationFailed(
+                f"the secret `{missing[0]}` of the trigger `{wanted[missing[0]]}` is not set",
+                fix=f"set it: workflow-scheduler secret set {missing[0]}",
+                errors=[FieldError(f"triggers.{wanted[name]}", f"the secret `{name}` is not set") for name in missing],
+            )

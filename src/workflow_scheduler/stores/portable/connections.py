@@ -1,0 +1,123 @@
+"""Connections in the database, their secrets sealed: nothing here can read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.ports.connections import ConnectionRow
+from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
+
+_NAMES = ConnectionRow.__struct_fields__
+_SELECT = f"SELECT {', '.join(_NAMES)} FROM connections WHERE tenant_id = :tenant"
+_LIVE = (
+    "SELECT w.name, v.definition FROM workflows w JOIN workflow_versions v"
+    " ON v.tenant_id = w.tenant_id AND v.workflow_id = w.id AND v.version = w.live_version"
+    " WHERE w.tenant_id = :tenant AND w.live_version IS NOT NULL AND v.definition LIKE :pattern ORDER BY w.name"
+)
+
+
+class ConnectionRepository:
+    """Implements core.ports.connections.ConnectionRows over any Store."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from and write to `store`."""
+        self._store = store
+
+    async def add(self, row: ConnectionRow) -> bool:
+        """Store a new connection; False when the tenant has one of that name."""
+        return await self._store.transact(_add(row))
+
+    async def replace(self, row: ConnectionRow, revision: int) -> bool:
+        """Replace what is stored at `revision`; False when it is at another one."""
+        return await self._store.transact(_replace(row, revision))
+
+    async def get(self, tenant_id: str, name: str) -> ConnectionRow | None:
+        """Return one connection."""
+        rows = await self._store.read(f"{_SELECT} AND name = :name", {"tenant": tenant_id, "name": name})
+        return _row(rows[0]) if rows else None
+
+    async def delete(self, tenant_id: str, name: str) -> list[str] | None:
+        """Remove a connection unless live workflows use it; return their names, or None when there is none."""
+        return await self._store.transact(_delete(tenant_id, name))
+
+    async def list(self, tenant_id: str, after: str | None, limit: int) -> list[ConnectionRow]:
+        """Return up to `limit` connections of a tenant by name, later than the name `after`."""
+        rows = await self._store.read(
+            f"{_SELECT} AND name > :after ORDER BY name LIMIT :limit",
+            {"tenant": tenant_id, "after": after or "", "limit": limit},
+        )
+        return [_row(row) for row in rows]
+
+    async def tested(self, tenant_id: str, name: str, *, at: int, ok: bool, detail: str) -> None:
+        """Keep the outcome of a test."""
+        params = {"tenant": tenant_id, "name": name, "at": at, "ok": int(ok), "detail": detail}
+        await self._store.transact(_tested(params))
+
+
+def uses(definition: Any) -> dict[str, str]:
+    """Return the connection that each job of a definition names, by the job's name."""
+    jobs = definition.get("jobs") if isinstance(definition, dict) else None
+    found: dict[str, str] = {}
+    for job, value in (jobs if isinstance(jobs, dict) else {}).items():
+        config = value.get("with") if isinstance(value, dict) else None
+        name = config.get("connection") if isinstance(config, dict) else None
+        if isinstance(name, str):
+            found[job] = name
+    return found
+
+
+def _row(row: Row) -> ConnectionRow:
+    values = dict(zip(_NAMES, row, strict=True))
+    values["sealed"] = bytes(values["sealed"])
+    values["test_ok"] = None if values["test_ok"] is None else bool(values["test_ok"])
+    return ConnectionRow(**values)
+
+
+def _params(row: ConnectionRow) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in _NAMES}
+    values["test_ok"] = None if row.test_ok is None else int(row.test_ok)
+    return values
+
+
+def _add(row: ConnectionRow) -> Work[bool]:
+    rows = yield Sql(
+        f"INSERT INTO connections ({', '.join(_NAMES)}) VALUES ({', '.join(':' + name for name in _NAMES)})"
+        " ON CONFLICT DO NOTHING RETURNING name",
+        _params(row),
+    )
+    return bool(rows)
+
+
+def _replace(row: ConnectionRow, revision: int) -> Work[bool]:
+    settings = ", ".join(f"{name} = :{name}" for name in _NAMES if name not in {"tenant_id", "name"})
+    rows = yield Sql(
+        f"UPDATE connections SET {settings} WHERE tenant_id = :tenant_id AND name = :name AND revision = :was"
+        " RETURNING name",
+        {**_params(row), "was": revision},
+    )
+    return bool(rows)
+
+
+def _tested(params: dict[str, Any]) -> Work[None]:
+    yield Sql(
+        "UPDATE connections SET tested_at = :at, test_ok = :ok, test_detail = :detail"
+        " WHERE tenant_id = :tenant AND name = :name",
+        params,
+    )
+
+
+def _delete(tenant_id: str, name: str) -> Work[list[str] | None]:
+    there = yield Sql(
+        "SELECT name FROM connections WHERE tenant_id = :tenant AND name = :name", {"tenant": tenant_id, "name": name}
+    )
+    if not there:
+        return None
+    live = yield Sql(_LIVE, {"tenant": tenant_id, "pattern": f'%"{name}"%'})
+    users = [str(row[0]) for row in live if name in uses(msgspec.json.decode(row[1])).values()]
+    if not users:
+        yield Sql(
+            "DELETE FROM connections WHERE tenant_id = :tenant AND name = :name", {"tenant": tenant_id, "name": name}
+        )
+    return users
