@@ -89,6 +89,7 @@ class Pipeline:
         self.wakes = Wakes(store, clock, owner)
         self.inbox.launches = self.launcher
         self.tracker.on_wake = self.wakes.hint
+        self.inbox.turns = self.recovery
         self.tracker.on_end = self.launcher.ended
         self.launcher.dispatcher = self.dispatcher
         store.on_epoch(self.cache.moved)

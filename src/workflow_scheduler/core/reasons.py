@@ -55,6 +55,12 @@ class Reason(StrEnum):
     ENGINE_REFUSED = "engine_refused"  # the engine refused the run for good
     POISON = "poison"  # the run was delivered too often without reaching an end
     MALFORMED = "malformed"  # a stored row could not be read; it is quarantined
+    OVERLAP_SKIPPED = "overlap_skipped"  # an earlier run was still under way, and overlap is skip
+    OVERLAP_QUEUED = "overlap_queued"  # an earlier run was still under way: the run waits for its end
+    OVERLAP_QUEUE_FULL = "overlap_queue_full"  # as many runs wait already as the limit of queue_all allows
+    OVERLAP_SUPERSEDED = "overlap_superseded"  # a later fire took the place in the queue
+    OVERLAP_FLUSHED = "overlap_flushed"  # somebody flushed the queue in which the run waited
+    OVERLAP_TERMINATED = "overlap_terminated"  # a later fire ended the run, because overlap is terminate_running
     QUEUED_CONCURRENCY = "queued_concurrency"  # the workflow already has max_runs running
     BACKFILLED = "backfilled"  # a backfill ran this time of a schedule
     STARTED_WHILE_PAUSED = "started_while_paused"  # a person started it although schedule or workflow are paused

@@ -11,9 +11,20 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from workflow_scheduler.core.match.condition import Condition, compile_condition
-from workflow_scheduler.core.model.event import Event
+import msgspec
+
+from workflow_scheduler.core.match.condition import (
+    EVENT_VARIABLES,
+    Condition,
+    Undefined,
+    compile_condition,
+    compile_expression,
+    event_variables,
+)
+from workflow_scheduler.core.match.expression import Expression
+from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.trigger import Trigger
+from workflow_scheduler.core.overlap import trigger_key, value_key, workflow_key
 from workflow_scheduler.core.ports.catalog import Catalog
 from workflow_scheduler.core.ports.store import Store
 
@@ -26,10 +37,10 @@ class Compiled:
     """A trigger ready to be judged.
 
     `error` says why it can never match, when its stored configuration is broken; `joins` that a match is only one
-    member of several that it waits for.
+    member of several that it waits for; `asks` that what becomes of a match depends on what stands in the tables.
     """
 
-    __slots__ = ("condition", "config", "error", "joins", "module", "trigger")
+    __slots__ = ("_key", "asks", "condition", "config", "error", "joins", "module", "trigger")
 
     def __init__(self, trigger: Trigger, types: Mapping[str, ModuleType]) -> None:
         """Parse the configuration and compile the condition of `trigger`."""
@@ -39,6 +50,8 @@ class Compiled:
         self.condition: Condition | None = None
         self.error: str | None = None
         self.joins = False
+        self.asks = False
+        self._key: Expression | None = None
         if self.module is None:
             self.error = f"the trigger type `{trigger.type}` is not installed"
             return
@@ -47,8 +60,29 @@ class Compiled:
             if trigger.condition:
                 self.condition = compile_condition(trigger.condition)
             self.joins = bool(getattr(self.config, "all", None)) and trigger.type == "workflow"
+            self.asks = self.joins or trigger.overlap is not None
+            if trigger.overlap is not None and trigger.overlap.key is not None:
+                self._key = compile_expression(trigger.overlap.key, EVENT_VARIABLES)
         except Exception as error:  # noqa: BLE001 -- a broken stored row must not stop its neighbours
             self.error = str(error)
+
+    def overlap_key(self, view: EventView, now: int) -> str | None:
+        """Return the key that the run of an event shares with those it must not overlap; None where it may.
+
+        An event for which the expression has no value has the key of the value null.
+        """
+        trigger = self.trigger
+        rule = trigger.overlap
+        if rule is None:
+            return None
+        if rule.scope == "trigger":
+            return trigger_key(trigger.id)
+        if rule.scope == "workflow" or self._key is None:
+            return workflow_key(trigger.workflow_id)
+        try:
+            return value_key(trigger.workflow_id, self._key.value(event_variables(view, trigger, now)))
+        except (Undefined, msgspec.MsgspecError, ValueError, RecursionError):
+            return value_key(trigger.workflow_id, None)
 
 
 Bucket = tuple[Compiled, ...]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.model.run import JobRecord, LogLine, RunChange, Wake
+from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, Wake
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Accepted, Batch, DeadLetter, ScheduleAdvance
-from workflow_scheduler.pipeline.joins import Joined
+from workflow_scheduler.core.reasons import Reason
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
@@ -38,13 +38,14 @@ class Entry:
 
     `events` are decided by the flush. `prepared` was decided by the caller (timer, manual start): when the index has
     moved since, the caller gets `Stale` and prepares again. `ends` is event id -> id of the run whose end the event
-    is, `run_wakes` the id of an ended run -> what its end tells the job that waits for it. The rest is written as it
-    is.
+    is, `run_wakes` the id of an ended run -> what its end tells the job that waits for it. `leaving` are the runs among
+    `changes` that end and share an overlap key; those that waited for their turn were skipped for the reason
+    `retracted`, where there is one. The rest is written as it is.
     """
 
     __slots__ = (
-        "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "joined", "logs", "occurrences",
-        "prepared", "prepared_epoch", "run_wakes",
+        "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "leaving", "logs", "occurrences",
+        "prepared", "prepared_epoch", "retracted", "run_wakes",
     )  # fmt: skip
 
     def __init__(self, future: asyncio.Future[Any] | None, events: Sequence[Event] = ()) -> None:
@@ -62,7 +63,8 @@ class Entry:
         self.dead: Sequence[DeadLetter] = ()
         self.ends: Mapping[str, str] = {}
         self.run_wakes: Mapping[str, Wake] = {}
-        self.joined: list[Joined] = []
+        self.leaving: Sequence[Run] = ()
+        self.retracted: Reason | None = None
 
 
 class Launches(Protocol):
@@ -70,6 +72,18 @@ class Launches(Protocol):
 
     def launch(self, accepted: Sequence[Accepted]) -> None:
         """Start every run of the accepted events."""
+        ...
+
+
+class TurnTaker(Protocol):
+    """Carries out what a transaction decided about runs that must not overlap (the recovery)."""
+
+    async def pass_on(self, released: Sequence[Run], stopped: Sequence[Run], ended: Sequence[Run]) -> None:
+        """Launch the runs whose turn it is, tell engines to stop those to be cancelled, and let go of ended ones."""
+        ...
+
+    def doubt(self, holds: Iterable[tuple[str, str, int]]) -> None:
+        """Look later whether these runs (tenant, id, fence) became this instance's."""
         ...
 
 

@@ -17,27 +17,30 @@ from workflow_scheduler.core.inbound.storable import check_storable
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult, Store, Work
-from workflow_scheduler.core.reasons import Outcome
 from workflow_scheduler.core.registry import Heard
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
+from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.doubts import Doubts
+from workflow_scheduler.pipeline.ends import Ends
 from workflow_scheduler.pipeline.entries import (
     Entry,
     Launches,
     Observer,
     Receipt,
     Stale,
+    TurnTaker,
     fail,
     gather,
     receipt,
 )
 from workflow_scheduler.pipeline.intents import decide, without_runs
-from workflow_scheduler.pipeline.joins import Joined, Joins
+from workflow_scheduler.pipeline.transaction import Decided, Transactions, Written
+from workflow_scheduler.pipeline.turns import Turns
 
 T = TypeVar("T")
 BATCH_ENTRIES_MAX = 1000
+ASKING_ENTRIES_MAX = 100
 WAITING_ENTRIES_MAX = 50_000
 WAITING_BYTES_MAX = 64 << 20
 STALE_RETRIES_MAX = 20
@@ -49,7 +52,10 @@ class Inbox:
     def __init__(
         self, store: Store, cache: CandidateCache, clock: Clock, owner: str, observer: Observer, signals: Signals
     ) -> None:
-        """Write to `store`; the runs belong to the instance `owner`. `launches` is set by the composition root."""
+        """Write to `store`; the runs belong to the instance `owner`.
+
+        `launches` and `turns` are set by the composition root.
+        """
         self._store = store
         self._cache = cache
         self._clock = clock
@@ -57,13 +63,15 @@ class Inbox:
         self._observer = observer
         self._signals = signals
         self._doubts = Doubts(store, clock, self._launch_late)
-        self._joins = Joins(store, owner, self._doubts.add)
+        self._transactions = Transactions(store, owner, Ends(cache, clock), self._doubt)
         self._waiting: list[Entry] = []
         self._waiting_bytes = 0
         self._flush_planned = False
         self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.launches: Launches | None = None
+        self.turns: TurnTaker | None = None
+        self._passing: set[asyncio.Task[None]] = set()
         self.in_flight_max = 2
 
     def event(
@@ -157,9 +165,9 @@ class Inbox:
 
     async def drain(self) -> None:
         """Wait until everything that was submitted has been written."""
-        while self._tasks or self._waiting:
-            if self._tasks:
-                await asyncio.wait(self._tasks)
+        while self._tasks or self._passing or self._waiting:
+            if self._tasks or self._passing:
+                await asyncio.wait(self._tasks | self._passing, return_when=asyncio.FIRST_COMPLETED)
             else:
                 await asyncio.wait([asyncio.ensure_future(self._yield())])
 
@@ -223,15 +231,15 @@ class Inbox:
         entries = [entry for entry in entries if entry.future is None or not entry.future.done()]
         batch = Batch(epoch=None)
         together: list[tuple[Entry, list[Accepted]]] = []
-        stale: list[Entry] = []
+        asking: list[Decided] = []
         for entry in entries:
             accepted = await self._decide(entry, now)
-            if entry.joined:
-                if not await self._write_joined(entry, accepted, epoch, now):
-                    stale.append(entry)
+            if entry.leaving or any(one.asks for one in accepted):
+                asking.append((entry, accepted))
                 continue
             together.append((entry, accepted))
             gather(batch, entry, accepted)
+        stale = await self._write_asking(asking, epoch, now) if asking else []
         if not together:
             return stale
         if batch.accepted:
@@ -248,30 +256,57 @@ class Inbox:
         self._answer(together, batch, result, now)
         return stale
 
-    async def _write_joined(self, entry: Entry, accepted: list[Accepted], epoch: int, now: int) -> bool:
-        """Write an entry whose events bring members to joins; return False when the index has moved."""
-        result = await self._joins.commit(entry, accepted, entry.joined, epoch, now)
-        if result.stale:
-            return False
-        self._launch(result.accepted, now)
-        if entry.changes:
-            self._observer.changed([change for change in entry.changes if change.run_id not in result.fenced])
-        if entry.future is not None and not entry.future.done():
-            final = {one.event.id: one for one in result.accepted}
-            entry.future.set_result([receipt(final.get(one.event.id, one), result.duplicates) for one in accepted])
-        return True
+    async def _write_asking(self, asking: list[Decided], epoch: int, now: int) -> list[Entry]:
+        """Write entries whose decisions need the tables; return those for which the index has moved."""
+        stale: list[Entry] = []
+        for start in range(0, len(asking), ASKING_ENTRIES_MAX):
+            part = asking[start : start + ASKING_ENTRIES_MAX]
+            written = await self._transactions.commit(part, epoch, now)
+            if written.stale:
+                stale += [entry for entry, _ in part]
+            else:
+                self._answer_asking(part, written, now)
+        return stale
+
+    def _answer_asking(self, asking: list[Decided], written: Written, now: int) -> None:
+        self._launch(written.accepted, now, turns=written.turns)
+        changes = [ended.change for ended in written.turns.ended]
+        for (entry, accepted), result in zip(asking, written.results, strict=True):
+            changes += [change for change in entry.changes if change.run_id not in result.fenced]
+            for one in accepted:
+                if one.event.id in result.duplicates:
+                    self._observer.duplicate(one.event.provider)
+            if entry.future is None or entry.future.done():
+                continue
+            if accepted:
+                final = {one.event.id: one for one in result.accepted}
+                entry.future.set_result([receipt(final.get(one.event.id, one), result.duplicates) for one in accepted])
+            else:
+                entry.future.set_result(frozenset(result.fenced))
+        if changes:
+            self._observer.changed(changes)
+        self._pass_on(written.turns)
+
+    def _pass_on(self, turns: Turns) -> None:
+        if self.turns is not None and (turns.released or turns.stopped or turns.ended):
+            ended = [one.run for one in turns.ended]
+            task = asyncio.get_running_loop().create_task(self.turns.pass_on(turns.released, turns.stopped, ended))
+            self._passing.add(task)
+            task.add_done_callback(self._passing.discard)
+
+    def _doubt(self, written: Written) -> None:
+        """Look later what became of a transaction that had no answer."""
+        self._doubts.add(written.accepted)
+        if self.turns is not None:
+            self.turns.doubt((run.tenant_id, run.id, run.fence) for run in written.turns.released)
 
     async def _decide(self, entry: Entry, now: int) -> list[Accepted]:
         accepted = list(entry.prepared)
-        entry.joined = []
         for event in entry.events:
             bucket = self._cache.cached(event)
             if bucket is None:
                 bucket = await self._cache.find(event)
             accepted.append(decide(event, bucket, now, self.owner))
-            for compiled in bucket:
-                if compiled.joins and _matched(accepted[-1], compiled):
-                    entry.joined.append(Joined(event, compiled))
         return accepted
 
     def _answer(
@@ -306,16 +341,19 @@ class Inbox:
     def _launch_late(self, stored: Sequence[Accepted], now: int) -> None:
         self._launch([one for one in stored if one.runs], now)
 
-    def _launch(self, stored: Sequence[Accepted], now: int) -> None:
-        if stored:
-            self._observer.accepted(stored, now)
-            if self.launches is not None:
-                self.launches.launch(stored)
+    def _launch(self, stored: Sequence[Accepted], now: int, turns: Turns | None = None) -> None:
+        """Launch the runs that were stored, but not those that `turns` let wait or has ended again."""
+        if not stored:
+            return
+        self._observer.accepted(stored, now)
+        if turns is not None:
+            ended = {one.run.id for one in turns.ended}
+            stored = [_in_turn(one, ended) for one in stored]
+        if self.launches is not None:
+            self.launches.launch(stored)
 
 
-def _matched(accepted: Accepted, compiled: Compiled) -> bool:
-    """Tell whether the event's own predicates hold for a trigger that waits for several members."""
-    return any(
-        decision.trigger_id == compiled.trigger.id and decision.outcome is Outcome.RUN_STARTED
-        for decision in accepted.decisions
-    )
+def _in_turn(accepted: Accepted, ended: set[str]) -> Accepted:
+    """Leave out the runs that wait for their turn, and those that are over."""
+    runs = [run for run in accepted.runs if not run.waits and run.id not in ended]
+    return accepted if len(runs) == len(accepted.runs) else Accepted(accepted.event, accepted.decisions, runs)

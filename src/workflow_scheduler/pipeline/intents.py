@@ -16,6 +16,15 @@ from workflow_scheduler.pipeline.candidates import Bucket, Compiled
 from workflow_scheduler.pipeline.matcher import Judgement, judge
 
 _encode = msgspec.json.encode
+
+
+class Ask(msgspec.Struct, frozen=True, gc=False):
+    """A match whose decision needs the state in the tables: a member of a join, or a run that must not overlap."""
+
+    compiled: Compiled
+    overlap_key: str | None = None
+
+
 LOCAL_ENGINE = "embedded"
 HAND_OVER_US = 1_000_000
 
@@ -28,15 +37,21 @@ def decide(event: Event, bucket: Bucket, now: int, owner: str) -> Accepted:
     view = EventView(event)
     decisions: list[Decision] = []
     runs: list[Run] = []
+    asks: list[Ask] = []
     for compiled in bucket:
         judgement = judge(compiled, view, now)
         run_id = None
-        if judgement.outcome is Outcome.RUN_STARTED and not compiled.joins:
-            run = intent(event, compiled, now, owner)
-            runs.append(run)
-            run_id = run.id
+        if judgement.outcome is Outcome.RUN_STARTED:
+            overlap_key = None
+            if compiled.asks:
+                overlap_key = compiled.overlap_key(view, now)
+                asks.append(Ask(compiled, overlap_key))
+            if not compiled.joins:
+                run = intent(event, compiled, now, owner, overlap_key)
+                runs.append(run)
+                run_id = run.id
         decisions.append(decision(event, compiled, judgement, now, run_id))
-    return Accepted(event, decisions, runs)
+    return Accepted(event, decisions, runs, asks)
 
 
 def decision(event: Event, compiled: Compiled, judgement: Judgement, now: int, run_id: str | None) -> Decision:
@@ -56,7 +71,7 @@ def decision(event: Event, compiled: Compiled, judgement: Judgement, now: int, r
     )
 
 
-def intent(event: Event, compiled: Compiled, now: int, owner: str) -> Run:
+def intent(event: Event, compiled: Compiled, now: int, owner: str, overlap_key: str | None = None) -> Run:
     """Return the run that `event` starts through a trigger; its id is minted here, once."""
     trigger = compiled.trigger
     run_input = event.input
@@ -86,6 +101,7 @@ def intent(event: Event, compiled: Compiled, now: int, owner: str) -> Run:
         traceparent=event.traceparent,
         user_id=event.user_id,
         bearer=event.bearer,
+        overlap_key=overlap_key,
     )
 
 

@@ -99,6 +99,8 @@ class Launcher:
         self._loading: dict[tuple[str, str, int], list[_Start]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._early: set[str] = set()
+        self.alone: dict[str, Run] = {}
+        """Runs under way here that must not overlap with others, by id: others may end them."""
 
     def launch(self, accepted: Sequence[Accepted]) -> None:
         """Start every run of the accepted events; called right after their commit."""
@@ -118,6 +120,8 @@ class Launcher:
 
     def drop(self, run_ids: Collection[str]) -> None:
         """Let go of runs that belong to other instances now; those that wait first, since each makes room for one."""
+        for run_id in run_ids:
+            self.alone.pop(run_id, None)
         self._backlog.forget(run_ids)
         if self.local is not None:
             self.local.drop(run_ids)
@@ -126,7 +130,21 @@ class Launcher:
         """Return whether the run is executed in this process."""
         return self.local is not None and run.engine == self.local.name
 
+    async def let_go(self, run: Run) -> None:
+        """Stop a run that was ended elsewhere; an engine outside this process is asked to.
+
+        Raises:
+            SchedulerError: that engine did not answer.
+
+        """
+        self.drop((run.id,))
+        engine = self.engines.get(run.engine)
+        if engine is not None and not self.is_local(run):
+            await engine.cancel(run)
+
     def _sort(self, run: Run, event: bytes, tasks: list[Task]) -> None:
+        if run.overlap_key is not None:
+            self.alone[run.id] = run
         if self._wait(run):
             return
         if not self.is_local(run):
@@ -137,6 +155,8 @@ class Launcher:
 
     def resume(self, run: Run, event: bytes, done: Sequence[JobRecord]) -> None:
         """Start a run that was taken over, with the records of the jobs it already did."""
+        if run.overlap_key is not None:
+            self.alone[run.id] = run
         if self._wait(run):
             return
         if not self.is_local(run):
@@ -210,6 +230,8 @@ class Launcher:
             return
         tasks: list[Task] = []
         for start in self._loading.pop(key):
+            if start.run.overlap_key is not None and start.run.id not in self.alone:
+                continue  # a later fire has ended it meanwhile
             self._admit(Task(start.run, graph, start.done, start.event), tasks)
         self._submit(tasks)
 
@@ -263,6 +285,7 @@ class Launcher:
 
     def ended(self, run_id: str) -> None:
         """Give the place of an ended run to the next one of its workflow."""
+        self.alone.pop(run_id, None)
         key = self._limited.pop(run_id, None)
         if key is None:
             return
@@ -337,6 +360,9 @@ class Launcher:
 
     async def stop(self, run: Run) -> None:
         """Tell the engine of `run` to stop it; a run that waits for its turn ends at once."""
+        if run.waits:
+            await self._cancelled(run)
+            return
         if run.id not in self._limited and self._backlog.remove(run):
             await self._cancelled(run)
             return

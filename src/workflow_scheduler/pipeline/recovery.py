@@ -7,12 +7,13 @@ in chunks, under a higher fence, counting the delivery at the claim. Every later
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from workflow_scheduler.core.errors import StoreUnavailable
+from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.run import JobStatus, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import RunSink
@@ -24,7 +25,7 @@ from workflow_scheduler.pipeline.launcher import Launcher, event_json
 from workflow_scheduler.pipeline.lease import Lease
 from workflow_scheduler.pipeline.remains import closed_jobs
 from workflow_scheduler.pipeline.suspects import Follows, Suspects, worn_out
-from workflow_scheduler.stores.portable import claims
+from workflow_scheduler.stores.portable import claims, turns
 from workflow_scheduler.stores.portable.ownership import owned_fences
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class Recovery:
         while True:
             try:
                 await self._prolong()
+                await self._let_go_ended()
                 await self.take_over()
                 rows = await claims.cancels(self._store, self._owner)
                 for run in await claims.readable_runs(self._store, rows, self._clock.now()):
@@ -114,6 +116,7 @@ class Recovery:
         gone = await claims.dead_instances(self._store, self._clock.now(), self._owner)
         if self._looks % ORPHAN_LOOKS == 0:
             gone += await claims.orphans(self._store, self._owner)
+            await self._wake_stuck()
         self._looks += 1
         for instance in gone:
             while claimed := await self._claim(instance):
@@ -157,6 +160,45 @@ class Recovery:
     def doubt(self, holds: Iterable[claims.Hold]) -> None:
         """Look later whether these runs became this instance's: the commit that should do it had no answer."""
         self._unanswered |= dict.fromkeys(holds, UNANSWERED_LOOKS)
+
+    async def pass_on(self, released: Sequence[Run], stopped: Sequence[Run], ended: Sequence[Run]) -> None:
+        """Carry out what a transaction decided about runs that must not overlap.
+
+        `released` have their turn now and belong to this instance; `stopped` are to be cancelled, `ended` are over.
+        What an engine does not hear now it hears with the next heartbeat.
+        """
+        for run in ended:
+            with suppress(SchedulerError):
+                await self._launcher.let_go(run)
+        for run in stopped:
+            if run.owner == self._owner:
+                with suppress(SchedulerError):
+                    await self._launcher.stop(run)
+        for run in released:
+            await self.adopt(run)
+
+    async def _let_go_ended(self) -> None:
+        """Stop runs here that another instance has ended, because a later fire took their place."""
+        here = dict(self._launcher.alone)
+        tenants: dict[str, list[str]] = {}
+        for run in here.values():
+            tenants.setdefault(run.tenant_id, []).append(run.id)
+        for tenant_id, run_ids in tenants.items():
+            stored = await turns.fences(self._store, tenant_id, run_ids)
+            self._launcher.drop([run_id for run_id in run_ids if stored.get(run_id) != here[run_id].fence])
+
+    async def _wake_stuck(self) -> None:
+        """Give a turn to runs that wait for nobody, because the run before them was damaged or removed."""
+        for key in await turns.stuck(self._store, CLAIM_RUNS):
+            kept: list[Run | None] = []
+            work = turns.wake(self._store.dialect, key, self._owner, self._clock.now())
+            try:
+                run = await self._store.transact(keeping(work, kept))
+            except StoreUnavailable:
+                self.doubt((one.tenant_id, one.id, one.fence) for one in kept if one is not None)
+                raise
+            if run is not None:
+                self._claimed.append(run)
 
     async def adopt(self, run: Run) -> None:
         """Continue a run that has just become this instance's; if the store goes away, with the next heartbeat."""

@@ -9,7 +9,7 @@ from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.pipeline.recovery import Recovery, keeping
-from workflow_scheduler.stores.portable import claims
+from workflow_scheduler.stores.portable.revival import revive
 
 
 class Redrive:
@@ -37,11 +37,12 @@ class Redrive:
         letter = {"tenant": tenant_id, "id": dead_letter_id, "now": self._clock.now()}
         kept: list[Run] = []
         try:
-            run = await self._store.transact(keeping(claims.revive(letter, self._owner, payload), kept))
+            run = await self._store.transact(keeping(revive(letter, self._owner, payload, self._store.dialect), kept))
         except StoreUnavailable:
             self._recovery.doubt((one.tenant_id, one.id, one.fence) for one in kept)
             raise
-        await self._recovery.adopt(run)
+        if not run.waits:
+            await self._recovery.adopt(run)
         return run.id
 
 

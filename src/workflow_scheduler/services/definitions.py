@@ -18,7 +18,7 @@ from workflow_scheduler.core.definition.trigger_check import CheckedTrigger
 from workflow_scheduler.core.match.keys import trigger_keys
 from workflow_scheduler.core.model.deployment import Claim, PlannedTrigger
 from workflow_scheduler.core.model.principal import Principal
-from workflow_scheduler.core.model.workflow import Definition
+from workflow_scheduler.core.model.workflow import Definition, overlap_of
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.due import next_due
 from workflow_scheduler.stores.portable.workflows import NewVersion
@@ -180,7 +180,9 @@ def _next_due(module: Any, config: Any, own_id: str, after: int, anchor: int) ->
 
 def _shared(trigger: CheckedTrigger, definition: Definition) -> dict[str, Any]:
     shared = trigger.shared
+    overlap = overlap_of(shared.overlap, definition)
     return {
+        **({} if overlap is None else {"overlap": overlap}),
         "condition": shared.condition,
         "on_unknown": shared.on_unknown,
         "input": shared.input,

@@ -257,7 +257,7 @@ def _fate(outcome: str, reason: str | None) -> str:
         return "fired"
     if outcome == Outcome.ABSORBED:
         return "coalesced"
-    if reason == Reason.SUPERSEDED:
+    if reason in {Reason.SUPERSEDED, Reason.OVERLAP_SUPERSEDED}:
         return "superseded"
     return "missed" if reason in _MISSED else "skipped"
 

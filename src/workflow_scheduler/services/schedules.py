@@ -100,6 +100,7 @@ class Schedules:
             "rrule": config.get("rrule"),
             "timezone": self._timezone(row),
             "input": shared.get("input"),
+            "overlap": shared.get("overlap"),
             "config": config,
             "mode": row.mode,
             "deployment_status": row.deployment_status,

@@ -45,6 +45,12 @@ REASONS: Mapping[Reason, str] = {
     Reason.ENGINE_REFUSED: "the engine refused the run for good",
     Reason.POISON: "the run was delivered too often without reaching an end",
     Reason.MALFORMED: "a stored row cannot be read",
+    Reason.OVERLAP_SKIPPED: "an earlier run was still under way, and `overlap` is skip",
+    Reason.OVERLAP_QUEUED: "an earlier run was still under way, and it waits for its end",
+    Reason.OVERLAP_QUEUE_FULL: "an earlier run was still under way, and as many wait as the `limit` allows",
+    Reason.OVERLAP_SUPERSEDED: "a later fire took its place in the queue",
+    Reason.OVERLAP_FLUSHED: "somebody flushed the queue in which it waited",
+    Reason.OVERLAP_TERMINATED: "a later fire ended it, and `overlap` is terminate_running",
     Reason.QUEUED_CONCURRENCY: "the workflow already has as many runs as it allows",
     Reason.BACKFILLED: "a backfill ran this time",
     Reason.STARTED_WHILE_PAUSED: "a person started it although it was paused",
@@ -145,7 +151,16 @@ def decided(decision: Mapping[str, Any]) -> str:
     detail = _first_false(decision["predicates"]) or reason_text(decision["reason"])
     if outcome == "filtered":
         return f"{name} did not match: {detail}."
-    return f"{name}: {outcome.replace('_', ' ')}, because {reason_text(decision['reason'])}."
+    return f"{name}: {outcome.replace('_', ' ')}, because {reason_text(decision['reason'])}{_in_the_way(decision)}."
+
+
+def _in_the_way(decision: Mapping[str, Any]) -> str:
+    """Return which run stood in the way, where the decision says so."""
+    lines = decision["predicates"]
+    for line in lines if isinstance(lines, list) else ():
+        if isinstance(line, dict) and line.get("name") == "overlap" and line.get("note"):
+            return f" ({line['note']})"
+    return ""
 
 
 def _first_false(predicates: Any) -> str | None:

@@ -176,6 +176,8 @@ def run_shape(run: Run) -> dict[str, Any]:
         "backfill_id": run.backfill_id,
         "traceparent": run.traceparent,
         "user_id": run.user_id,
+        "overlap_key": run.overlap_key,
+        "waiting": run.waits,
     }
 
 

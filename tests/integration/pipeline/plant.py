@@ -174,6 +174,7 @@ class Instance:
         self.launcher.engines = {"embedded": self.engine}
         self.launcher.dispatcher = self.dispatcher
         self.inbox.launches = self.launcher
+        self.inbox.turns = self.recovery
         self.tracker.on_end = self.launcher.ended
         store.on_epoch(self.cache.moved)
         definitions = Definitions(TRIGGERS, JOBS, clock, Rules(engines=("embedded", "http")))

@@ -13,7 +13,12 @@ from workflow_scheduler.core.dag.graph import Graph, compile_graph
 from workflow_scheduler.core.definition.document import Document, invalid
 from workflow_scheduler.core.definition.job_check import JobRules, check_jobs
 from workflow_scheduler.core.definition.load import LoadedDefinition, Reading
-from workflow_scheduler.core.definition.trigger_check import CheckedTrigger, TriggerRules, check_triggers
+from workflow_scheduler.core.definition.trigger_check import (
+    CheckedTrigger,
+    TriggerRules,
+    check_triggers,
+    key_problem,
+)
 from workflow_scheduler.core.errors import DefinitionInvalid, FieldError, SchedulerError, did_you_mean
 from workflow_scheduler.core.model.workflow import Definition
 from workflow_scheduler.core.time import zone
@@ -87,11 +92,14 @@ def inspect(
     embedded = reading.document.value.get("engine", EMBEDDED) == EMBEDDED
     check_jobs(reading.document, JobRules(job_types, rules.allow_code, embedded), errors)
     _check_engine(reading.document, rules, errors)
+    problem = None if reading.definition is None else key_problem(reading.definition.overlap)
+    if problem is not None:
+        errors.append(reading.document.issue(("overlap", "key"), problem))
     graph = None if reading.definition is None else _graph(reading, job_types, errors)
     if errors or graph is None:
         raise invalid(list(dict.fromkeys(errors)))
     loaded = reading.loaded()
-    warnings += _general_warnings(loaded.definition)
+    warnings += _general_warnings(loaded.definition) + _overlap_warnings(loaded.definition, triggers)
     return Checked(loaded, loaded.definition, triggers, graph, tuple(warnings))
 
 
@@ -154,6 +162,18 @@ def field_path(value: Any, field: str) -> tuple[str | int, ...]:
         value = value[key]
         path.append(key)
     return tuple(path)
+
+
+def _overlap_warnings(definition: Definition, triggers: Mapping[str, CheckedTrigger]) -> list[str]:
+    """Return a line for triggers whose runs the scope `workflow` of another trigger does not see."""
+    rules = {name: trigger.shared.overlap or definition.overlap for name, trigger in triggers.items()}
+    wide = [name for name, rule in rules.items() if rule is not None and rule.scope == "workflow"]
+    own = [name for name, rule in rules.items() if rule and rule.scope != "workflow" and rule.policy != "allow"]
+    if not wide or not own:
+        return []
+    return [
+        f"{wide[0]}: the scope `workflow` does not count the runs of {', '.join(own)}, which have a scope of their own"
+    ]
 
 
 def _general_warnings(definition: Definition) -> list[str]:

@@ -80,7 +80,9 @@ def _with_spellings(kind: type[Config], schema: dict[str, Any]) -> dict[str, Any
 
 def _trigger(name: str, module: ModuleType, definitions: dict[str, Any]) -> dict[str, Any]:
     schema = _hoisted(f"trigger.{name}", module.Config, definitions)
-    shared = SharedKeys.model_json_schema()["properties"]
+    whole = SharedKeys.model_json_schema()
+    definitions |= whole.get("$defs", {})
+    shared = whole["properties"]
     short = getattr(module, "short_fields", {})
     schema["properties"] = {**shared, **schema["properties"], **short, "type": {"const": name}}
     schema["required"] = ["type", *schema.get("required", ())]

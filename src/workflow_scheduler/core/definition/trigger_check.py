@@ -15,7 +15,8 @@ from workflow_scheduler.core.definition.document import Document, Path
 from workflow_scheduler.core.definition.problems import explain
 from workflow_scheduler.core.errors import FieldError, SchedulerError
 from workflow_scheduler.core.match.condition import compile_condition
-from workflow_scheduler.core.model.workflow import NAME_PATTERN, Part
+from workflow_scheduler.core.match.expression import EVENT_VARIABLES, compile_expression
+from workflow_scheduler.core.model.workflow import NAME_PATTERN, OverlapField, OverlapRule, Part
 from workflow_scheduler.core.registry import Config
 
 TRIGGERS_MAX = 1_000
@@ -32,6 +33,9 @@ class SharedKeys(Part):
     )
     enabled: bool = Field(default=True, description="Whether the trigger fires once the workflow is deployed.")
     input: Any = Field(default=None, description="The input of the runs this trigger starts.")
+    overlap: OverlapField | None = Field(
+        default=None, description="What becomes of a fire while an earlier run is still under way."
+    )
     description: str = Field(default="", description="For people.")
 
 
@@ -164,6 +168,9 @@ class _Check:
                 compile_condition(condition)
             except SchedulerError as error:
                 self._complain(("condition",), error.detail)
+        problem = None if shared is None else key_problem(shared.overlap)
+        if problem is not None:
+            self._complain(("overlap", "key"), problem)
         return shared
 
     def _config(self, module: ModuleType, value: dict[str, Any]) -> Config | None:
@@ -183,6 +190,17 @@ class _Check:
             self._complain(_below(part), part.message, suggestion=part.suggestion)
         if not error.errors:
             self._complain((), error.detail)
+
+
+def key_problem(rule: OverlapRule | None) -> str | None:
+    """Return what is wrong with the expression of an overlap key, or None."""
+    if rule is None or rule.key is None:
+        return None
+    try:
+        compile_expression(rule.key, EVENT_VARIABLES)
+    except SchedulerError as error:
+        return error.detail
+    return None
 
 
 def _unlike_type(error: FieldError) -> bool:

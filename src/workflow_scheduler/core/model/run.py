@@ -63,6 +63,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `owner` is the instance that executes it and `fence` the epoch of that ownership: a write under an older fence
     is refused. `deliveries` counts how often it was handed to an engine, counted at claim time. A run with a
     `backfill_id` belongs to that backfill, and stands beside the limits of its workflow's own runs.
+    Runs with the same `overlap_key` get into each other's way (see core/overlap); a queued one that has no owner waits
+    for its turn, and nobody launches it.
     """
 
     id: str
@@ -96,6 +98,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     bearer: bytes | None = None
     cancel_requested: bool = False
     backfill_id: str | None = None
+    overlap_key: str | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for the end of another run."""
+        return self.owner is None and self.overlap_key is not None and self.status is RunStatus.QUEUED
 
 
 class RunChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from workflow_scheduler.core.overlap import Overlap
+
 
 class Mode(StrEnum):
     """enabled: fires; disabled: does not; suspended: events are accepted and held."""
@@ -20,7 +22,8 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     """One live trigger. `id` is logical: it survives redeployment of the same workflow and trigger name.
 
     `config` is the validated configuration of its type, as plain JSON values, without the keys that every trigger
-    shares (`type condition on_unknown enabled input`), which stand beside it.
+    shares (`type condition on_unknown enabled input overlap`), which stand beside it. `overlap` is None where runs may
+    overlap and nobody counts them.
     """
 
     id: str
@@ -40,6 +43,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     workflow_paused: bool = False
     engine: str = "embedded"
     max_depth: int = 10
+    overlap: Overlap | None = None
     updated_at: int = 0
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from workflow_scheduler.core.overlap import LIMIT_DEFAULT, LIMIT_MAX, Overlap, Policy, Scope
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
@@ -106,6 +108,45 @@ class Concurrency(Part):
     max_parallel_jobs: int = Field(default=5, ge=1, le=10_000)
 
 
+class OverlapRule(Part):
+    """What becomes of a fire while an earlier run is still under way; `overlap: skip` is short for `{policy: skip}`."""
+
+    policy: Policy = Field(description="What a fire does while an earlier run is under way.")
+    scope: Scope = Field(
+        default="trigger", description="Which runs count: of this trigger, of the workflow, or with the same `key`."
+    )
+    key: str | None = Field(default=None, description="CEL over the event; runs with the same value do not overlap.")
+    limit: int = Field(default=LIMIT_DEFAULT, ge=1, le=LIMIT_MAX, description="How many may wait under `queue_all`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scope_of_key(cls, value: Any) -> Any:
+        """Read a `key` without a scope as the scope `key`."""
+        if isinstance(value, dict) and value.get("key") is not None and "scope" not in value:
+            return {**value, "scope": "key"}
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> OverlapRule:
+        if self.scope == "key" and self.key is None:
+            message = "the scope `key` needs `key`: CEL over the event, for example event.data.customer"
+            raise ValueError(message)
+        if self.scope != "key" and self.key is not None:
+            message = f"`key` goes with the scope `key`, not with `{self.scope}`"
+            raise ValueError(message)
+        if self.policy != "queue_all" and "limit" in self.model_fields_set:
+            message = f"`limit` goes with the policy `queue_all`, not with `{self.policy}`"
+            raise ValueError(message)
+        return self
+
+
+def _overlap_form(value: object) -> object:
+    return {"policy": value} if isinstance(value, str) else value
+
+
+OverlapField = Annotated[OverlapRule, BeforeValidator(_overlap_form, json_schema_input_type=Policy | OverlapRule)]
+
+
 class Definition(Part):
     """A workflow definition, version 1 of the format. `triggers` stay plain here; their types validate them."""
 
@@ -115,9 +156,25 @@ class Definition(Part):
     timezone: str | None = None
     engine: str = "embedded"
     concurrency: Concurrency = Concurrency()
+    overlap: OverlapField | None = Field(default=None, description="The `overlap` of triggers that have none.")
     fail_fast: bool = False
     timeout: Duration | None = None
     env: dict[str, str] = Field(default_factory=dict)
     max_depth: int = Field(default=10, ge=1, le=100)
     triggers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     jobs: dict[str, Job] = Field(default_factory=dict)
+
+
+def overlap_of(own: OverlapRule | None, definition: Definition) -> Overlap | None:
+    """Return the rule of a trigger with the rule `own`, or None where its runs may overlap and nobody counts them.
+
+    Where one trigger counts the runs of the whole workflow, those of triggers without a rule are counted as well.
+    """
+    rule = own or definition.overlap
+    if rule is not None and rule.policy != "allow":
+        return Overlap(rule.policy, rule.scope, rule.key, rule.limit)
+    given = [trigger.get("overlap") for trigger in definition.triggers.values()]
+    is_counted = any(isinstance(one, dict) and one.get("scope") == "workflow" for one in given)
+    if is_counted or (definition.overlap is not None and definition.overlap.scope == "workflow"):
+        return Overlap("allow", "workflow")
+    return None

@@ -15,6 +15,7 @@ from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.model.trigger import Mode, Trigger
+from workflow_scheduler.core.model.workflow import overlap_of
 from workflow_scheduler.core.ports.catalog import Catalog, WorkflowRef
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.ports.vault import Vault
@@ -154,6 +155,7 @@ class ManualSource:
                 type="manual",
                 config={},
                 engine=definition.engine if definition else "embedded",
+                overlap=None if definition is None else overlap_of(None, definition),
             )
         )
 

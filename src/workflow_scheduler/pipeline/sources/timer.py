@@ -22,6 +22,7 @@ from workflow_scheduler.pipeline.inbox import Inbox
 from workflow_scheduler.stores.portable import claims
 
 DUE_ROWS = 500
+ASKING_ROWS = 100
 PREPARED_MAX = 2
 POLL_SECONDS_MIN = 0.001
 POLL_SECONDS_MAX = 1.0
@@ -100,9 +101,9 @@ class Timer:
                 last = rows[-1].schedule
                 place = (last.next_fire_at or 0, last.tenant_id, last.trigger_id)
                 self.lag_us = max(self.lag_us, now - (rows[0].schedule.next_fire_at or now))
-                on_their_way.append((self._submit(rows, epoch), rows))
+                on_their_way += [(self._submit(part, epoch), part) for part in _apart(rows)]
                 fired = True
-            if on_their_way and (not rows or len(on_their_way) > PREPARED_MAX):
+            while on_their_way and (not rows or len(on_their_way) > PREPARED_MAX):
                 await self._written(*on_their_way.popleft())
             if not rows and not on_their_way:
                 break
@@ -190,3 +191,13 @@ class Timer:
                 del self._catalog.malformed[tenant_id, kind, key]
         for (tenant_id, trigger_id), detail in broken.items():
             await self._store.transact(claims.quarantine(tenant_id, "schedules", trigger_id, detail, self._clock.now()))
+
+
+def _apart(rows: list[DueRow]) -> list[list[DueRow]]:
+    """Return the rows in lists that are written together: those that must not overlap apart from the others."""
+    free = [row for row in rows if row.trigger.overlap is None]
+    if len(free) == len(rows):
+        return [rows]
+    bound = [row for row in rows if row.trigger.overlap is not None]
+    parts = [bound[start : start + ASKING_ROWS] for start in range(0, len(bound), ASKING_ROWS)]
+    return [free, *parts] if free else parts

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from workflow_scheduler.core.errors import DefinitionInvalid
 from workflow_scheduler.core.model.trigger import Mode, Schedule, Trigger
 from workflow_scheduler.core.model.workflow import Definition
+from workflow_scheduler.core.overlap import Overlap
 from workflow_scheduler.core.ports.catalog import FIRST_DUE, DueKey, DueRow, WorkflowRef
 from workflow_scheduler.core.ports.store import Row, Store
 from workflow_scheduler.stores.portable.skips import NO_SKIPS, with_skips
@@ -69,6 +70,7 @@ class _Shared(msgspec.Struct):
     input: Any = None
     engine: str | None = None
     max_depth: int | None = None
+    overlap: Overlap | None = None
 
 
 _shared = msgspec.json.Decoder(_Shared)
@@ -101,6 +103,7 @@ def trigger_from_row(row: Row) -> Trigger:
         input=shared.input,
         engine=shared.engine or "embedded",
         max_depth=shared.max_depth or 10,
+        overlap=shared.overlap,
         workflow_paused=bool(row[12]),
         updated_at=row[13],
     )

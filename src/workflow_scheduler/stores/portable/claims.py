@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from workflow_scheduler.core.errors import Conflict, NotFound
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run, RunStatus
 from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
@@ -14,7 +13,7 @@ _NAMES = (
     "id", "tenant_id", "workflow_id", "workflow", "version", "trigger_id", "trigger_type", "event_id", "event_key",
     "created_at", "engine", "status", "owner", "fence", "deliveries", "input", "scheduled_for", "started_at",
     "next_attempt_at", "external_id", "depth", "cause_run_id", "replay_of", "traceparent", "user_id", "bearer",
-    "cancel_requested", "backfill_id",
+    "cancel_requested", "backfill_id", "overlap_key",
 )  # fmt: skip
 RUN_COLUMNS = ", ".join(_NAMES)
 SUSPECT_DELIVERIES = 3
@@ -172,9 +171,11 @@ def request_cancel(tenant_id: str, run_id: str) -> Work[Run | None]:
 
 
 async def cancels(store: Store, me: str) -> list[Row]:
-    """Return the rows of this instance's open runs that are to be cancelled."""
+    """Return the rows of this instance's open runs, and of those that nobody has yet, that are to be cancelled."""
     rows = await store.read(
-        f"SELECT {RUN_COLUMNS} FROM runs WHERE cancel_requested = 1 AND owner = :me AND {_OPEN} LIMIT 1000", {"me": me}
+        f"SELECT {RUN_COLUMNS} FROM runs WHERE cancel_requested = 1 AND (owner = :me OR owner IS NULL) AND {_OPEN} "
+        "LIMIT 1000",
+        {"me": me},
     )
     return list(rows)
 
@@ -242,39 +243,3 @@ async def event_of(store: Store, run: Run) -> Event | None:
         id=run.event_id, tenant_id=run.tenant_id, event_key=run.event_key, provider=row[0], source=row[1], type=row[2],
         subject=row[3], time=row[4], received_at=row[5], data=row[6], attributes=row[7],
     )  # fmt: skip
-
-
-def revive(letter: dict[str, Any], owner: str, payload: bytes | None) -> Work[Run]:
-    """Settle a dead letter (tenant id now) and make its run QUEUED again, under a higher fence.
-
-    Raises:
-        NotFound: there is no such dead letter.
-        Conflict: it is settled already, or its run is not in a failed state.
-
-    """
-    rows = yield Sql(
-        "UPDATE dead_letters SET status = 'redriven', settled_at = :now "
-        "WHERE tenant_id = :tenant AND id = :id AND status = 'dead' RETURNING run_id",
-        letter,
-    )
-    if not rows:
-        known = yield Sql(
-            "SELECT status FROM dead_letters WHERE tenant_id = :tenant AND id = :id",
-            {"tenant": letter["tenant"], "id": letter["id"]},
-        )
-        if known:
-            raise Conflict(f"This dead letter is {known[0][0]} already.")
-        raise NotFound("There is no such dead letter.", fix="List them with `workflow-scheduler dead ls`.")
-    key = {"tenant": letter["tenant"], "run": rows[0][0]}
-    revived = yield Sql(
-        "UPDATE runs SET status = 'QUEUED', owner = :owner, fence = fence + 1, deliveries = 1, error = NULL, "
-        "ended_at = NULL, started_at = NULL, external_id = NULL, next_attempt_at = NULL, cancel_requested = 0, "
-        "created_at = :now, input = COALESCE(:payload, input) "
-        f"WHERE tenant_id = :tenant AND id = :run AND status IN ('FAILED', 'CANCELLED') RETURNING {RUN_COLUMNS}",
-        {**key, "owner": owner, "now": letter["now"], "payload": payload},
-    )
-    if not revived:
-        raise Conflict("The run of this dead letter is not in a failed state any more.")
-    # What a job finished stays finished; what failed or was under way is done again.
-    yield Sql("DELETE FROM jobs WHERE tenant_id = :tenant AND run_id = :run AND status <> 'SUCCEEDED'", key)
-    return run_from_row(revived[0])

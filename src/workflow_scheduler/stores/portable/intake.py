@@ -9,7 +9,7 @@ from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, Wake
 from workflow_scheduler.core.model.trigger import Occurrence
-from workflow_scheduler.core.ports.store import DeadLetter, Row, Sql, Store
+from workflow_scheduler.core.ports.store import DeadLetter, Row, ScheduleAdvance, Sql, Store
 from workflow_scheduler.stores.portable import columns
 
 Steps = Generator[Sql, list[Row], Any]
@@ -44,27 +44,48 @@ def put_run(run: Run) -> Steps:
     rows = yield _insert("runs", columns.RUN, columns.plain_row(run), " RETURNING id")
     if rows:
         return None
-    earlier = yield Sql(
-        "SELECT id FROM runs WHERE tenant_id = :tenant AND trigger_id = :trigger AND event_key = :key",
-        {"tenant": run.tenant_id, "trigger": run.trigger_id, "key": run.event_key},
-    )
-    return earlier[0][0] if earlier else run.id
+    earlier = yield from run_of_key(run)
+    return run.id if earlier is None else earlier
 
 
 async def queued_among(store: Store, tenant_id: str, run_ids: Sequence[str]) -> set[str]:
-    """Return which of the runs are stored and wait to be started."""
+    """Return which of the runs are stored and to be started by who stored them; not those that wait for their turn."""
     slots = {f"r{place}": run_id for place, run_id in enumerate(run_ids)}
     rows = await store.read(
-        "SELECT id FROM runs WHERE tenant_id = :tenant AND status = 'QUEUED' "
+        "SELECT id FROM runs WHERE tenant_id = :tenant AND status = 'QUEUED' AND owner IS NOT NULL AND fence = 1 "
         f"AND id IN ({', '.join(':' + name for name in slots)})",
         {**slots, "tenant": tenant_id},
     )
     return {row[0] for row in rows}
 
 
+def run_of_key(run: Run) -> Steps:
+    """Return the id of the run that the trigger of `run` has for its event key already, or None."""
+    rows = yield Sql(
+        "SELECT id FROM runs WHERE tenant_id = :tenant AND trigger_id = :trigger AND event_key = :key",
+        {"tenant": run.tenant_id, "trigger": run.trigger_id, "key": run.event_key},
+    )
+    return rows[0][0] if rows else None
+
+
 def put_occurrence(occurrence: Occurrence) -> Sql:
     """Return the statement that records a time of a schedule; what was recorded for it before stays."""
     return _insert("occurrences", columns.OCCURRENCE, columns.plain_row(occurrence))
+
+
+def advance_schedule(advance: ScheduleAdvance) -> Steps:
+    """Move a due row on; return whether it was still as it was read."""
+    values = dict(zip(columns.ADVANCE, columns.plain_row(advance), strict=True))
+    rows = yield Sql(
+        """UPDATE schedules SET next_fire_at = :next_fire_at, next_nominal = :next_nominal,
+             last_nominal = COALESCE(:last_nominal, last_nominal),
+             last_fired_at = COALESCE(:last_fired_at, last_fired_at), completed = :completed,
+             fires = fires + :started
+           WHERE tenant_id = :tenant_id AND trigger_id = :trigger_id AND revision = :revision
+             AND next_fire_at = :was_fire_at RETURNING trigger_id""",
+        values,
+    )
+    return bool(rows)
 
 
 def put_log(line: LogLine) -> Steps:
