@@ -132,6 +132,7 @@ class Settings(BaseSettings):
         "WFS_RETENTION_EVENTS_DAYS", 30.0, "Days to keep events and decisions (7 at least: they refuse doubles).", ge=7
     )
     retention_runs_days: float = _named("WFS_RETENTION_RUNS_DAYS", 90.0, "Days to keep ended runs.", gt=0)
+    retention_audit_days: float = _named("WFS_RETENTION_AUDIT_DAYS", 400.0, "Days to keep the audit log.", gt=0)
     retention_logs_days: float = _named("WFS_RETENTION_LOGS_DAYS", 14.0, "Days to keep the output of jobs.", gt=0)
 
     @field_validator("roles")

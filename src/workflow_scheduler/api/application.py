@@ -31,6 +31,8 @@ RESOURCES = (
     "connections",
     "tenant",
     "keys",
+    "members",
+    "audit",
     "live",
     "schemas",
     "quarantine",

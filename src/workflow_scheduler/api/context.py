@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.pipeline.sources.manual import ManualSource
     from workflow_scheduler.pipeline.sources.push import PushSource
     from workflow_scheduler.pipeline.tracker import Tracker
+    from workflow_scheduler.services.audit import Audit
     from workflow_scheduler.services.backfills import Backfills
     from workflow_scheduler.services.connections import ConnectionStore
     from workflow_scheduler.services.dead_letters import DeadLetters
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.services.events import Events
     from workflow_scheduler.services.explain import Explain
     from workflow_scheduler.services.keys import Keys
+    from workflow_scheduler.services.members import Members
     from workflow_scheduler.services.replay import Replay
     from workflow_scheduler.services.runs import Runs
     from workflow_scheduler.services.schedules import Schedules
@@ -72,6 +74,8 @@ class ApiContext:
     connections: ConnectionStore
     tenant: TenantSettings
     keys: Keys
+    members: Members
+    audit: Audit
     trigger_types: Mapping[str, ModuleType]
     job_types: Mapping[str, ModuleType]
     tracer: Tracer = field(default_factory=Tracer)

@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from workflow_scheduler.api import body as bodies
-from workflow_scheduler.api import problems
+from workflow_scheduler.api import problems, roles
+from workflow_scheduler.api.audited import is_recorded, recorded
 from workflow_scheduler.api.context import ApiContext
 from workflow_scheduler.api.idempotency import Idempotency
-from workflow_scheduler.core.errors import BadRequest, NotFound, RequestTimeout, SchedulerError
+from workflow_scheduler.core.errors import BadRequest, Forbidden, NotFound, RequestTimeout, SchedulerError
 from workflow_scheduler.core.model.principal import Principal
 
 Scope = MutableMapping[str, Any]
@@ -67,19 +68,43 @@ class Front:
         if scope["path"].startswith(PRIVATE):
             principal = await self._context.authenticator.authenticate(scope["headers"])
             state["principal"] = principal
+            await self._check_role(principal, scope)
         if scope["method"] not in _WRITING:
             await self._app(scope, receive, send)
             return
         content = await self._body(scope, receive)
         inner = _replay(content, receive)
-        key = bodies.header(scope["headers"], b"idempotency-key")
-        if key and principal is not None and scope["method"] == "POST":
-            await self._once(key, principal, content, (scope, inner, send))
-        else:
+        if principal is None:
             await self._app(scope, inner, send)
+        elif not is_recorded(scope["path"]):
+            await self._write(principal, content, (scope, inner, send))
+        else:
+            request = (scope["method"], scope["path"])
+            await recorded(
+                self._context.audit,
+                principal,
+                request,
+                lambda send: self._write(principal, content, (scope, inner, send)),
+                send,
+            )
 
-    async def _once(self, key: str, principal: Principal, content: bytes, call: tuple[Scope, Receive, Send]) -> None:
+    async def _check_role(self, principal: Principal, scope: Scope) -> None:
+        method, path = scope["method"], scope["path"]
+        try:
+            roles.check(principal, method, path)
+        except Forbidden:
+            if method in _WRITING:
+                audit = self._context.audit
+                await audit.end(principal, await audit.begin(principal, method, path), Forbidden.status)
+            raise
+
+    async def _write(self, principal: Principal, content: bytes, call: tuple[Scope, Receive, Send]) -> None:
+        """Pass a writing request on; an Idempotency-Key on a POST is honoured."""
         scope, receive, send = call
+        key = bodies.header(scope["headers"], b"idempotency-key")
+        if not key or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
         await self._idempotency.serve(
             principal.tenant_id, key, scope, content, lambda send: self._app(scope, receive, send), send
         )

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from workflow_scheduler.api import body as bodies
-from workflow_scheduler.api import cloudevents, problems
+from workflow_scheduler.api import cloudevents, problems, roles
 from workflow_scheduler.api.context import ApiContext
 from workflow_scheduler.api.front import App, Receive, Scope, Send, check_target, refuse
 from workflow_scheduler.api.idempotency import Idempotency
@@ -127,6 +127,7 @@ class Ingress:
 
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = await self._authenticator.authenticate(scope["headers"])
+        roles.check(caller, "POST", EVENTS)
         headers = header_map(scope)
         content = await self._content(headers, receive, self._limit)
         key = headers.get("idempotency-key")

@@ -1,7 +1,7 @@
 """Who is calling: API keys and tokens become a Principal; without either, one local tenant on loopback only.
 
 The tenant comes from the credentials and from nothing else. Repositories ask for rows of that tenant only, so a
-foreign id gives the same 404 as an id that never was. What a role may do is decided by `require_role`.
+foreign id gives the same 404 as an id that never was. What a role may do is decided by `api.roles`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,14 @@ class KeyLookup(Protocol):
         ...
 
 
+class MemberRoles(Protocol):
+    """Knows the roles of people."""
+
+    async def role_of(self, tenant_id: str, user_id: str, claimed: str) -> str:
+        """Return the role that counts for a user whose token claims `claimed`; raise Forbidden for a removed one."""
+        ...
+
+
 class _Known(msgspec.Struct, frozen=True, gc=False):
     principal: Principal
     until: float
@@ -68,13 +76,17 @@ class Authenticator:
     """Turns the headers of a request into a Principal."""
 
     def __init__(self, settings: Settings, keys: KeyLookup, clock: Clock, tokens: TokenVerifier | None = None) -> None:
-        """Look keys up in `keys` and check tokens with `tokens`; `open` waits for `start`."""
+        """Look keys up in `keys` and check tokens with `tokens`; `open` waits for `start`.
+
+        `members` is set by the composition root.
+        """
         self._settings = settings
         self._keys = keys
         self._clock = clock
         self._tokens = tokens
         self._known: dict[str, _Known] = {}
         self._open = False
+        self.members: MemberRoles | None = None
 
     @property
     def open(self) -> bool:
@@ -92,8 +104,8 @@ class Authenticator:
         self._open = sentence is not None
         return sentence
 
-    def key_revoked(self) -> None:
-        """Forget who is known, so that a revoked key stops working at once."""
+    def forget(self) -> None:
+        """Forget who is known, so that a revoked key or another role counts at once."""
         self._known.clear()
 
     def key_created(self) -> None:
@@ -141,6 +153,9 @@ class Authenticator:
     async def _by_token(self, token: str) -> Principal:
         assert self._tokens is not None
         principal, expires_at = await self._tokens.verify(token, self._clock.now())
+        if self.members is not None:
+            role = await self.members.role_of(principal.tenant_id, principal.user_id, principal.role)
+            principal = msgspec.structs.replace(principal, role=role)
         self._keep(token, principal, expires_at)
         return principal
 

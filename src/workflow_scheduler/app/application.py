@@ -57,7 +57,10 @@ class Application(Services):
     def _begin_loops(self) -> None:
         settings, roles = self.settings, self.settings.role_set
         ages = Ages.of_days(
-            events=settings.retention_events_days, runs=settings.retention_runs_days, logs=settings.retention_logs_days
+            events=settings.retention_events_days,
+            runs=settings.retention_runs_days,
+            logs=settings.retention_logs_days,
+            audit=settings.retention_audit_days,
         )
         self._begin("recovery", self.recovery.heartbeat())
         self._begin("wakes", self.wakes.loop())
@@ -68,6 +71,8 @@ class Application(Services):
         self._begin("pauses", self.context.workflows.watch_pauses())
         self.backfilling.works = "timer" in roles
         self._begin("backfills", self.backfilling.loop())
+        if "sources" in roles:
+            self._begin("internal", self.internal.loop())
         if "timer" in roles:
             self._begin("timer", self.timer.loop())
         if "dispatch" in roles:

@@ -23,6 +23,7 @@ from workflow_scheduler.pipeline.observer import PipelineObserver
 from workflow_scheduler.pipeline.recovery import Recovery
 from workflow_scheduler.pipeline.redrive import Redrive
 from workflow_scheduler.pipeline.sources.backfill import BackfillSource
+from workflow_scheduler.pipeline.sources.internal import InternalSource
 from workflow_scheduler.pipeline.sources.manual import ManualSource
 from workflow_scheduler.pipeline.sources.push import PushSource
 from workflow_scheduler.pipeline.sources.timer import Timer
@@ -83,6 +84,7 @@ class Pipeline:
         self.redrive = Redrive(store, self.recovery, clock, owner)
         self.timer = Timer(store, self.catalog, self.cache, self.inbox, clock, self.signals)
         self.backfill = BackfillSource(self.catalog, self.cache, self.inbox, clock, self.signals)
+        self.internal = InternalSource(store, self.inbox, clock)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, self.types)
         self.manual = ManualSource(self.catalog, store, self.cache, self.inbox, clock, self.vault)
         self.calls = Calls(self.manual, self.launcher, store, self.tracker)

@@ -10,6 +10,7 @@ from workflow_scheduler.app.engines import Engines
 from workflow_scheduler.core.definition.check import Rules
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.outbound.http import HttpClient
+from workflow_scheduler.services.audit import Audit
 from workflow_scheduler.services.backfilling import Backfilling
 from workflow_scheduler.services.backfills import Backfills
 from workflow_scheduler.services.dead_letters import DeadLetters
@@ -18,6 +19,7 @@ from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.events import Events
 from workflow_scheduler.services.explain import Explain
 from workflow_scheduler.services.keys import Keys
+from workflow_scheduler.services.members import Members
 from workflow_scheduler.services.replay import Replay
 from workflow_scheduler.services.requirements import Requirements
 from workflow_scheduler.services.runs import Runs
@@ -53,7 +55,10 @@ class Services(Engines):
         keys = Keys(KeyRepository(store), clock)
         tokens = _token_verifier(settings, self.outbound) if settings.jwt_configured else None
         self.authenticator = Authenticator(settings, keys, clock, tokens)
-        keys.on_create, keys.on_revoke = self.authenticator.key_created, self.authenticator.key_revoked
+        keys.on_create, keys.on_revoke = self.authenticator.key_created, self.authenticator.forget
+        members = Members(store, clock)
+        members.on_change, members.on_fact = self.authenticator.forget, self.internal.hint
+        self.authenticator.members = members
         definitions = Definitions(self.types, self.jobs, clock, rules)
         requirements = Requirements(self.secrets, self.connections, self.tenant, self.jobs)
         deployments = Deployments(store, clock, definitions, requirements)
@@ -72,7 +77,8 @@ class Services(Engines):
             backfills=Backfills(store, clock, self.types, self.backfilling.wake),
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),
-            secrets=self.secrets, connections=self.connections, tenant=self.tenant, keys=keys,
+            secrets=self.secrets, connections=self.connections, tenant=self.tenant, keys=keys, members=members,
+            audit=Audit(store, clock),
             trigger_types=self.types, job_types=self.jobs,
             tracer=connect(settings.otel_endpoint, "workflow_scheduler", settings.environment),
         )  # fmt: skip

@@ -22,6 +22,8 @@ from workflow_scheduler.cli import (
     forecast,
     importing,
     key,
+    login,
+    member,
     migrations,
     next,  # noqa: A004 -- the command is called `next`
     output,
@@ -71,14 +73,17 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     context: typer.Context,
-    server: Annotated[str, typer.Option(envvar="WFS_SERVER", help="Address of the service.")] = SERVER,
+    server: Annotated[
+        str | None,
+        typer.Option(envvar="WFS_SERVER", help=f"Address of the service; that of `login`, or {SERVER}."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
     as_lines: Annotated[bool, typer.Option("--jsonl", help="One JSON object on each line.")] = False,
     version: Annotated[  # noqa: ARG001 -- its callback does the work
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Take the options that all commands share. The API key comes from WFS_API_KEY only."""
+    """Take the options that all commands share. The API key comes from WFS_API_KEY, or from `login`."""
     context.obj = Session(server, os.environ.get("WFS_API_KEY") or None, _form(as_json, as_lines))
 
 
@@ -109,6 +114,9 @@ for _command, _name in (
     (definitions.schema, "schema"),
     (migrations.migrate_db, "migrate-db"),
     (bench.bench, "bench"),
+    (login.login, "login"),
+    (login.logout, "logout"),
+    (member.audit, "audit"),
 ):
     app.command(_name)(_command)
 for _group, _name in (
@@ -124,6 +132,7 @@ for _group, _name in (
     (connection.app, "connection"),
     (tenant.app, "tenant"),
     (key.app, "key"),
+    (member.app, "member"),
     (importing.app, "import"),
 ):
     app.add_typer(_group, name=_name)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import typer
 
+from workflow_scheduler.cli import credentials
 from workflow_scheduler.client.http import Client
 
 SERVER = "http://127.0.0.1:8003"
@@ -18,11 +19,25 @@ Form = Literal["text", "json", "jsonl"]
 class Session:
     """The options that every command has."""
 
-    def __init__(self, server: str = SERVER, key: str | None = None, form: Form = "text") -> None:
-        """Keep the options; the service is called when a command asks for it."""
-        self.server = server
-        self.key = key
+    def __init__(self, server: str | None = None, key: str | None = None, form: Form = "text") -> None:
+        """Keep the options; what `login` has kept is read, and the service called, when a command asks for it."""
+        self._server = server
+        self._key = key
         self.form = form
+
+    @cached_property
+    def _kept(self) -> credentials.Credentials:
+        return credentials.load()
+
+    @property
+    def server(self) -> str:
+        """The address of the service: the one that was named, else that of the last `login`, else the default."""
+        return self._server or self._kept.server or SERVER
+
+    @property
+    def key(self) -> str | None:
+        """The API key: of WFS_API_KEY, else the one that `login` has kept for the address."""
+        return self._key or self._kept.keys.get(self.server)
 
     @cached_property
     def client(self) -> Client:

@@ -27,11 +27,17 @@ class Ages(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 30 * DAY_US
     runs: int = 90 * DAY_US
     logs: int = 14 * DAY_US
+    audit: int = 400 * DAY_US
 
     @classmethod
-    def of_days(cls, *, events: float, runs: float, logs: float) -> Ages:
+    def of_days(cls, *, events: float, runs: float, logs: float, audit: float) -> Ages:
         """Return the ages for numbers of days."""
-        return cls(events=round(events * DAY_US), runs=round(runs * DAY_US), logs=round(logs * DAY_US))
+        return cls(
+            events=round(events * DAY_US),
+            runs=round(runs * DAY_US),
+            logs=round(logs * DAY_US),
+            audit=round(audit * DAY_US),
+        )
 
 
 class Retention:
@@ -59,6 +65,7 @@ class Retention:
             "occurrences": await sweep.occurrences(now - max(events, runs)),
             "dead_letters": await sweep.dead_letters(now - max(events, runs)),
             "backfills": await sweep.backfills(now - max(events, runs)),
+            "audit": await sweep.audit(now - ages.audit),
             "idempotency_keys": await sweep.idempotency_keys(now - IDEMPOTENCY_US),
         }
 

@@ -11,7 +11,7 @@ import msgspec
 
 from workflow_scheduler.core.errors import FieldError, NotFound, ValidationFailed
 from workflow_scheduler.core.ids import mint
-from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.model.principal import Principal, Role
 from workflow_scheduler.core.ports.keys import KeyRow, KeyRows
 from workflow_scheduler.core.ports.store import Page
 from workflow_scheduler.core.time.clock import Clock, to_iso
@@ -19,7 +19,7 @@ from workflow_scheduler.core.time.clock import Clock, to_iso
 KEY_PREFIX = "wfs_"
 SHOWN_CHARACTERS = 12
 NAME_CHARACTERS_MAX = 128
-ROLES = ("owner", "editor", "viewer")
+ROLES = tuple(Role)
 _RANDOM_BYTES = 32
 
 

@@ -1,8 +1,9 @@
 """An internal event of this system, or a CloudEvent that was posted to `/api/v1/events`.
 
-Internal events are `workflow_completed workflow_failed workflow_cancelled` and others of their kind; `event` names one,
-several, or a pattern such as `order.*`. `filter` looks into the data: each key is a path (`customer.country`), each
-value the wanted value, a pattern for text (`critical_*`), or a list of which one must fit.
+Internal events are `workflow_completed`, `workflow_failed`, `workflow_cancelled`, `workflow_deployed`, `user_created`
+and `api_key_created`; `event` names one, several, or a pattern such as `order.*`. `filter` looks into the data: each
+key is a path (`customer.country`), each value the wanted value, a pattern for text (`critical_*`), or a list of which
+one must fit.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from workflow_scheduler.core.match.fields import as_tuple
 from workflow_scheduler.core.match.name import compile_name, is_pattern
 from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
 from workflow_scheduler.core.model.event import EventView
+from workflow_scheduler.core.model.system_event import SYSTEM_EVENTS
 from workflow_scheduler.core.registry import Config as BaseConfig
 from workflow_scheduler.core.registry import Example
 
@@ -28,7 +30,6 @@ since = "0.1"
 extras = ""
 
 ANY = "*"
-SYSTEM_TYPES = ("workflow_completed", "workflow_failed", "workflow_cancelled")
 _NEAR = 0.85
 _FILTERS_MAX = 50
 
@@ -100,6 +101,7 @@ _FAILED: dict[str, Any] = {
     "data": {
         "workflow_id": "0197f0c2-7d3a-7000-8000-000000000001",
         "workflow_name": "critical_billing",
+        "workflow_version": 3,
         "run_id": "0197f0c2-7d3a-7000-8000-000000000002",
         "status": "FAILED",
         "trigger_type": "cron",
@@ -137,11 +139,11 @@ def warnings(config: Config, now: int) -> list[str]:  # noqa: ARG001 -- the cont
     """Return what would never be heard: types that look like misspelt internal ones, fields these do not have."""
     found = []
     for one in config.event:
-        near = difflib.get_close_matches(one, SYSTEM_TYPES, 1, _NEAR)
+        near = difflib.get_close_matches(one, SYSTEM_EVENTS, 1, _NEAR)
         if near and one != near[0] and not is_pattern(one):
             found.append(f"`{one}` is no event of this system, did you mean `{near[0]}`?")
-    if set(config.event) <= set(SYSTEM_TYPES):
-        known = _FAILED["data"]
+    if set(config.event) <= set(SYSTEM_EVENTS):
+        known = dict.fromkeys(field for one in config.event for field in SYSTEM_EVENTS[one])
         roots = {path.removeprefix("event.").removeprefix("data.").split(".")[0] for path in config.filter}
         listed = ", ".join(known)
         found += [

@@ -86,6 +86,9 @@ class Tenancy:
             if (await ann.get(f"/api/v1/backfills/{backfill['id']}")).json()["status"] == "completed":
                 break
             await self.application.clock.sleep(0.05)
+        member = (await ann.post("/api/v1/members", json={"user_id": "member-of-acme"})).json()
+        while await self.application.internal.accept_some():
+            pass
         self.ids = {
             "backfill_id": [backfill["id"]],
             "workflow_id": [workflow["id"], slow["id"], "orders"],
@@ -96,6 +99,7 @@ class Tenancy:
             "execution_id": [heard["run_id"], started["execution_id"]],
             "dead_letter_id": [letter.id],
             "key_id": [key["id"]],
+            "user_id": [member["user_id"]],
             "name": ["hmac"],
             "row_id": [heard["event_id"]],
         }

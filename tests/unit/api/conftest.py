@@ -60,6 +60,20 @@ class StubInbox:
         return [Receipt(event.id, duplicate=False, decisions=[], run_ids=[]) for event in events]
 
 
+class StubAudit:
+    """Remembers what was asked for and how it was answered."""
+
+    def __init__(self):
+        self.entries = []
+
+    async def begin(self, principal, method, path):
+        self.entries.append([principal.user_id, method, path, None])
+        return len(self.entries) - 1
+
+    async def end(self, _principal, entry, status):
+        self.entries[entry][-1] = status
+
+
 class StubPush:
     """Hears at one route with one secret."""
 
@@ -133,7 +147,7 @@ async def context(settings, keys):
     await authenticator.start()
     return SimpleNamespace(
         settings=settings, clock=clock, store=None, metrics=Metrics(), authenticator=authenticator,
-        inbox=StubInbox(), push=StubPush(), tracker=None, runs=None,
+        inbox=StubInbox(), push=StubPush(), tracker=None, runs=None, audit=StubAudit(),
         trigger_types={
             "webhook": SimpleNamespace(shape="push"), "github": SimpleNamespace(shape="push"),
             "cron": SimpleNamespace(shape="timer"),

@@ -97,7 +97,7 @@ async def test_a_revoked_key_stops_at_once_here_and_soon_elsewhere():
     await here.authenticate(bearer(KEY))
     await elsewhere.authenticate(bearer(KEY))
     keys.owners.clear()
-    here.key_revoked()
+    here.forget()
     with pytest.raises(Unauthenticated):
         await here.authenticate(bearer(KEY))
     await clock.advance(CACHE_SECONDS + 1)

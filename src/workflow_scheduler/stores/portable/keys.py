@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from workflow_scheduler.core.model.system_event import SOURCE_ACCESS, SystemEvent
 from workflow_scheduler.core.ports.keys import KeyRow
 from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
+from workflow_scheduler.core.time.clock import to_iso
+from workflow_scheduler.stores.portable import outbox
 
 _COLUMNS = "tenant_id, id, name, digest, prefix, user_id, role, created_at, expires_at, revoked_at"
 
@@ -60,6 +63,21 @@ def _add(row: KeyRow) -> Work[None]:
             "expires": row.expires_at,
         },
     )
+    fact = SystemEvent(
+        tenant_id=row.tenant_id,
+        type="api_key_created",
+        source=SOURCE_ACCESS,
+        subject=row.id,
+        data={
+            "key_id": row.id,
+            "name": row.name,
+            "role": row.role,
+            "user_id": row.user_id,
+            "prefix": row.prefix,
+            "expires_at": None if row.expires_at is None else to_iso(row.expires_at),
+        },
+    )
+    yield outbox.put(fact, row.created_at)
 
 
 def _revoke(tenant_id: str, key_id: str, now: int) -> Work[bool]:

@@ -14,8 +14,10 @@ import msgspec
 
 from workflow_scheduler.core.errors import Conflict
 from workflow_scheduler.core.model.deployment import DeploymentStatus, OldTimes, PlannedTrigger, Publication
+from workflow_scheduler.core.model.system_event import SOURCE_WORKFLOWS, SystemEvent
 from workflow_scheduler.core.ports.store import Row, Sql, Work
 from workflow_scheduler.core.reasons import Reason
+from workflow_scheduler.stores.portable import outbox
 from workflow_scheduler.stores.portable.conflicts import check_claims, check_cycles
 from workflow_scheduler.stores.portable.intake import put_occurrence
 
@@ -105,7 +107,7 @@ def _close_history(p: Publication) -> Work[None]:
     rows = yield Sql(
         """UPDATE deployments SET status = 'DEPLOYED', step = 'done', ended_at = :now, changes = :changes,
              version = :version
-           WHERE tenant_id = :tenant AND id = :deployment AND status = 'DEPLOYING' RETURNING id""",
+           WHERE tenant_id = :tenant AND id = :deployment AND status = 'DEPLOYING' RETURNING action, actor""",
         {
             "tenant": p.tenant_id,
             "deployment": p.deployment_id,
@@ -116,6 +118,20 @@ def _close_history(p: Publication) -> Work[None]:
     )
     if not rows:
         raise Conflict("another deployment of this workflow took over", fix="look at its history and deploy again")
+    fact = SystemEvent(
+        tenant_id=p.tenant_id,
+        type="workflow_deployed",
+        source=SOURCE_WORKFLOWS,
+        subject=p.workflow_id,
+        data={
+            "workflow_id": p.workflow_id,
+            "workflow_name": p.workflow,
+            "workflow_version": p.version,
+            "action": rows[0][0],
+            "actor": rows[0][1],
+        },
+    )
+    yield outbox.put(fact, p.now)
 
 
 def stored_triggers(who: dict[str, str]) -> Work[dict[str, StoredTrigger]]:

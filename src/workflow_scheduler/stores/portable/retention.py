@@ -67,6 +67,10 @@ class Sweeper:
         """Delete backfills that ended before an instant."""
         return await self._sweep("backfills", lambda tenant, after: _backfills(tenant, after, before, self._portion))
 
+    async def audit(self, before: int) -> int:
+        """Delete entries of the audit log from before an instant."""
+        return await self._sweep("audit", lambda tenant, after: _audit(tenant, after, before, self._portion))
+
     async def idempotency_keys(self, before: int) -> int:
         """Delete idempotency keys that were made before an instant."""
         total = 0
@@ -187,6 +191,12 @@ def _dead_letters(tenant: str, after: str, before: int, limit: int) -> Work[Prog
 def _backfills(tenant: str, after: str, before: int, limit: int) -> Work[Progress]:
     ids = yield from _old_ids("backfills", tenant, after, before, limit, "AND ended_at < :before")
     deleted = yield from _delete("backfills", "id", tenant, ids)
+    return deleted, _following(ids, limit)
+
+
+def _audit(tenant: str, after: str, before: int, limit: int) -> Work[Progress]:
+    ids = yield from _old_ids("audit", tenant, after, before, limit)
+    deleted = yield from _delete("audit", "id", tenant, ids)
     return deleted, _following(ids, limit)
 
 

@@ -14,6 +14,7 @@ TABLES = frozenset(
         "backfills",
         "occurrences",
         "idempotency_keys",
+        "audit",
     }
 )
 
