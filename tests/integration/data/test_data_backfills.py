@@ -8,6 +8,7 @@ from workflow_scheduler.core.model.principal import LOCAL, Principal
 from workflow_scheduler.core.ports.store import Sql
 from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, from_iso, to_iso
 from workflow_scheduler.services.backfill_rule import BackfillRequest
+from workflow_scheduler.stores.portable.runs import RunFilter
 from workflow_scheduler.testing.factories import NOON
 
 pytestmark = pytest.mark.parametrize("new_store", ["sqlite", "postgres"], indirect=True)
@@ -108,8 +109,6 @@ async def test_a_run_has_the_clock_payload_and_says_which_backfill_made_it(house
 
 
 def _filter(backfill_id):
-    from workflow_scheduler.stores.portable.runs import RunFilter
-
     return RunFilter(backfill_id=backfill_id)
 
 
@@ -342,6 +341,16 @@ async def test_a_backfill_runs_while_its_schedule_and_workflow_are_paused(house)
     await house.workflows.pause(LOCAL, "report")
     made = await house.backfills.create(LOCAL, asked())
     assert (await carry_out(house, made["id"]))["succeeded"] == 10
+
+
+async def test_its_runs_take_no_part_in_the_overlap_of_the_schedules_own(house):
+    await house.deploy("report", hourly={**HOURLY, "overlap": "cancel_running"})
+    await house.backfills.create(LOCAL, asked(max_active=3))
+    await house.backfilling.tick()
+    await house.clock.advance(3600)
+    await settle(house)
+    rows = await house.store.read("SELECT backfill_id IS NULL, overlap_key IS NULL, cancel_requested FROM runs")
+    assert sorted((bool(row[0]), bool(row[1]), row[2]) for row in rows) == [(False, True, 0)] * 3 + [(True, False, 0)]
 
 
 async def test_it_pauses_by_itself_when_its_workflow_is_gone_and_says_why(house):

@@ -93,14 +93,14 @@ class BackfillSource:
         return False
 
     async def _compiled(self, backfill: Backfill) -> Compiled:
-        """Return the live trigger, as if it were enabled: a backfill is asked for by a person."""
+        """Return the live trigger as if it were enabled, since a person asked, and without its rule of overlap."""
         trigger = await self._catalog.trigger(backfill.tenant_id, backfill.trigger_id)
         if trigger is None:
             raise Conflict(
                 f"The trigger `{backfill.trigger}` of `{backfill.workflow}` is not live.",
                 fix=f"Deploy it, then resume the backfill: workflow-scheduler backfills resume {backfill.id}",
             )
-        compiled = self._cache.compile(replace(trigger, mode=Mode.ENABLED, workflow_paused=False))
+        compiled = self._cache.compile(replace(trigger, mode=Mode.ENABLED, workflow_paused=False, overlap=None))
         if compiled.error is not None:
             raise Conflict(f"The trigger `{backfill.trigger}` cannot be read: {compiled.error}")
         return compiled
