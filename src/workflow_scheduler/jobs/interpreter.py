@@ -67,7 +67,8 @@ async def _run(request: dict[str, Any], context: JobContext, env: Mapping[str, s
     if reply is None:
         raise JobFailed(_death(end, limits))
     if reply.error is not None:
-        raise JobFailed(reply.error) if reply.retryable else Rejected(reply.error)
+        text = _with_limit(reply.error, limits)
+        raise JobFailed(text) if reply.retryable else Rejected(text)
     return reply.output
 
 
@@ -85,11 +86,20 @@ def _reply(result: IO[bytes]) -> _Reply | None:
         return None
 
 
+def _with_limit(text: str, limits: Limits) -> str:
+    """Say so where code failed because it reached its bound of memory."""
+    if limits.memory_mb_max is None or not text.startswith("MemoryError"):
+        return text
+    return f"the process used its {limits.memory_mb_max} MiB of memory (memory_mb_max)\n{text}"
+
+
 def _death(end: ChildEnd, limits: Limits) -> str:
     if end.exit_code == -signal.SIGXCPU:
         reason = f"the process used its {limits.cpu_seconds_max} s of CPU time"
     elif end.exit_code < 0:
         reason = f"the process was ended by signal {-end.exit_code}"
+        if limits.memory_mb_max is not None:
+            reason += f"; its memory was bounded to {limits.memory_mb_max} MiB"
     else:
         reason = f"the process ended with exit code {end.exit_code} and left no result"
     return "\n".join([reason, *end.stderr.text().strip().splitlines()[-5:]])

@@ -113,7 +113,7 @@ async def test_the_process_has_a_clean_environment(resources, monkeypatch):
 
 
 async def test_memory_is_bounded(resources):
-    with pytest.raises(JobFailed, match="MemoryError"):
+    with pytest.raises(JobFailed, match=r"used its 256 MiB of memory \(memory_mb_max\)\nMemoryError"):
         await call(resources, "hungry", isolation="process", memory_mb_max=256)
 
 

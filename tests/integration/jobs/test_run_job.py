@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scheduler.core.errors import JobFailed, Rejected
+from workflow_scheduler.core.errors import Forbidden, JobFailed, Rejected
 from workflow_scheduler.jobs import run
 from workflow_scheduler.testing.job_context import FakeJobContext
 
@@ -197,3 +197,23 @@ async def test_a_process_that_fled_does_not_hold_the_job():
 async def test_bytes_that_are_not_text_are_replaced():
     output = await run.run(config("printf 'a\\377b\\n'"), FakeJobContext())
     assert output["stdout"] == "a\ufffdb\n"
+
+
+async def test_memory_is_bounded_and_the_message_says_so():
+    hungry = "python3 -c 'bytearray(1 << 30)'"
+    with pytest.raises(JobFailed, match=r"bounded to 200 MiB of memory \(memory_mb_max\)"):
+        await run.run(config(hungry, memory_mb_max=200), FakeJobContext())
+    assert (await run.run(config("echo small", memory_mb_max=200), FakeJobContext()))["stdout"] == "small\n"
+
+
+async def test_cpu_time_is_bounded_and_the_message_says_so():
+    for command in ("while :; do :; done", "python3 -c 'while True: pass'; exit $?"):
+        with pytest.raises(JobFailed, match="used its 1 s of CPU time"):
+            await run.run(config(command, cpu_seconds_max=1), FakeJobContext())
+
+
+async def test_a_tenant_that_may_not_run_code_runs_no_command():
+    context = FakeJobContext()
+    context.resources.code_rule.allowed = False
+    with pytest.raises(Forbidden, match="not allowed for this tenant"):
+        await run.run(config("true"), context)
