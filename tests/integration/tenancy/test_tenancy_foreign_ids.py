@@ -6,6 +6,8 @@ import re
 import uuid
 
 BODIES = {
+    "/api/v1/connections/{name}": {"kind": "smtp", "fields": {"host": "mail.example.test"}},
+    "/api/v1/connections/{name}/rotate": {"secrets": {"secret": "new"}, "test": False},
     "/api/v1/triggers/{trigger_id}/mode": {"mode": "disabled"},
     "/api/v1/triggers/{trigger_id}/test": {"event": {"type": "webhook", "data": {}}},
     "/api/v1/triggers/{trigger_id}/simulate": {"condition": "true"},
