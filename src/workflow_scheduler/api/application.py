@@ -22,6 +22,7 @@ RESOURCES = (
     "triggers",
     "schedules",
     "backfills",
+    "blackouts",
     "forecast",
     "events",
     "runs",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.pipeline.tracker import Tracker
     from workflow_scheduler.services.audit import Audit
     from workflow_scheduler.services.backfills import Backfills
+    from workflow_scheduler.services.blackouts import Blackouts
     from workflow_scheduler.services.connections import ConnectionStore
     from workflow_scheduler.services.dead_letters import DeadLetters
     from workflow_scheduler.services.deployments import Deployments
@@ -65,6 +66,7 @@ class ApiContext:
     triggers: Triggers
     schedules: Schedules
     backfills: Backfills
+    blackouts: Blackouts
     runs: Runs
     events: Events
     explain: Explain

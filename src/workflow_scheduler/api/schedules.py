@@ -166,7 +166,7 @@ async def change_schedule(
 ) -> Response:
     """Replace what a schedule says. It takes effect from now and never fires the past."""
     fields = body.model_dump(exclude_none=True)
-    return answer(await context.schedules.update(caller, schedule_id, fields, _revision(if_match)))
+    return answer(await context.schedules.update(caller, schedule_id, fields, revision_of(if_match)))
 
 
 @router.delete("/{schedule_id}", status_code=204, summary="Delete a schedule")
@@ -260,7 +260,7 @@ async def list_occurrences(
     return answer(found)
 
 
-def _revision(if_match: str | None) -> int | None:
+def revision_of(if_match: str | None) -> int | None:
     """Return the revision in an If-Match header; `*` matches every one."""
     if if_match is None or if_match.strip() == "*":
         return None

@@ -11,6 +11,7 @@ import typer
 from workflow_scheduler.cli import (
     backfill,
     bench,
+    blackout,
     connection,
     dead,
     definitions,
@@ -128,6 +129,7 @@ for _group, _name in (
     (runs.app, "runs"),
     (dead.app, "dead"),
     (quarantine.app, "quarantine"),
+    (blackout.app, "blackout"),
     (secret.app, "secret"),
     (connection.app, "connection"),
     (tenant.app, "tenant"),

@@ -95,7 +95,7 @@ class CandidateCache:
         """Read through `catalog`; compile with `types`."""
         self._catalog = catalog
         self._store = store
-        self._types = types
+        self.types = types
         self._buckets: dict[tuple[str, str, str, str], Bucket] = {}
         self._hot: set[tuple[str, str, str]] = set()
         self._targets: dict[str, Compiled] = {}
@@ -126,7 +126,7 @@ class CandidateCache:
 
     def compile(self, trigger: Trigger) -> Compiled:
         """Return the compiled form of a trigger that was read from the store."""
-        return Compiled(trigger, self._types)
+        return Compiled(trigger, self.types)
 
     def cached(self, event: Event) -> Bucket | None:
         """Return the candidates of `event` when all of them are cached, else None."""

@@ -14,6 +14,7 @@ from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Accepted, Batch, DeadLetter, ScheduleAdvance
 from workflow_scheduler.core.reasons import Reason
+from workflow_scheduler.stores.portable.failures import ClockRunEnd
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
@@ -45,7 +46,7 @@ class Entry:
 
     __slots__ = (
         "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "leaving", "logs", "occurrences",
-        "prepared", "prepared_epoch", "retracted", "run_wakes",
+        "prepared", "prepared_epoch", "retracted", "run_wakes", "schedule_end",
     )  # fmt: skip
 
     def __init__(self, future: asyncio.Future[Any] | None, events: Sequence[Event] = ()) -> None:
@@ -65,6 +66,7 @@ class Entry:
         self.run_wakes: Mapping[str, Wake] = {}
         self.leaving: Sequence[Run] = ()
         self.retracted: Reason | None = None
+        self.schedule_end: ClockRunEnd | None = None
 
 
 class Launches(Protocol):

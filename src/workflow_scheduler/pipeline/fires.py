@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,7 +10,9 @@ import msgspec
 from workflow_scheduler.core.model.trigger import Occurrence, Schedule
 from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance
 from workflow_scheduler.core.reasons import Outcome, Reason
-from workflow_scheduler.core.time.due import Settlement, Start, Unfired
+from workflow_scheduler.core.time.blackout import Skipping, Window, held_until
+from workflow_scheduler.core.time.due import Settlement, Start, Unfired, resume
+from workflow_scheduler.core.time.exclusion import excluding
 from workflow_scheduler.core.time.late import policy_of
 from workflow_scheduler.core.time.payload import clock_event
 from workflow_scheduler.core.time.records import Recorder
@@ -27,13 +30,17 @@ class Fired(NamedTuple):
     advance: ScheduleAdvance
 
 
-def fire(schedule: Schedule, compiled: Compiled, now: int, owner: str) -> Fired:
+def fire(schedule: Schedule, compiled: Compiled, now: int, owner: str, windows: Sequence[Window] = ()) -> Fired:
     """Settle a row that is due at `now` (microseconds); the runs belong to the instance `owner`.
 
-    No more runs start than `max_fires` leaves; the schedule is completed with the last of them.
+    `windows` are the blackouts of its workflow: nothing starts within one, the row waits for its end. No more runs
+    start than `max_fires` leaves; the schedule is completed with the last of them.
     """
     config = compiled.config
-    settlement = settle_row(compiled.module, config, schedule, now)
+    settlement = _settled(schedule, compiled, now, windows)
+    held = held_until(windows, now) if settlement.fire else None
+    if held is not None:
+        return Fired([], [], _postponed(schedule, held))
     most: int | None = getattr(config, "max_fires", None)
     left = None if most is None else most - schedule.fires
     accepted: list[Accepted] = []
@@ -52,6 +59,38 @@ def fire(schedule: Schedule, compiled: Compiled, now: int, owner: str) -> Fired:
     occurrences = [_record(recorder, start, one, now) for start, one in zip(settlement.fire, accepted, strict=True)]
     advance = _advance(schedule, settlement, now, started)
     return Fired(accepted, occurrences + recorder.unfired(settlement), advance)
+
+
+def _settled(schedule: Schedule, compiled: Compiled, now: int, windows: Sequence[Window]) -> Settlement:
+    """Settle by the rules of the trigger; times that waited for the end of a window as missed ones."""
+    module, config = compiled.module, compiled.config
+    if not windows:
+        return settle_row(module, config, schedule, now)
+    skipping = tuple(window for window in windows if window.mode == "skip")
+    if skipping:
+        config = excluding(config, Skipping(skipping))
+    assert schedule.next_nominal is not None
+    end = held_until(windows, schedule.next_nominal, "defer")
+    if end is None or end > now:
+        return settle_row(module, config, schedule, now)
+    timer, policy = Timer(module, config, schedule.trigger_id, schedule.anchor), policy_of(config)
+    if timer.due(timer.at(schedule.next_nominal), policy.jitter).fire_at >= end:
+        return settle_row(module, config, schedule, now)
+    return resume(timer, schedule.next_nominal, end - 1, policy.catchup, Reason.BLACKOUT)
+
+
+def _postponed(schedule: Schedule, until: int) -> ScheduleAdvance:
+    assert schedule.next_fire_at is not None
+    return ScheduleAdvance(
+        tenant_id=schedule.tenant_id,
+        trigger_id=schedule.trigger_id,
+        revision=schedule.revision,
+        was_fire_at=schedule.next_fire_at,
+        next_fire_at=until,
+        next_nominal=schedule.next_nominal,
+        last_nominal=None,
+        last_fired_at=None,
+    )
 
 
 def _accepted(compiled: Compiled, start: Start, now: int, owner: str) -> Accepted:

@@ -234,7 +234,7 @@ class Inbox:
         asking: list[Decided] = []
         for entry in entries:
             accepted = await self._decide(entry, now)
-            if entry.leaving or any(one.asks for one in accepted):
+            if entry.leaving or entry.schedule_end is not None or any(one.asks for one in accepted):
                 asking.append((entry, accepted))
                 continue
             together.append((entry, accepted))

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from workflow_scheduler.core.dag.calls import wake_of
 from workflow_scheduler.core.errors import Unavailable
-from workflow_scheduler.core.model.run import FINAL, JobRecord, LogLine, Run, RunChange
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.model.run import FINAL, JobRecord, LogLine, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.store import DeadLetter, Store
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.time.clock import Clock
@@ -18,6 +19,7 @@ from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.ends import Ends
 from workflow_scheduler.pipeline.entries import Entry
 from workflow_scheduler.pipeline.inbox import Inbox
+from workflow_scheduler.stores.portable.failures import ClockRunEnd
 
 T = TypeVar("T")
 RETRY_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -33,6 +35,7 @@ class Tracker:
     def __init__(self, inbox: Inbox, cache: CandidateCache, store: Store, clock: Clock) -> None:
         """Write through `inbox`, so that results share the commits of the events."""
         self._inbox = inbox
+        self._cache = cache
         self._ends = Ends(cache, clock)
         self._store = store
         self._clock = clock
@@ -97,6 +100,7 @@ class Tracker:
             entry.run_wakes = {run.id: wake}
         if run.overlap_key is not None:
             entry.leaving, entry.retracted = (run,), retracted
+        entry.schedule_end = await self.persist(partial(self._schedule_end, run, change))
         await self._commit(entry)
         self._wake(run.id)
         if wake is not None and self.on_wake is not None:
@@ -116,6 +120,21 @@ class Tracker:
             return attempt.future
 
         return await self.persist(submit)
+
+    async def _schedule_end(self, run: Run, change: RunChange) -> ClockRunEnd | None:
+        """Return what the end of a run tells its schedule, where the schedule counts failures."""
+        if run.scheduled_for is None or change.status is RunStatus.CANCELLED:
+            return None
+        probe = Event(
+            id="", tenant_id=run.tenant_id, provider=run.trigger_type, source="", type="", event_key="", time=0,
+            received_at=0, target_trigger_id=run.trigger_id,
+        )  # fmt: skip
+        for compiled in await self._cache.find(probe):
+            most: int | None = getattr(compiled.config, "pause_after_failures", None)
+            if most is not None:
+                failed = change.status is RunStatus.FAILED
+                return ClockRunEnd(run.tenant_id, run.trigger_id, run.id, most, failed)
+        return None
 
     async def persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Make attempts until the store takes one, and return its result; a job's time-out ends the wait as well."""

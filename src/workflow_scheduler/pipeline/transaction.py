@@ -24,6 +24,7 @@ from workflow_scheduler.pipeline.entries import Entry
 from workflow_scheduler.pipeline.intents import Ask, without_runs
 from workflow_scheduler.pipeline.turns import Ended, Turns
 from workflow_scheduler.stores.portable import intake, turns
+from workflow_scheduler.stores.portable.failures import note_end
 
 ROUNDS_MAX = 20
 Decided = tuple[Entry, list[Accepted]]
@@ -164,10 +165,13 @@ class _Steps:
                 lost.add(advance.trigger_id)
         dropped = {event_id for trigger_id in lost for event_id in (entry.fired or {}).get(trigger_id, ())}
         yield from _write_records(entry, result)
+        if entry.schedule_end is not None and entry.schedule_end.run_id not in result.fenced:
+            yield from note_end(entry.schedule_end, self._now)
         yield from self._leave(entry, result)
         for one in accepted:
             if one.event.id not in dropped and entry.ends.get(one.event.id) not in result.fenced:
                 yield from self._accept(one, result)
+        yield from _recounted(entry, result, lost)
         final = {one.event.id: one.decisions[0] for one in result.accepted if one.decisions}
         for occurrence in entry.occurrences:
             if occurrence.trigger_id not in lost:
@@ -255,6 +259,18 @@ def _write_records(entry: Any, result: Result) -> Work[None]:
     for run_id, wake in entry.run_wakes.items():
         if run_id not in result.fenced:
             yield from intake.put_wake(wake)
+
+
+def _recounted(entry: Entry, result: Result, lost: set[str]) -> Work[None]:
+    """Take back the count of fires whose runs did not start after all."""
+    started = {one.event.id for one in result.accepted if one.runs}
+    for advance in entry.advances:
+        real = len(started.intersection((entry.fired or {}).get(advance.trigger_id, ())))
+        if advance.trigger_id not in lost and real < advance.started:
+            yield Sql(
+                "UPDATE schedules SET fires = fires - :less WHERE tenant_id = :tenant AND trigger_id = :trigger",
+                {"less": advance.started - real, "tenant": advance.tenant_id, "trigger": advance.trigger_id},
+            )
 
 
 def _settled(occurrence: Occurrence, decision: Decision | None) -> Occurrence:

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from workflow_scheduler.core.errors import FieldError, ValidationFailed
+import msgspec
+
+from workflow_scheduler.core.errors import FieldError, SchedulerError, ValidationFailed
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.registry import Fire
+from workflow_scheduler.core.time.blackout import Window, window_of
 from workflow_scheduler.core.time.clock import DAY_US, from_iso, to_iso
 from workflow_scheduler.core.time.fire import noted
 from workflow_scheduler.services.explain_time import occurrence_shape
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.shapes import instant, shaped
 from workflow_scheduler.stores.portable.backfill_past import PastReader
+from workflow_scheduler.stores.portable.blackouts import BlackoutRepository
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, Settled, stretch_of
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.schedules import ScheduleRow
@@ -79,9 +83,10 @@ class Ledger:
         most = min(limit, OCCURRENCES_MAX)
         skipped = table.skipped.union(instants(row.skips))
         items = await self._settled(row, table, page, most + 1)
+        windows = await self._windows(row)
         for part in _open(row, table, page):
             fires = table.between(part.start, part.end, most + 1)
-            items += [_open_shape(fire, table, _by_hand(part, fire, skipped)) for fire in fires]
+            items += [_open_shape(fire, table, _by_hand(part, fire, skipped), windows) for fire in fires]
         items = await self._with_backfills(row, _ordered(items)[: most + 1])
         following = items[most].get("utc") if len(items) > most else None
         return {
@@ -100,6 +105,17 @@ class Ledger:
             past = PastReader(self._store, row.tenant_id, row.id)
             made = await past.backfilled(min(times), max(times) + 1)
         return [item | {"backfills": made.get(item["utc"], [])} if item.get("utc") else item for item in items]
+
+    async def _windows(self, row: ScheduleRow) -> list[Window]:
+        """Return the blackout windows that hold for the workflow of a schedule; unreadable ones hold nothing back."""
+        found = []
+        for stored in await BlackoutRepository(self._store).page(row.tenant_id, None, OCCURRENCES_MAX):
+            try:
+                window = window_of(self._types, stored.name, msgspec.json.decode(stored.definition))
+            except (SchedulerError, ValueError, msgspec.MsgspecError):
+                continue
+            found += [window] if window.concerns(row.workflow) else []
+        return found
 
     async def _settled(self, row: ScheduleRow, table: Timetable, page: Span, most: int) -> list[dict[str, Any]]:
         """Return recorded times from the start of the page on, stretches expanded; at least `most` if there are."""
@@ -184,7 +200,11 @@ def _by_hand(part: Open, fire: Fire, skipped: frozenset[int]) -> Open:
     return part._replace(outcome="skipped", reason=Reason.SKIPPED_BY_HAND.value)
 
 
-def _open_shape(fire: Fire, table: Timetable, part: Open) -> dict[str, Any]:
+def _open_shape(fire: Fire, table: Timetable, part: Open, windows: Sequence[Window]) -> dict[str, Any]:
+    around = [window for window in windows if part.reason is None and window.around(fire.utc) is not None]
+    if around:
+        part = part._replace(reason=Reason.BLACKOUT.value)
+        fire = noted(fire, f"blackout {around[0].name} ({around[0].mode})")
     return {
         "nominal_local": fire.local,
         "utc": instant(fire.utc),

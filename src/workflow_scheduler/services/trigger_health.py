@@ -43,11 +43,12 @@ def _status(record: TriggerRecord, late_us: int, runs: list[str]) -> tuple[str, 
     """Return the first state that holds and a sentence about it."""
     why = f": {record.mode_reason}" if record.mode_reason else ""
     who = "workflow" if record.workflow_paused else "schedule"
+    because = f": {record.paused_reason}" if record.paused_reason else ""
     states = (
         (record.error is not None, "broken", str(record.error)),
         (record.deployment_status != "active", "undeployed", "The version with this trigger is not deployed."),
         (record.mode != "enabled", record.mode, f"The trigger is {record.mode}{why}."),
-        (record.workflow_paused or record.schedule_paused, "paused", f"The {who} is paused."),
+        (record.workflow_paused or record.schedule_paused, "paused", f"The {who} is paused{because}."),
         (record.completed, "completed", "The schedule has fired for the last time."),
         (late_us > LATE_US, "late", f"A fire is due since {late_us // SECOND_US} s."),
         (set(runs) == {RunStatus.FAILED.value}, "failing", f"The last {len(runs)} runs failed."),

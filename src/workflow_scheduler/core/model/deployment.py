@@ -112,6 +112,7 @@ class TriggerRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_fired_at: int | None = None
     schedule_paused: bool = False
     completed: bool = False
+    paused_reason: str | None = None
 
 
 class OldTimes(msgspec.Struct, frozen=True, kw_only=True):

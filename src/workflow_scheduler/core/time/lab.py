@@ -92,7 +92,12 @@ def examine(
     if not 1 <= years <= YEARS_MAX:
         message = f"`years` must be 1 to {YEARS_MAX}"
         raise ValidationFailed(message, errors=[FieldError("years", message)])
-    parsed, zone = crons.parse(cron), zones.load(timezone)
+    try:
+        parsed = crons.parse(cron)
+    except ValidationFailed as error:
+        lines = [FieldError("cron", one.message) for one in error.errors] or [FieldError("cron", error.detail)]
+        raise ValidationFailed(error.detail, errors=lines, fix=error.fix) from None
+    zone = zones.load(timezone)
     stop = start + years * _YEAR_US
     if start // SECOND_US < zones.EARLIEST or stop // SECOND_US > zones.LATEST:
         message = f"the range must lie in the years {zones.FIRST_YEAR} to {zones.LAST_YEAR}"

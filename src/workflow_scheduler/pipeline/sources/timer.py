@@ -15,6 +15,7 @@ from workflow_scheduler.core.ports.catalog import FIRST_DUE, Catalog, DueRow
 from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance, Store
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
+from workflow_scheduler.pipeline.blackouts import Windows
 from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.entries import Entry, Stale
 from workflow_scheduler.pipeline.fires import fire
@@ -43,6 +44,7 @@ class Timer:
         self._signals = signals
         self._wake = asyncio.Event()
         self._owner = inbox.owner
+        self._windows = Windows(store, cache.types)
         self._broken: dict[tuple[str, str], str] = {}
         self.last_tick: int | None = None
         self.lag_us = 0
@@ -96,6 +98,7 @@ class Timer:
         place, fired = FIRST_DUE, False
         while True:
             epoch = self._cache.epoch  # taken before the rows are read: what moves in between makes them stale
+            await self._windows.refresh(epoch)
             rows = await self._catalog.due(now, DUE_ROWS, place)
             if rows:
                 last = rows[-1].schedule
@@ -120,6 +123,7 @@ class Timer:
         """
         while True:
             epoch = self._cache.epoch
+            await self._windows.refresh(epoch)
             row = await self._catalog.due_of(tenant_id, trigger_id, self._clock.now())
             if row is None:
                 return
@@ -168,7 +172,8 @@ class Timer:
                 self._broken[schedule.tenant_id, schedule.trigger_id] = compiled.error or "the due time is missing"
                 continue
             try:
-                found = fire(schedule, compiled, now, self._owner)
+                windows = self._windows.of(schedule.tenant_id, compiled.trigger.workflow)
+                found = fire(schedule, compiled, now, self._owner, windows)
             except Exception as error:  # noqa: BLE001 -- a stored row can be wrong in any way, and has neighbours
                 self._broken[schedule.tenant_id, schedule.trigger_id] = f"{type(error).__name__}: {error}"
                 continue

@@ -18,7 +18,8 @@ from workflow_scheduler.stores.portable.scan import id_floor
 COLUMNS = TriggerRecord.__struct_fields__
 _SELECT = """SELECT t.id, t.workflow_id, w.name, t.workflow_version, t.name, t.trigger_subtype, t.trigger_config,
     t.shared, t.index_key, t.deployment_status, t.mode, t.mode_reason, t.revision, t.error, t.created_at, t.updated_at,
-    w.paused, s.next_fire_at, s.next_nominal, s.last_fired_at, COALESCE(s.paused, 0), COALESCE(s.completed, 0)
+    w.paused, s.next_fire_at, s.next_nominal, s.last_fired_at, COALESCE(s.paused, 0), COALESCE(s.completed, 0),
+    CASE WHEN w.paused = 1 THEN w.paused_reason ELSE s.paused_reason END
   FROM trigger_index t JOIN workflows w ON w.tenant_id = t.tenant_id AND w.id = t.workflow_id
   LEFT JOIN schedules s ON s.tenant_id = t.tenant_id AND s.trigger_id = t.id
   WHERE t.tenant_id = :tenant AND t.removed_at IS NULL"""
