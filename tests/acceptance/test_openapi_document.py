@@ -135,6 +135,8 @@ async def _furnished(client):
         await client.post("/api/v1/secrets", json={"name": name, "value": "s3cret"})
     web = {"name": "web", "kind": "smtp", "fields": {"host": "x", "username": "u", "password": "old"}}
     assert (await client.post("/api/v1/connections", json=web)).status == 201
+    for name, held in (("us-holidays", {"country": "US"}), ("working-days", {"weekend": ["SAT", "SUN"]})):
+        await client.post("/api/v1/calendars", json={"name": name, **held})
     for minute in range(4):
         spec = {**FLOW, "triggers": {**FLOW["triggers"], "nightly": {"type": "cron", "cron": f"{minute} 2 * * *"}}}
         path = "/api/v1/deployment/workflows/nightly-report/deploy"
@@ -148,5 +150,6 @@ async def _furnished(client):
         "trigger_id": triggers["hook"],
         "schedule_id": triggers["nightly"],
         "name": "web",
+        "calendar": "working-days",
     }
     return ids, {"0197f0c2-7d3a-7000-8000-000000000001": event.json()["event_id"]}

@@ -24,6 +24,7 @@ RESOURCES = (
     "backfills",
     "blackouts",
     "forecast",
+    "calendars",
     "events",
     "runs",
     "dead_letters",

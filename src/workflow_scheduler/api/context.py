@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from workflow_scheduler.services.audit import Audit
     from workflow_scheduler.services.backfills import Backfills
     from workflow_scheduler.services.blackouts import Blackouts
+    from workflow_scheduler.services.calendar_dates import CalendarDates
+    from workflow_scheduler.services.calendars import Calendars
     from workflow_scheduler.services.connections import ConnectionStore
     from workflow_scheduler.services.dead_letters import DeadLetters
     from workflow_scheduler.services.deployments import Deployments
@@ -67,6 +69,8 @@ class ApiContext:
     schedules: Schedules
     backfills: Backfills
     blackouts: Blackouts
+    calendars: Calendars
+    calendar_dates: CalendarDates
     runs: Runs
     events: Events
     explain: Explain

@@ -227,7 +227,9 @@ class Fire(Document):
 
     utc: str
     local: str
-    note: str | None = Field(description="What a clock change does to it.")
+    note: str | None = Field(description="What a clock change or a calendar does to it.")
+    outcome: str = Field(default="planned", description="`skipped` where a calendar leaves it out.")
+    reason: str | None = Field(default=None, description="Why it is left out.")
 
 
 class Preview(Document):

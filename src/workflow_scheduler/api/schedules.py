@@ -31,6 +31,11 @@ class Rule(BaseModel):
     run_at: str | None = Field(default=None, max_length=64, description="One time, ISO 8601.")
     rrule: str | None = Field(default=None, max_length=20_000, description="A recurrence rule; it needs `dtstart`.")
     timezone: str | None = Field(default=None, max_length=100, description="IANA name.")
+    calendars: dict[str, Any] | None = Field(
+        default=None,
+        description="Which calendars it follows.",
+        examples=[{"exclude": ["us-holidays"], "only": ["working-days"], "shift": "next_business_day"}],
+    )
 
 
 class ScheduleBody(Rule):
@@ -137,9 +142,9 @@ async def list_schedules(
 
 
 @router.post("/preview", response_model=documents.Preview, summary="Preview times")
-async def preview_schedule(body: PreviewBody, context: Context) -> Response:
-    """Return the next times of an expression, with a note at each clock change. Nothing is stored."""
-    return answer(context.schedules.preview(body.model_dump(by_alias=True, exclude_none=True)))
+async def preview_schedule(body: PreviewBody, context: Context, caller: Caller) -> Response:
+    """Return the next times of an expression, with a note at each clock change and calendar. Nothing is stored."""
+    return answer(await context.schedules.preview(body.model_dump(by_alias=True, exclude_none=True), caller))
 
 
 @router.post("/lab", response_model=documents.Lab, summary="Examine clock changes")

@@ -71,6 +71,7 @@ class Application(Services):
         self._begin("pauses", self.context.workflows.watch_pauses())
         self.backfilling.works = "timer" in roles
         self._begin("backfills", self.backfilling.loop())
+        self._begin("calendars", self.context.calendars.watch())
         if "sources" in roles:
             self._begin("internal", self.internal.loop())
         if "timer" in roles:

@@ -14,6 +14,8 @@ from workflow_scheduler.services.audit import Audit
 from workflow_scheduler.services.backfilling import Backfilling
 from workflow_scheduler.services.backfills import Backfills
 from workflow_scheduler.services.blackouts import Blackouts
+from workflow_scheduler.services.calendar_dates import CalendarDates
+from workflow_scheduler.services.calendars import Calendars
 from workflow_scheduler.services.dead_letters import DeadLetters
 from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.deployments import Deployments
@@ -75,6 +77,7 @@ class Services(Engines):
             launcher=self.launcher, redrive=self.redrive, live=self.live, workflows=workflows, deployments=deployments,
             triggers=triggers, schedules=Schedules(store, clock, self.types, triggers, self.inbox, self.timer),
             blackouts=Blackouts(store, clock, self.types),
+            calendars=Calendars(store, clock, self.types, self.timer.wake), calendar_dates=CalendarDates(store, clock),
             runs=Runs(store, clock, self.launcher, self.tracker, explain), events=Events(store, clock),
             backfills=Backfills(store, clock, self.types, self.backfilling.wake),
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),

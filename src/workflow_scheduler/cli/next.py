@@ -128,9 +128,10 @@ def _planned(session: Session, schedule: dict[str, Any], count: int, start: str 
             "utc": one["utc"],
             "timezone": one["timezone"],
             "note": one["note"],
+            "outcome": one["outcome"],
         }
         for one in found
-        if one["outcome"] == "planned"
+        if one["outcome"] == "planned" or one["reason"] == "calendar"
     ]
 
 
@@ -141,6 +142,6 @@ def _tell_schedules(found: dict[str, Any]) -> None:
         "ZONE": "timezone",
         "WORKFLOW": "workflow",
         "TRIGGER": "trigger",
-        "NOTE": lambda one: one["note"] or "",
+        "NOTE": lambda one: f"does not run: {one['note']}" if one["outcome"] == "skipped" else one["note"] or "",
     }
     output.table(found["items"], columns, "no schedule is due")

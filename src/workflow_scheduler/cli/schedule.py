@@ -22,6 +22,12 @@ At = Annotated[str | None, typer.Option("--at", help="One time: ISO 8601, or 2h 
 Rrule = Annotated[str | None, typer.Option(help="A recurrence rule: FREQ=MONTHLY;BYDAY=-1FR; needs --dtstart.")]
 Dtstart = Annotated[str | None, typer.Option(help="Beginning of --rrule: 2027-01-01T09:00:00, in --timezone.")]
 Zone = Annotated[str | None, typer.Option(help="IANA name of the time zone.")]
+Exclude = Annotated[list[str] | None, typer.Option(help="A calendar on whose days it does not run.")]
+Only = Annotated[list[str] | None, typer.Option(help="A calendar on whose days alone it runs.")]
+Shift = Annotated[
+    Literal["next_business_day", "previous_business_day", "nearest"] | None,
+    typer.Option(help="Move such times to a day that the calendars allow."),
+]
 _BASE = "/api/v1/schedules"
 _PAGE_MAX = 500
 
@@ -68,6 +74,9 @@ def create(
     rrule: Rrule = None,
     dtstart: Dtstart = None,
     timezone: Zone = None,
+    exclude: Exclude = None,
+    only: Only = None,
+    shift: Shift = None,
     data: Annotated[list[str] | None, typer.Option("--data", "-d", metavar="K=V", help="A field of the input.")] = None,
 ) -> None:
     """Add a schedule to a workflow; exactly one of --cron, --every, --at and --rrule."""
@@ -77,6 +86,7 @@ def create(
         "name": name,
         **_rule(cron, every, at, rrule),
         **_place(dtstart, timezone),
+        **_calendars(exclude, only, shift),
     }
     if data:
         body["input"] = options.pairs(data)
@@ -94,6 +104,11 @@ def _rule(cron: str | None, every: str | None, at: str | None, rrule: str | None
 
 def _place(dtstart: str | None, timezone: str | None) -> dict[str, str]:
     return {name: value for name, value in (("dtstart", dtstart), ("timezone", timezone)) if value}
+
+
+def _calendars(exclude: list[str] | None, only: list[str] | None, shift: str | None) -> dict[str, Any]:
+    found = {name: value for name, value in (("exclude", exclude), ("only", only), ("shift", shift)) if value}
+    return {"calendars": found} if found else {}
 
 
 @app.command()
@@ -229,14 +244,20 @@ def preview(
     rrule: Rrule = None,
     dtstart: Dtstart = None,
     timezone: Zone = None,
+    exclude: Exclude = None,
+    only: Only = None,
+    shift: Shift = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=1000, help="How many times.")] = 10,
 ) -> None:
     """Show the next times of a rule, as the service computes them."""
     session = session_of(context)
-    fires = session.client.post(
-        f"{_BASE}/preview", {**_rule(cron, every, at, rrule), **_place(dtstart, timezone), "count": count}
-    )
-    columns = {"LOCAL": "local", "UTC": "utc", "NOTE": lambda one: one["note"] or ""}
+    rule = {**_rule(cron, every, at, rrule), **_place(dtstart, timezone), **_calendars(exclude, only, shift)}
+    fires = session.client.post(f"{_BASE}/preview", {**rule, "count": count})
+    columns = {
+        "LOCAL": "local",
+        "UTC": "utc",
+        "NOTE": lambda one: f"does not run: {one['note']}" if one.get("outcome") == "skipped" else one["note"] or "",
+    }
     output.show(session, fires, lambda value: output.table(value["fires"], columns, "it never fires"))
 
 

@@ -242,7 +242,7 @@ class Inbox:
         stale = await self._write_asking(asking, epoch, now) if asking else []
         if not together:
             return stale
-        if batch.accepted:
+        if batch.accepted or any(entry.prepared_epoch is not None for entry, _ in together):
             batch.epoch = epoch
         self._signals.emit("inbox.commit.before")
         try:

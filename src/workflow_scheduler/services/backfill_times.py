@@ -25,6 +25,7 @@ from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.sentences import reason_text
 from workflow_scheduler.services.shapes import instant
 from workflow_scheduler.stores.portable.backfill_past import PastReader
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, stretch_of
 
 PORTION = 250
@@ -52,17 +53,22 @@ class Portion(NamedTuple):
 class BackfillTimes:
     """The times of one backfill."""
 
-    def __init__(self, store: Store, types: Mapping[str, ModuleType], backfill: Backfill) -> None:
-        """Compute times by the rule that `backfill` holds.
-
-        Raises:
-            ValidationFailed: the rule cannot be read.
-
-        """
+    def __init__(self, store: Store, backfill: Backfill, table: Timetable) -> None:
+        """Take the times of `backfill` from `table`; see `read`."""
         self._backfill = backfill
-        self._table = Timetable.parse(types, backfill.type, backfill.config, backfill.anchor)
+        self._table = table
         self._past = PastReader(store, backfill.tenant_id, backfill.trigger_id)
         self._occurrences = OccurrenceRepository(store)
+
+    @classmethod
+    async def read(cls, store: Store, types: Mapping[str, ModuleType], backfill: Backfill, now: int) -> BackfillTimes:
+        """Return the times by the rule that `backfill` holds, under the calendars that it follows now.
+
+        Raises:
+            ValidationFailed: the rule cannot be read, or a calendar does not exist.
+
+        """
+        return cls(store, backfill, await Timetable.read(CalendarBook.of(store), types, backfill, now))
 
     @property
     def timezone(self) -> str:

@@ -150,7 +150,7 @@ class Backfilling:
 
     async def _begin(self, row: Backfill, to: Backfill, room: int, now: int) -> bool:
         """Start the next times that are to run, as far as there is room; return whether there may be more at once."""
-        times = BackfillTimes(self._store, self._types, row)
+        times = await BackfillTimes.read(self._store, self._types, row, now)
         size = PORTION if row.skipped > row.started else min(PORTION, 4 * room + 8)
         portion = await times.portion(row.position, size, now)
         taken, position, last = portion.times, portion.position, portion.last

@@ -165,7 +165,7 @@ class Backfills:
             created_at=now,
             updated_at=now,
         )
-        times = BackfillTimes(self._store, self._types, backfill)
+        times = await BackfillTimes.read(self._store, self._types, backfill, now)
         planned = times.planned()
         if planned > TIMES_MAX:
             raise refused(

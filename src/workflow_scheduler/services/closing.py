@@ -16,6 +16,7 @@ from workflow_scheduler.core.time.due import resume
 from workflow_scheduler.core.time.fire import noted
 from workflow_scheduler.core.time.records import Recorder
 from workflow_scheduler.core.time.timer import Timer
+from workflow_scheduler.services.definitions import Bind
 from workflow_scheduler.services.schedule_config import stored
 from workflow_scheduler.stores.portable.skips import with_skips
 
@@ -23,8 +24,10 @@ _PORTIONS_MAX = 1_000
 _NOTE = "the schedule was changed"
 
 
-def closed(types: Mapping[str, ModuleType], tenant_id: str, old: OldTimes, now: int) -> list[Occurrence]:
+def closed(types: Mapping[str, ModuleType], tenant_id: str, old: OldTimes, now: int, bind: Bind) -> list[Occurrence]:
     """Return the records of the times of an old rule up to `now` (microseconds), and of its next one.
+
+    `bind` puts the rule under the calendars that it followed.
 
     The times that passed did not run because of what kept the schedule from it: a pause, a workflow that was not
     deployed, or the change itself. The next one is superseded, unless the new rule names it as well. Of a rule that
@@ -32,7 +35,7 @@ def closed(types: Mapping[str, ModuleType], tenant_id: str, old: OldTimes, now: 
     """
     try:
         config = msgspec.json.encode(with_skips(msgspec.json.decode(old.config), old.skips))
-        timer = Timer(*stored(types, old.type, config), old.trigger_id, old.anchor)
+        timer = Timer(*bind(*stored(types, old.type, config)), old.trigger_id, old.anchor)
         return _records(Recorder(tenant_id, timer, now), old)
     except (SchedulerError, ValidationError, ValueError, msgspec.MsgspecError):
         return []

@@ -21,6 +21,7 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.workflow import Definition, overlap_of
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.due import next_due
+from workflow_scheduler.core.time.exclusion import Exclusion, exclusion_of
 from workflow_scheduler.stores.portable.workflows import NewVersion
 
 Format = Literal["yaml", "json"]
@@ -38,6 +39,7 @@ class Text(msgspec.Struct, frozen=True):
 
 Given = Text | Mapping[str, Any]
 Earlier = Callable[[str], Awaitable[Mapping[str, Any]]]
+Bind = Callable[[Any, Any], tuple[Any, Any]]
 
 
 class Definitions:
@@ -102,9 +104,11 @@ class Definitions:
     def _inspect(self, reading: Reading, accepted: Mapping[str, Any]) -> Checked:
         return inspect(reading, self.trigger_types, self.job_types, self._clock.now(), self.rules, accepted)
 
-    def planned(self, checked: Checked, tenant_id: str, workflow_id: str) -> tuple[PlannedTrigger, ...]:
-        """Return the triggers of a definition as they are to be stored."""
-        plan = partial(_planned, definition=checked.definition, tenant_id=tenant_id, workflow_id=workflow_id)
+    def planned(
+        self, checked: Checked, tenant_id: str, workflow_id: str, bind: Bind | None = None
+    ) -> tuple[PlannedTrigger, ...]:
+        """Return the triggers of a definition as they are to be stored; `bind` puts time triggers under calendars."""
+        plan = partial(_planned, definition=checked.definition, tenant_id=tenant_id, workflow_id=workflow_id, bind=bind)
         return tuple(plan(trigger) for trigger in checked.triggers.values())
 
 
@@ -154,10 +158,14 @@ def trigger_id(tenant_id: str, workflow_id: str, name: str) -> str:
     return ids.logical_id(tenant_id, workflow_id, name)
 
 
-def _planned(trigger: CheckedTrigger, *, definition: Definition, tenant_id: str, workflow_id: str) -> PlannedTrigger:
+def _planned(
+    trigger: CheckedTrigger, *, definition: Definition, tenant_id: str, workflow_id: str, bind: Bind | None
+) -> PlannedTrigger:
     own_id = trigger_id(tenant_id, workflow_id, trigger.name)
     module, config = trigger.module, trigger.config
     index_keys = module.index_keys(config)
+    timer = module.shape == "timer"
+    timed: tuple[Any, Any] = bind(module, config) if timer and bind is not None else (module, config)
     pairs = trigger_keys(module, config, tenant_id=tenant_id, workflow_id=workflow_id, trigger_id=own_id)
     return PlannedTrigger(
         id=own_id,
@@ -169,13 +177,19 @@ def _planned(trigger: CheckedTrigger, *, definition: Definition, tenant_id: str,
         index_key=index_keys[0] if index_keys else None,
         keys=tuple(pairs),
         claim=_claim(trigger),
-        next_due=partial(_next_due, module, config, own_id) if module.shape == "timer" else None,
         max_fires=getattr(config, "max_fires", None),
+        next_due=partial(_next_due, *timed, own_id) if timer else None,
+        left_out=partial(_left_out, exclusion) if (exclusion := exclusion_of(timed[1])) is not None else None,
     )
 
 
 def _next_due(module: Any, config: Any, own_id: str, after: int, anchor: int) -> Any:
     return next_due(module, config, own_id, after, anchor)
+
+
+def _left_out(exclusion: Exclusion, instant: int) -> str | None:
+    found = exclusion.of(instant)
+    return None if found is None else found.note
 
 
 def _shared(trigger: CheckedTrigger, definition: Definition) -> dict[str, Any]:

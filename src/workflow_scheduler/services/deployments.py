@@ -12,18 +12,20 @@ from workflow_scheduler.core import ids
 from workflow_scheduler.core.dag.calls import called_workflows
 from workflow_scheduler.core.definition.check import Checked
 from workflow_scheduler.core.errors import Conflict, NotFound, SchedulerError, ValidationFailed
-from workflow_scheduler.core.model.deployment import OldTimes, Publication, WorkflowRecord
+from workflow_scheduler.core.model.deployment import OldTimes, PlannedTrigger, Publication, WorkflowRecord
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Page, Store
+from workflow_scheduler.core.time.calendars.use import use_of
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.services.closing import closed
 from workflow_scheduler.services.definition_shapes import deployment_shape, moment
-from workflow_scheduler.services.definitions import Definitions, Given, new_version
+from workflow_scheduler.services.definitions import Bind, Definitions, Given, new_version
 from workflow_scheduler.services.earlier import earlier_triggers
 from workflow_scheduler.services.plans import NOTHING, Side, compare, is_empty
 from workflow_scheduler.services.requirements import Requirements
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook, Snapshot
 from workflow_scheduler.stores.portable.deployments import Beginning, DeploymentRepository
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository, no_workflow
 
@@ -46,6 +48,7 @@ class Deployments:
         self._clock = clock
         self._definitions = definitions
         self._requirements = requirements
+        self._calendars = CalendarBook.of(store)
         self._workflows = WorkflowRepository(store)
         self._deployments = DeploymentRepository(store)
 
@@ -143,7 +146,7 @@ class Deployments:
         record = await self._workflows.find(principal.tenant_id, name)
         workflow_id = record.id if record is not None else ""
         before = NOTHING if record is None else await self._live_side(record)
-        after = Side(checked.loaded.value, self._definitions.planned(checked, principal.tenant_id, workflow_id))
+        after = Side(checked.loaded.value, (await self._planned(checked, principal.tenant_id, workflow_id))[0])
         found = compare(before, after, self._clock.now())
         return {
             "workflow": name,
@@ -180,7 +183,7 @@ class Deployments:
         except SchedulerError as error:
             found.append({"code": error.code, "message": error.detail, "fix": error.fix})
         try:
-            await self._deployments.verify(self._publication(checked, tenant_id, workflow_id, name))
+            await self._deployments.verify(await self._publication(checked, tenant_id, workflow_id, name))
         except SchedulerError as error:
             found.append({"code": error.code, "message": error.detail, "fix": error.fix})
         return found
@@ -194,7 +197,7 @@ class Deployments:
 
         """
         await self._requirements.check(tenant_id, checked)
-        await self._deployments.verify(self._publication(checked, tenant_id, workflow_id, name))
+        await self._deployments.verify(await self._publication(checked, tenant_id, workflow_id, name))
 
     async def check_cycles(self, tenant_id: str, workflow_id: str, name: str, checked: Checked) -> None:
         """Refuse a definition whose workflow triggers would close a circle with those that are live.
@@ -203,7 +206,7 @@ class Deployments:
             Conflict: they would; the message holds the path.
 
         """
-        await self._deployments.check_cycles(self._publication(checked, tenant_id, workflow_id, name))
+        await self._deployments.check_cycles(await self._publication(checked, tenant_id, workflow_id, name))
 
     async def recover(self, *, alone: bool = False) -> int:
         """Close deployments that a stopped process left open; called at start. Returns their number.
@@ -266,7 +269,7 @@ class Deployments:
         await self._requirements.check(record.tenant_id, checked)
         attempt.step = "plan"
         before = await self._live_side(record)
-        publication = self._publication(checked, record.tenant_id, record.id, name)
+        publication = await self._publication(checked, record.tenant_id, record.id, name)
         changes = compare(before, Side(checked.loaded.value, publication.triggers), self._clock.now())
         attempt.step = "publish"
         await self._deployments.publish(
@@ -278,7 +281,18 @@ class Deployments:
             )
         )
 
-    def _publication(self, checked: Checked, tenant_id: str, workflow_id: str, name: str) -> Publication:
+    async def _planned(
+        self, checked: Checked, tenant_id: str, workflow_id: str
+    ) -> tuple[tuple[PlannedTrigger, ...], Snapshot]:
+        """Return the triggers as they are to be stored, and the calendars that they and the live ones follow."""
+        uses = [use for one in checked.triggers.values() if (use := use_of(one.config)) is not None]
+        names = dict.fromkeys(name for use in uses for name in use.names)
+        names |= dict.fromkeys(await self._deployments.followed(tenant_id, workflow_id))
+        snapshot = await self._calendars.load(tenant_id, names, self._clock.now())
+        return self._definitions.planned(checked, tenant_id, workflow_id, snapshot.bind_known), snapshot
+
+    async def _publication(self, checked: Checked, tenant_id: str, workflow_id: str, name: str) -> Publication:
+        triggers, snapshot = await self._planned(checked, tenant_id, workflow_id)
         now = self._clock.now()
         return Publication(
             tenant_id=tenant_id,
@@ -286,16 +300,17 @@ class Deployments:
             workflow=name,
             version=0,
             deployment_id="",
-            triggers=self._definitions.planned(checked, tenant_id, workflow_id),
+            triggers=triggers,
+            calendars=snapshot.versions,
             changes="{}",
             now=now,
             tzdata=tzdata_version(),
-            closed=partial(self._closed, tenant_id, now),
+            closed=partial(self._closed, tenant_id, now, snapshot.bind),
             calls=called_workflows(checked.definition),
         )
 
-    def _closed(self, tenant_id: str, now: int, old: OldTimes) -> list[Occurrence]:
-        return closed(self._definitions.trigger_types, tenant_id, old, now)
+    def _closed(self, tenant_id: str, now: int, bind: Bind, old: OldTimes) -> list[Occurrence]:
+        return closed(self._definitions.trigger_types, tenant_id, old, now, bind)
 
     async def _live_side(self, record: WorkflowRecord) -> Side:
         """Return what is live, or nothing where it cannot be read any more."""
@@ -306,7 +321,7 @@ class Deployments:
             checked = await self._definitions.read_stored(stored.definition)
         except ValidationFailed:
             return Side(msgspec.json.decode(stored.definition), ())
-        return Side(checked.loaded.value, self._definitions.planned(checked, record.tenant_id, record.id))
+        return Side(checked.loaded.value, (await self._planned(checked, record.tenant_id, record.id))[0])
 
     async def _previous(self, record: WorkflowRecord) -> int:
         found = await self._deployments.previous_version(record.tenant_id, record.id, record.live_version)

@@ -9,13 +9,15 @@ from typing import Any
 from workflow_scheduler.core.errors import NotFound
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Store
+from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.registry import Fire
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.sentences import local_time, occurrence_summary
 from workflow_scheduler.services.shapes import instant, malformed_shape
 from workflow_scheduler.stores.portable.backfill_past import PastReader
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.decisions import TriggerName
-from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, covers
+from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, covers, stretch_of
 from workflow_scheduler.stores.portable.rows import Malformed
 from workflow_scheduler.stores.portable.runs import RunRepository
 from workflow_scheduler.stores.portable.schedules import ScheduleRepository, ScheduleRow
@@ -68,6 +70,7 @@ class TimeExplainer:
         """Read from `store`; compute nominal times with `trigger_types`."""
         self._store = store
         self._types = trigger_types
+        self._calendars = CalendarBook.of(store)
         self._schedules = ScheduleRepository(store)
         self._occurrences = OccurrenceRepository(store)
         self._runs = RunRepository(store)
@@ -86,7 +89,7 @@ class TimeExplainer:
         if isinstance(row, Malformed):
             shown = malformed_shape(row)
             return {"trigger": trigger_shape(trigger), "error": shown["error"], "summary": shown["error"]["message"]}
-        table = Timetable.parse(self._types, row.type, row.config, row.anchor)
+        table = await Timetable.read(self._calendars, self._types, row, now)
         nominal = table.before(now + 1) if at is None else table.meant(at)
         asked = at if at is not None else nominal.utc if nominal else now
         answer: dict[str, Any] = {
@@ -110,7 +113,7 @@ class TimeExplainer:
                 # The rule has changed since; what was recorded under the old one stays true.
                 return {**answer, **(await self._recorded(tenant_id, trigger, record, record.nominal))}
             return {**answer, **self._no_time(trigger, table, asked)}
-        settled = await self._settled(tenant_id, trigger, row, nominal, now)
+        settled = await self._settled(tenant_id, trigger, (row, table), nominal, now)
         made = await PastReader(self._store, tenant_id, trigger.id).backfilled(nominal.utc, nominal.utc + 1)
         runs = made.get(str(instant(nominal.utc)), [])
         return {**answer, **settled, "backfills": runs, "summary": settled["summary"] + _backfilled(runs)}
@@ -119,6 +122,17 @@ class TimeExplainer:
     def _no_time(trigger: TriggerName, table: Timetable, at: int) -> dict[str, Any]:
         """Say that `at` is not one of the schedule's times, and which are near."""
         zone = table.timezone
+        moved = table.moved_from(at)
+        if moved is not None:
+            text = f"{local_time(at, zone)} is a time of *{trigger.name}* that a calendar moves to"
+            summary = f"{text} {local_time(moved.utc, zone)}: {moved.note}."
+            return {
+                "outcome": "not_scheduled",
+                "reason": "calendar",
+                "run_id": None,
+                "run_status": None,
+                "summary": summary,
+            }
         before, after = table.before(at), table.after(at)
         parts = []
         if before is not None:
@@ -139,23 +153,30 @@ class TimeExplainer:
             "reason": record.reason,
             "run_id": record.run_id,
             "run_status": run.status.value if run else None,
-            "summary": occurrence_summary(trigger.name, nominal, record.timezone, record.outcome, record.reason),
+            "summary": _with_note(
+                occurrence_summary(trigger.name, nominal, record.timezone, record.outcome, record.reason), record
+            ),
         }
 
     async def _settled(
-        self, tenant_id: str, trigger: TriggerName, row: ScheduleRow, nominal: Fire, now: int
+        self, tenant_id: str, trigger: TriggerName, schedule: tuple[ScheduleRow, Timetable], nominal: Fire, now: int
     ) -> dict[str, Any]:
         """Say what became of one nominal time: from its occurrence, else from the state of the schedule."""
+        row, table = schedule
         occurrence = await self._occurrences.latest(tenant_id, trigger.id, nominal.utc, now)
-        zone = Timetable.parse(self._types, row.type, row.config, row.anchor).timezone
         if occurrence is not None and covers(occurrence, nominal.utc):
             return await self._recorded(tenant_id, trigger, occurrence, nominal.utc)
         outcome, words = unrecorded(row, trigger, nominal.utc, now)
-        due = f"*{trigger.name}* {'is' if nominal.utc > now else 'was'} due {local_time(nominal.utc, zone)}"
+        excluded = table.excluded(nominal.utc) if outcome in {"planned", "pending"} else None
+        if excluded is not None:
+            outcome, words = excluded.outcome.value, f"a calendar leaves that time out: {excluded.note}"
+        elif nominal.note and nominal.utc > now:
+            words = f"{words} ({nominal.note})"
+        due = f"*{trigger.name}* {'is' if nominal.utc > now else 'was'} due {local_time(nominal.utc, table.timezone)}"
         return {
             "occurrence": None,
             "outcome": outcome,
-            "reason": None,
+            "reason": None if excluded is None else excluded.reason.value,
             "run_id": None,
             "run_status": None,
             "summary": f"{due}; {words}.",
@@ -166,6 +187,14 @@ def _backfilled(runs: Sequence[Mapping[str, Any]]) -> str:
     """Return the sentence about the backfills of a time; nothing where there are none."""
     parts = [f"backfill {one['backfill_id']} ran it: run {one['run_id']}, {one['run_status']}" for one in runs]
     return f" Later {'; '.join(parts)}." if parts else ""
+
+
+def _with_note(summary: str, record: Occurrence) -> str:
+    """Return the summary with what the record says of the calendars that decided."""
+    stretch = stretch_of(record)
+    note = record.note if stretch is None else stretch.note
+    told = record.reason == Reason.CALENDAR or "moved from " in (note or "")
+    return f"{summary.removesuffix('.')} ({note})." if note and told else summary
 
 
 def paused_now(row: ScheduleRow, now: int) -> bool:

@@ -16,6 +16,9 @@ from workflow_scheduler.core.time.clock import HOUR_US, MINUTE_US, Clock, to_iso
 from workflow_scheduler.core.time.forecast import Collision, Group, Outlook, collisions, look_ahead, spreading
 from workflow_scheduler.core.time.late import policy_of
 from workflow_scheduler.services.schedule_config import stored
+from workflow_scheduler.services.schedule_times import Bind
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook
+from workflow_scheduler.stores.portable.calendars import followed_by_tenant
 from workflow_scheduler.stores.portable.rows import Malformed
 from workflow_scheduler.stores.portable.schedules import ScheduleRepository, ScheduleRow
 
@@ -29,8 +32,9 @@ _BUSIEST = 60
 class Gathered:
     """The live schedules of a tenant, those with the same times in one group."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, bind: Bind) -> None:
+        """Start empty; `bind` puts a schedule under the calendars it follows."""
+        self._bind = bind
         self.groups: list[Group] = []
         self.names: dict[str, tuple[str, str]] = {}
         self.resting = 0
@@ -68,7 +72,7 @@ class Gathered:
 
     def _group(self, types: Mapping[str, ModuleType], row: ScheduleRow, begin: int) -> Group | None:
         try:
-            module, config = stored(types, row.type, row.config)
+            module, config = self._bind(*stored(types, row.type, row.config))
         except (SchedulerError, ValidationError, ValueError):
             return None
         timer: Any = module
@@ -82,6 +86,7 @@ class Forecast:
 
     def __init__(self, store: Store, clock: Clock, trigger_types: Mapping[str, ModuleType]) -> None:
         """Read schedules from `store`; compute their times with `trigger_types`."""
+        self._store = store
         self._clock = clock
         self._types = trigger_types
         self._schedules = ScheduleRepository(store)
@@ -103,7 +108,9 @@ class Forecast:
             raise ValidationFailed(message, errors=[FieldError("hours", message)])
         now = self._clock.now()
         stop = now + hours * HOUR_US
-        gathered = await self._gather(principal.tenant_id, now)
+        names = await followed_by_tenant(self._store, principal.tenant_id)
+        calendars = await CalendarBook.of(self._store).load(principal.tenant_id, names, now)
+        gathered = await self._gather(principal.tenant_id, now, calendars.bind)
         found = await asyncio.to_thread(look_ahead, gathered.groups, now, stop)
         worst = collisions(gathered.groups, found, most)
         buckets, width = (found.minutes, MINUTE_US) if minutes else (found.hours, HOUR_US)
@@ -119,8 +126,8 @@ class Forecast:
             "collisions": [_collision_shape(one, gathered, spread=spread) for one in worst],
         }
 
-    async def _gather(self, tenant_id: str, now: int) -> Gathered:
-        gathered = Gathered()
+    async def _gather(self, tenant_id: str, now: int, bind: Bind) -> Gathered:
+        gathered = Gathered(bind)
         cursor: str | None = None
         seen = 0
         while True:

@@ -28,6 +28,7 @@ from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.shapes import instant, shaped
 from workflow_scheduler.stores.portable.backfill_past import PastReader
 from workflow_scheduler.stores.portable.blackouts import BlackoutRepository
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, Settled, stretch_of
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.schedules import ScheduleRow
@@ -64,6 +65,7 @@ class Ledger:
         """Read records from `store`; compute times with `trigger_types`."""
         self._store = store
         self._types = trigger_types
+        self._calendars = CalendarBook.of(store)
         self._occurrences = OccurrenceRepository(store)
 
     async def between(
@@ -78,7 +80,7 @@ class Ledger:
 
         """
         whole = _span(span, now)
-        table = Timetable.parse(self._types, row.type, row.config, row.anchor)
+        table = await Timetable.read(self._calendars, self._types, row, now)
         page = Span(max(whole.start, place or whole.start), whole.end, now)
         most = min(limit, OCCURRENCES_MAX)
         skipped = table.skipped.union(instants(row.skips))
@@ -86,7 +88,7 @@ class Ledger:
         windows = await self._windows(row)
         for part in _open(row, table, page):
             fires = table.between(part.start, part.end, most + 1)
-            items += [_open_shape(fire, table, _by_hand(part, fire, skipped), windows) for fire in fires]
+            items += [_judged(fire, table, part, skipped, windows) for fire in fires]
         items = await self._with_backfills(row, _ordered(items)[: most + 1])
         following = items[most].get("utc") if len(items) > most else None
         return {
@@ -193,11 +195,17 @@ def _left_out(row: ScheduleRow, table: Timetable) -> bool:
     return (row.resume_as or table.on_resume(by_itself=by_itself)) == "none"
 
 
-def _by_hand(part: Open, fire: Fire, skipped: frozenset[int]) -> Open:
-    """Return what is said of one time without a record: its part's word, unless somebody skipped it."""
-    if fire.utc not in skipped:
-        return part
-    return part._replace(outcome="skipped", reason=Reason.SKIPPED_BY_HAND.value)
+def _judged(
+    fire: Fire, table: Timetable, part: Open, skipped: frozenset[int], windows: Sequence[Window]
+) -> dict[str, Any]:
+    """Return one time without a record: its part's word, unless somebody skipped it or a calendar leaves it out."""
+    if fire.utc in skipped:
+        return _open_shape(fire, table, part._replace(outcome="skipped", reason=Reason.SKIPPED_BY_HAND.value), windows)
+    excluded = table.excluded(fire.utc)
+    if excluded is None:
+        return _open_shape(fire, table, part, windows)
+    word = part._replace(outcome=excluded.outcome.value, reason=excluded.reason.value)
+    return _open_shape(noted(fire, excluded.note), table, word, windows)
 
 
 def _open_shape(fire: Fire, table: Timetable, part: Open, windows: Sequence[Window]) -> dict[str, Any]:
@@ -257,7 +265,9 @@ def _summed(
     for part in _open(row, table, whole):
         fate = {"pending": "pending", "planned": "upcoming"}.get(part.outcome) or _fate(part.outcome, part.reason)
         by_hand = sum(table.at(one) is not None for one in skips if part.start <= one < part.end)
-        fates.append((fate, part.reason, table.count(part.start - 1, part.end - 1) - by_hand))
+        calendar = table.left_out_between(part.start, part.end, skips)
+        fates.append((fate, part.reason, table.count(part.start - 1, part.end - 1) - by_hand - calendar))
+        fates.append(("skipped", Reason.CALENDAR.value, calendar))
         fates.append(("skipped", Reason.SKIPPED_BY_HAND.value, by_hand))
     for fate, reason, number in fates:
         counts[fate] += number

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from workflow_scheduler.core.registry import Fire
+from workflow_scheduler.core.time import pieces
+from workflow_scheduler.core.time.calendars.shift import Shifted
 from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, MINUTE_US
 from workflow_scheduler.core.time.exclusion import Excluded, exclusion_of
 from workflow_scheduler.core.time.late import Catchup, skipped_of
 from workflow_scheduler.core.time.rest import on_resume
+from workflow_scheduler.core.time.timer import Timer
 from workflow_scheduler.services.schedule_config import stored
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 
 _LOOK_BACK = (HOUR_US, DAY_US, 8 * DAY_US, 35 * DAY_US, 400 * DAY_US, 3_000 * DAY_US)
 _STEPS_MAX = 4_000
@@ -26,6 +30,30 @@ class ExcludedSpan(NamedTuple):
     number: int
 
 
+class StoredTimer(Protocol):
+    """A stored time trigger: its tenant, type, configuration (JSON) and anchor."""
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant that owns it."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """Its trigger type."""
+        ...
+
+    @property
+    def config(self) -> str:
+        """Its configuration."""
+        ...
+
+    @property
+    def anchor(self) -> int:
+        """The instant its times are counted from, microseconds."""
+        ...
+
+
 class Timetable:
     """A configured timer: which times it names. `anchor` is when its trigger was created, microseconds."""
 
@@ -34,6 +62,17 @@ class Timetable:
         self._module: Any = module
         self._config = config
         self._anchor = anchor
+
+    @classmethod
+    async def read(cls, book: CalendarBook, types: Mapping[str, ModuleType], row: StoredTimer, now: int) -> Timetable:
+        """Return the timetable of a stored trigger under the calendars that it follows now.
+
+        Raises:
+            ValidationFailed: the type is not installed, the configuration cannot be read, or a calendar is not there.
+
+        """
+        module, config = stored(types, row.type, row.config)
+        return cls(*await book.bound(row.tenant_id, module, config, now), row.anchor)
 
     @classmethod
     def parse(cls, types: Mapping[str, ModuleType], kind: str, config: bytes | str, anchor: int) -> Timetable:
@@ -76,6 +115,30 @@ class Timetable:
                 found.append(ExcludedSpan(at, end - 1, why, number))
             at = end
         return found
+
+    def left_out_between(self, since: int, until: int, others: Iterable[int]) -> int:
+        """Return how many nominal times in [since, until) the calendars leave out, `others` not counted."""
+        exclusion = exclusion_of(self._config)
+        first = self.after(since - 1)
+        if exclusion is None or first is None or first.utc >= until:
+            return 0
+        if hasattr(self._module, "count"):
+            timer = Timer(self._module, self._config, "", self._anchor)
+            total, at = 0, first.utc if first.utc < until else None
+            while at is not None:
+                found, at = pieces.cut(timer, exclusion, at, until - 1)
+                total += sum(piece.number for piece in found if piece.excluded is not None)
+        else:
+            total = sum(exclusion.of(fire.utc) is not None for fire in self.between(since, until, until - since))
+        known = (one for one in others if since <= one < until and self.at(one) is not None)
+        return total - sum(exclusion.of(one) is not None for one in known)
+
+    def moved_from(self, instant: int) -> Fire | None:
+        """Return the time to which a calendar moves the one that the trigger alone would have at `instant`."""
+        if not isinstance(self._module, Shifted):
+            return None
+        utc = self._module.lands(self._config, instant, self._anchor)
+        return None if utc is None else self.at(utc)
 
     def after(self, instant: int) -> Fire | None:
         """Return the first nominal time later than `instant`."""

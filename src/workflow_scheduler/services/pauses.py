@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -23,6 +23,8 @@ from workflow_scheduler.core.time.records import Recorder
 from workflow_scheduler.core.time.rest import on_resume
 from workflow_scheduler.core.time.timer import Timer
 from workflow_scheduler.stores.portable import pausing
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook, Snapshot
+from workflow_scheduler.stores.portable.calendar_checks import followed
 from workflow_scheduler.stores.portable.pausing import Pause, PausedTimer, Resumption
 from workflow_scheduler.stores.portable.skips import with_skips
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository
@@ -108,25 +110,29 @@ class Pauses:
 
     async def _resume(self, tenant_id: str, workflow_id: str, missed: Missed | None) -> bool:
         now = self._clock.now()
+        names = await followed(self._store, tenant_id, workflow_id)
+        calendars = await CalendarBook.of(self._store).load(tenant_id, names, now)
 
         def decide(timer: PausedTimer) -> Resumption:
-            return self._decide(timer, now, missed)
+            return self._decide(timer, now, missed, calendars)
 
         return await self._store.transact(pausing.resume(tenant_id, workflow_id, now, decide))
 
-    def _decide(self, row: PausedTimer, now: int, missed: Missed | None) -> Resumption:
+    def _decide(self, row: PausedTimer, now: int, missed: Missed | None, calendars: Snapshot) -> Resumption:
         if row.paused_until is not None and row.paused_until > now:
             return Resumption(row.next_fire_at, row.next_nominal, completed=False)  # the schedule's own pause goes on
         try:
-            return self._settled(row, now, missed)
+            module = self._types[row.type]
+            config = module.Config.model_validate(with_skips(msgspec.json.decode(row.config), row.skips))
+            return self._settled(row, calendars.bind(module, config), now, missed)
         except (SchedulerError, ValueError, KeyError) as error:
             # One broken trigger must not keep its workflow paused; the timer reports what it cannot read.
             _log.warning("timer.unreadable", trigger_id=row.trigger_id, error=str(error))
             return Resumption(row.next_nominal, row.next_nominal, completed=False)
 
-    def _settled(self, row: PausedTimer, now: int, missed: Missed | None) -> Resumption:
-        module = self._types[row.type]
-        config = module.Config.model_validate(with_skips(msgspec.json.decode(row.config), row.skips))
+    @staticmethod
+    def _settled(row: PausedTimer, bound: tuple[Any, Any], now: int, missed: Missed | None) -> Resumption:
+        module, config = bound
         timer = Timer(module, config, row.trigger_id, row.anchor)
         wanted = on_resume(module, config) if missed is None else missed
         settlement = dues.resume(timer, row.next_nominal, now, wanted)

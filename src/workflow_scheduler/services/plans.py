@@ -8,7 +8,9 @@ import msgspec
 
 from workflow_scheduler.core.definition.diff import changes
 from workflow_scheduler.core.model.deployment import PlannedTrigger
+from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.time.clock import to_iso
+from workflow_scheduler.core.time.fire import noted
 
 FIRES_SHOWN = 5
 
@@ -87,7 +89,9 @@ def next_fires(trigger: PlannedTrigger, now: int, count: int = FIRES_SHOWN) -> l
         due = trigger.next_due(after, now)
         if due is None:
             break
-        found.append({"utc": to_iso(due.nominal), "local": due.fire.local, "note": due.fire.note})
+        left_out = None if trigger.left_out is None else trigger.left_out(due.nominal)
+        shown = {"utc": to_iso(due.nominal), "local": due.fire.local, "note": noted(due.fire, left_out).note}
+        found.append(shown if left_out is None else {**shown, "outcome": "skipped", "reason": Reason.CALENDAR.value})
         after = due.nominal
     return found
 

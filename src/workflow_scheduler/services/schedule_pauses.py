@@ -22,6 +22,7 @@ from workflow_scheduler.core.time.late import Catchup, policy_of
 from workflow_scheduler.core.time.rest import on_resume
 from workflow_scheduler.core.time.timer import Due, Timer
 from workflow_scheduler.services.explain_time import paused_now
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository
 from workflow_scheduler.stores.portable.rows import Malformed
 from workflow_scheduler.stores.portable.schedules import DueMove, ScheduleRepository, ScheduleRow
@@ -50,6 +51,7 @@ class SchedulePauses:
         self._clock = clock
         self._types = trigger_types
         self._timer = timer
+        self._calendars = CalendarBook.of(store)
         self._schedules = ScheduleRepository(store)
         self._occurrences = OccurrenceRepository(store)
 
@@ -70,7 +72,7 @@ class SchedulePauses:
             row = await self.row(principal, schedule_id)
             if row.completed:
                 raise Conflict(f"The schedule `{row.name}` is completed; there is nothing to pause.")
-            fire_at = row.next_fire_at if until is None else self._wakes(row, until)
+            fire_at = row.next_fire_at if until is None else await self._wakes(row, until)
             move = DueMove(
                 was_nominal=row.next_nominal,
                 paused=until is None,
@@ -83,11 +85,11 @@ class SchedulePauses:
                 return
         raise _busy(schedule_id)
 
-    def _wakes(self, row: ScheduleRow, until: int) -> int | None:
+    async def _wakes(self, row: ScheduleRow, until: int) -> int | None:
         """Return when the timer looks at a schedule that rests until `until`: then, or at the first time after."""
         if row.next_nominal is None or row.deployment_status != "active":
             return None
-        module, config = self._configured(row)
+        module, config = await self._configured(row)
         due = next_due(module, config, row.id, until - 1, row.anchor)
         passes = row.next_nominal < until and on_resume(module, config, by_itself=True) != "none"
         return until if due is None or passes else due.fire_at
@@ -122,7 +124,7 @@ class SchedulePauses:
         raise _busy(schedule_id)
 
     async def _end(self, row: ScheduleRow, missed: Catchup | None, now: int) -> bool:
-        module, config = self._configured(row)
+        module, config = await self._configured(row)
         first: Due | None = None
         if row.next_nominal is not None and row.deployment_status == "active":
             timer = Timer(module, config, row.id, row.anchor)
@@ -136,11 +138,12 @@ class SchedulePauses:
         )
         return await self._schedules.move(row.tenant_id, row.id, move, now)
 
-    def _configured(self, row: ScheduleRow) -> tuple[Any, Any]:
+    async def _configured(self, row: ScheduleRow) -> tuple[Any, Any]:
         module: Any = self._types.get(row.type)
         if module is None:
             raise Conflict(f"The trigger type `{row.type}` is not installed.")
-        return module, module.Config.model_validate(with_skips(msgspec.json.decode(row.config), row.skips))
+        config = module.Config.model_validate(with_skips(msgspec.json.decode(row.config), row.skips))
+        return await self._calendars.bound(row.tenant_id, module, config, self._clock.now())
 
     async def row(self, principal: Principal, schedule_id: str) -> ScheduleRow:
         """Return the row of a schedule.

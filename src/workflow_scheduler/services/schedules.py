@@ -15,8 +15,9 @@ import msgspec
 from workflow_scheduler.core.errors import Conflict, SchedulerError, ValidationFailed
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.model.principal import LOCAL, Principal
 from workflow_scheduler.core.ports.store import Page, Store
+from workflow_scheduler.core.time.calendars.use import named
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.core.time.late import Catchup, duration_text, microseconds
 from workflow_scheduler.services.explain_time import paused_now
@@ -29,6 +30,7 @@ from workflow_scheduler.services.schedule_pauses import SchedulePauses, Settles
 from workflow_scheduler.services.schedule_times import preview
 from workflow_scheduler.services.shapes import instant, malformed_shape, shaped
 from workflow_scheduler.services.skips import Skips
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.decisions import DecisionRepository, DecisionRow
 from workflow_scheduler.stores.portable.events import EventRepository, StoredEvent
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
@@ -74,6 +76,7 @@ class Schedules:
         self._edits = edits
         self._inbox = inbox
         self._wake = timer.wake
+        self._calendars = CalendarBook.of(store)
         self._schedules = ScheduleRepository(store)
         self._ledger = Ledger(store, trigger_types)
         self.forecast = Forecast(store, clock, trigger_types)
@@ -296,14 +299,18 @@ class Schedules:
             "explain": f"/api/v1/events/{receipt.event_id}/explain",
         }
 
-    def preview(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def preview(self, body: Mapping[str, Any], principal: Principal = LOCAL) -> dict[str, Any]:
         """Return the next times of `{"cron" | "every" | "run_at" | "rrule", …, "from", "count"}`; writes nothing.
 
+        `calendars` are those of the principal's tenant.
+
         Raises:
-            ValidationFailed: the expression, the zone, `from` or `count` is wrong.
+            ValidationFailed: the expression, the zone, `from` or `count` is wrong, or a calendar does not exist.
 
         """
-        return preview(self._types, body, self._clock.now())
+        now = self._clock.now()
+        snapshot = await self._calendars.load(principal.tenant_id, named(body), now)
+        return preview(self._types, body, now, snapshot.bind)
 
     async def occurrences(
         self,

@@ -11,6 +11,7 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.services.nominal import Timetable
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.rows import Malformed
 from workflow_scheduler.stores.portable.schedules import ScheduleRepository, ScheduleRow
 from workflow_scheduler.stores.portable.skips import SkipRepository, instants
@@ -28,6 +29,7 @@ class Skips:
         self._clock = clock
         self._types = trigger_types
         self._wake = wake
+        self._calendars = CalendarBook.of(store)
         self._schedules = ScheduleRepository(store)
         self._skips = SkipRepository(store)
 
@@ -45,7 +47,7 @@ class Skips:
         row = await self._row(principal, schedule_id)
         now = self._clock.now()
         known = instants(row.skips)
-        nominal = self._meant(row, known, at, now)
+        nominal = _meant(await self._table(row), row, known, at, now)
         if nominal in known:
             return nominal
         kept = [one for one in known if one >= min(now, row.next_nominal or now)]
@@ -65,7 +67,7 @@ class Skips:
         row = await self._row(principal, schedule_id)
         now = self._clock.now()
         known = instants(row.skips)
-        fire = self._table(row).meant(at)
+        fire = (await self._table(row)).meant(at)
         nominal = at if fire is None else fire.utc
         if nominal <= now:
             raise _refused(f"{to_iso(nominal)} has passed; start a run with `trigger` instead")
@@ -75,26 +77,8 @@ class Skips:
         await self._write(row, [one for one in known if one != nominal])
         return nominal
 
-    def _meant(self, row: ScheduleRow, known: list[int], at: int | None, now: int) -> int:
-        table = self._table(row)
-        if at is None:
-            fire = table.after(max(now, (row.next_nominal or now) - 1))
-            while fire is not None and fire.utc in known:
-                fire = table.after(fire.utc)
-            if fire is None:
-                raise Conflict(f"`{row.name}` has no further time to skip.")
-            return fire.utc
-        fire = table.meant(at)
-        if fire is None:
-            following = table.after(at)
-            near = f"; the next one is {to_iso(following.utc)}" if following else ""
-            raise _refused(f"{to_iso(at)} is not a time of `{row.name}`{near}")
-        if fire.utc <= now:
-            raise _refused(f"{to_iso(fire.utc)} has passed; only times to come can be skipped")
-        return fire.utc
-
-    def _table(self, row: ScheduleRow) -> Timetable:
-        return Timetable.parse(self._types, row.type, row.config, row.anchor)
+    async def _table(self, row: ScheduleRow) -> Timetable:
+        return await Timetable.read(self._calendars, self._types, row, self._clock.now())
 
     async def _row(self, principal: Principal, schedule_id: str) -> ScheduleRow:
         row = await self._schedules.get(principal.tenant_id, schedule_id, self._clock.now())
@@ -113,6 +97,24 @@ class Skips:
         if not await self._skips.replace(row.tenant_id, row.id, row.skips, skips):
             raise Conflict(f"The skipped times of `{row.name}` were changed in the meantime.", fix="Try again.")
         self._wake()
+
+
+def _meant(table: Timetable, row: ScheduleRow, known: list[int], at: int | None, now: int) -> int:
+    if at is None:
+        fire = table.after(max(now, (row.next_nominal or now) - 1))
+        while fire is not None and (fire.utc in known or table.excluded(fire.utc) is not None):
+            fire = table.after(fire.utc)
+        if fire is None:
+            raise Conflict(f"`{row.name}` has no further time to skip.")
+        return fire.utc
+    fire = table.meant(at)
+    if fire is None:
+        following = table.after(at)
+        near = f"; the next one is {to_iso(following.utc)}" if following else ""
+        raise _refused(f"{to_iso(at)} is not a time of `{row.name}`{near}")
+    if fire.utc <= now:
+        raise _refused(f"{to_iso(fire.utc)} has passed; only times to come can be skipped")
+    return fire.utc
 
 
 def _refused(message: str) -> ValidationFailed:

@@ -13,6 +13,8 @@ from workflow_scheduler.pipeline.sources.manual import ManualSource
 from workflow_scheduler.pipeline.sources.timer import Timer
 from workflow_scheduler.services.backfilling import Backfilling
 from workflow_scheduler.services.backfills import Backfills
+from workflow_scheduler.services.calendar_dates import CalendarDates
+from workflow_scheduler.services.calendars import Calendars
 from workflow_scheduler.services.dead_letters import DeadLetters
 from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.deployments import Deployments
@@ -103,6 +105,8 @@ class House:
         source = BackfillSource(self.catalog, self.cache, self.inbox, self.clock, Signals())
         self.backfilling = Backfilling(store, self.clock, self.types, source, self.fakes, self.fakes)
         self.backfilling.owner = "here"
+        self.calendars = Calendars(store, self.clock, self.types, self.timer.wake)
+        self.calendar_dates = CalendarDates(store, self.clock)
 
     async def deploy(self, name, **triggers):
         text = {"version": 1, "name": name, "triggers": triggers, "jobs": {"work": {"uses": "noop"}}}

@@ -283,8 +283,8 @@ async def test_a_schedule_whose_stored_configuration_is_broken_is_listed_with_an
     assert items[broken]["error"]["code"] == "malformed"
 
 
-def test_preview_notes_the_clock_change(house):
-    found = house.schedules.preview(
+async def test_preview_notes_the_clock_change(house):
+    found = await house.schedules.preview(
         {"cron": "30 2 * * *", "timezone": "America/New_York", "from": "2027-03-13T00:00:00Z", "count": 3}
     )
     assert [(fire["utc"], fire["local"]) for fire in found["fires"]] == [
@@ -307,6 +307,6 @@ def test_preview_notes_the_clock_change(house):
         {"cron": "* * * * *", "timezone": 7},
     ],
 )
-def test_wrong_previews_are_refused(house, body):
+async def test_wrong_previews_are_refused(house, body):
     with pytest.raises(ValidationFailed):
-        house.schedules.preview(body)
+        await house.schedules.preview(body)

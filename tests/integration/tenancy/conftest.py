@@ -89,7 +89,10 @@ class Tenancy:
         member = (await ann.post("/api/v1/members", json={"user_id": "member-of-acme"})).json()
         while await self.application.internal.accept_some():
             pass
+        calendar = {"name": "acme-closed", "dates": ["2027-12-24"]}
+        assert (await ann.post("/api/v1/calendars", json=calendar)).status == 201
         self.ids = {
+            "calendar": ["acme-closed"],
             "backfill_id": [backfill["id"]],
             "workflow_id": [workflow["id"], slow["id"], "orders"],
             "trigger_id": list(triggers.values()),

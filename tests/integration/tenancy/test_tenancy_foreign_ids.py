@@ -12,6 +12,7 @@ BODIES = {
     "/api/v1/triggers/{trigger_id}/test": {"event": {"type": "webhook", "data": {}}},
     "/api/v1/triggers/{trigger_id}/simulate": {"condition": "true"},
     "/api/v1/schedules/{schedule_id}": {"cron": "0 3 * * *"},
+    "/api/v1/calendars/{calendar}": {"dates": ["2027-12-25"]},
     "/api/v1/schedules/{schedule_id}/unskip": {"at": "2099-01-01T00:00:00Z"},
 }
 QUERIES = {
@@ -64,7 +65,7 @@ async def picture(client):
     """Return what a tenant sees of itself in every list."""
     lists = (
         "workflows", "triggers", "schedules", "events", "runs", "dead-letters", "secrets", "connections", "keys",
-        "members", "quarantine", "backfills",
+        "members", "quarantine", "backfills", "calendars",
     )  # fmt: skip
     return {name: (await client.get(f"/api/v1/{name}?limit=500")).json() for name in lists}
 

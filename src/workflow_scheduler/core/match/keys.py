@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from workflow_scheduler.core.time.calendars.use import calendar_key, use_of
+
 
 def id_route(trigger_id: str) -> str:
     """Return the route key of `/webhooks/{provider}/{trigger id}`."""
@@ -33,10 +35,13 @@ def trigger_keys(
     """Return the (index key, sub key) pairs to store for a trigger.
 
     The secret's key carries no sub key per trigger: it exists to list the secrets of a type without reading its
-    triggers.
+    triggers. A time trigger is found by each calendar it follows.
     """
     sub_keys = module.sub_keys(config) if hasattr(module, "sub_keys") else ("",)
     pairs = [(key, sub) for key in module.index_keys(config) for sub in sub_keys]
+    use = use_of(config) if module.shape == "timer" else None
+    if use is not None:
+        pairs += [(calendar_key(name), "") for name in use.names]
     if module.shape == "push":
         pairs += [(id_route(trigger_id), ""), (workflow_route(workflow_id), "")]
         secret = module.secret_name(config)

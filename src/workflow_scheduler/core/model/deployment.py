@@ -148,6 +148,7 @@ class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):
 
     `keys` are its rows in the matcher's look-up. `next_due` is there for time triggers: called with (after, anchor)
     it returns the first due time later than `after`. `max_fires` is how many runs it may start in all.
+    `left_out` says why one of its times does not run.
     """
 
     id: str
@@ -161,12 +162,14 @@ class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):
     claim: Claim | None = None
     next_due: Callable[[int, int], Due | None] | None = None
     max_fires: int | None = None
+    left_out: Callable[[int], str | None] | None = None
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one publishing transaction needs to know. `now` is in microseconds.
 
     `calls` are the names of the workflows that its jobs run. `closed` returns the records of an old rule's times.
+    `calendars` are the versions of the calendars with which due times are computed.
     """
 
     tenant_id: str
@@ -180,3 +183,4 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     tzdata: str
     calls: tuple[str, ...] = ()
     closed: Callable[[OldTimes], Sequence[Occurrence]] = lambda _: ()
+    calendars: dict[str, int] = {}

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from workflow_scheduler.core.time import pieces
 from workflow_scheduler.core.time.clock import HOUR_US, MINUTE_US, SECOND_US
+from workflow_scheduler.core.time.exclusion import exclusion_of
 from workflow_scheduler.core.time.jitter import jitter
-from workflow_scheduler.core.time.timer import TimerType
+from workflow_scheduler.core.time.timer import Timer, TimerType
 
 WALKED_MAX = 400_000
 _PER_SECOND = 5
@@ -110,24 +112,40 @@ def spreading(collision: Collision, room: int) -> Spreading:
 def _fires(group: Group, start: int, stop: int) -> int:
     """Return the number of fires of a group; a type that cannot count is walked through."""
     counter: Any = group.type
-    if hasattr(counter, "count"):
-        return int(counter.count(group.config, max(start, group.begin), stop, group.anchor))
-    return sum(1 for _ in _walk(group, start, stop))
+    if not hasattr(counter, "count"):
+        return sum(1 for _ in _walk(group, start, stop))
+    return _counted(group, max(start, group.begin), stop)
+
+
+def _counted(group: Group, start: int, stop: int) -> int:
+    """Return the number of fires in (start, stop] that no calendar leaves out."""
+    counter: Any = group.type
+    exclusion = exclusion_of(group.config)
+    if exclusion is None:
+        return int(counter.count(group.config, start, stop, group.anchor))
+    timer = Timer(group.type, group.config, "", group.anchor)
+    fire = timer.after(start)
+    at, total = None if fire is None or fire.utc > stop else fire.utc, 0
+    while at is not None:
+        found, at = pieces.cut(timer, exclusion, at, stop)
+        total += sum(piece.number for piece in found if piece.excluded is None)
+    return total
 
 
 def _by_minute(group: Group, start: int, stop: int) -> Iterator[tuple[int, int]]:
     """Yield the minutes of a group that fires more than once a minute, and the number of fires in each."""
-    counter: Any = group.type
     begin = max(start, group.begin)
     for minute in range(begin - begin % MINUTE_US, stop + 1, MINUTE_US):
         low, high = max(minute - 1, begin), min(minute + MINUTE_US - 1, stop)
-        yield minute, int(counter.count(group.config, low, high, group.anchor)) if high > low else 0
+        yield minute, _counted(group, low, high) if high > low else 0
 
 
 def _walk(group: Group, start: int, stop: int) -> Iterator[int]:
+    exclusion = exclusion_of(group.config)
     fire = group.type.next_fire(group.config, max(start, group.begin), group.anchor)
     for _ in range(WALKED_MAX):
         if fire is None or fire.utc > stop:
             return
-        yield fire.utc
+        if exclusion is None or exclusion.of(fire.utc) is None:
+            yield fire.utc
         fire = group.type.next_fire(group.config, fire.utc, group.anchor)

@@ -13,6 +13,7 @@ from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.registry import Config
 from workflow_scheduler.core.time import zone as zones
+from workflow_scheduler.core.time.calendars.use import CalendarUse
 from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from workflow_scheduler.core.time.exclusion import Exclusion
 
@@ -81,6 +82,12 @@ class ZonedConfig(Config):
         max_length=1000,
         title="Skipped times",
         description="Times that do not run and are recorded as skipped, such as 2027-12-24T09:00:00.",
+    )
+    calendars: CalendarUse | None = Field(
+        default=None,
+        title="Calendars",
+        description="Days on which it does not run, or alone runs, and whether such times move to a free day.",
+        examples=[{"exclude": ["us-holidays"], "only": ["working-days"], "shift": "next_business_day"}],
     )
     _exclusion: Exclusion | None = PrivateAttr(default=None)
 

@@ -14,13 +14,15 @@ from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.catalog import FIRST_DUE, Catalog, DueRow
 from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance, Store
 from workflow_scheduler.core.signals import Signals
+from workflow_scheduler.core.time.calendars.use import named
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
 from workflow_scheduler.pipeline.blackouts import Windows
-from workflow_scheduler.pipeline.candidates import CandidateCache
+from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
 from workflow_scheduler.pipeline.entries import Entry, Stale
 from workflow_scheduler.pipeline.fires import fire
 from workflow_scheduler.pipeline.inbox import Inbox
 from workflow_scheduler.stores.portable import claims
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook, Snapshot
 
 DUE_ROWS = 500
 ASKING_ROWS = 100
@@ -46,6 +48,8 @@ class Timer:
         self._owner = inbox.owner
         self._windows = Windows(store, cache.types)
         self._broken: dict[tuple[str, str], str] = {}
+        self._calendars = CalendarBook.of(store)
+        self._read: dict[str, Snapshot] = {}
         self.last_tick: int | None = None
         self.lag_us = 0
         self._idle_looks = 0
@@ -104,6 +108,7 @@ class Timer:
                 last = rows[-1].schedule
                 place = (last.next_fire_at or 0, last.tenant_id, last.trigger_id)
                 self.lag_us = max(self.lag_us, now - (rows[0].schedule.next_fire_at or now))
+                await self._read_calendars(rows, now, epoch)
                 on_their_way += [(self._submit(part, epoch), part) for part in _apart(rows)]
                 fired = True
             while on_their_way and (not rows or len(on_their_way) > PREPARED_MAX):
@@ -127,9 +132,24 @@ class Timer:
             row = await self._catalog.due_of(tenant_id, trigger_id, self._clock.now())
             if row is None:
                 return
+            await self._read_calendars([row], self._clock.now(), epoch)
             await self._written(self._submit([row], epoch), [row])
             if self._broken or self._catalog.malformed:
                 await self._park_broken()
+
+    async def _read_calendars(self, rows: list[DueRow], now: int, epoch: int) -> None:
+        """Have the calendars at hand that the triggers of `rows` follow, as they stand under `epoch`."""
+        wanted: dict[str, set[str]] = {}
+        for row in rows:
+            if row.trigger.config.get("calendars"):
+                wanted.setdefault(row.trigger.tenant_id, set()).update(named(row.trigger.config))
+        self._read = {tenant: await self._calendars.load(tenant, names, now, epoch) for tenant, names in wanted.items()}
+
+    def _bind(self, compiled: Compiled) -> None:
+        """Put a trigger under the calendars it follows."""
+        if compiled.trigger.config.get("calendars") and compiled.error is None:
+            snapshot = self._read[compiled.trigger.tenant_id]
+            compiled.module, compiled.config = snapshot.bind(compiled.module, compiled.config)
 
     def _submit(self, rows: list[DueRow], epoch: int) -> Entry:
         entry = Entry(asyncio.get_running_loop().create_future())
@@ -172,6 +192,7 @@ class Timer:
                 self._broken[schedule.tenant_id, schedule.trigger_id] = compiled.error or "the due time is missing"
                 continue
             try:
+                self._bind(compiled)
                 windows = self._windows.of(schedule.tenant_id, compiled.trigger.workflow)
                 found = fire(schedule, compiled, now, self._owner, windows)
             except Exception as error:  # noqa: BLE001 -- a stored row can be wrong in any way, and has neighbours

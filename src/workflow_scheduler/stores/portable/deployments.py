@@ -8,6 +8,7 @@ from workflow_scheduler.core.errors import Conflict
 from workflow_scheduler.core.model.deployment import DeploymentRecord, DeploymentStatus, Publication
 from workflow_scheduler.core.ports.store import Page, Sql, Store, Work
 from workflow_scheduler.core.time.clock import SECOND_US
+from workflow_scheduler.stores.portable.calendar_checks import check_calendars, followed
 from workflow_scheduler.stores.portable.conflicts import check_claims, check_cycles
 from workflow_scheduler.stores.portable.publishing import publish, unpublish
 from workflow_scheduler.stores.portable.rows import Malformed, read_rows
@@ -97,6 +98,10 @@ class DeploymentRepository:
         """
         return await self._store.transact(_recover(now, now + 1 if alone else now - STALE_AFTER_US))
 
+    async def followed(self, tenant_id: str, workflow_id: str) -> list[str]:
+        """Return the calendars that the live triggers of a workflow name."""
+        return await followed(self._store, tenant_id, workflow_id)
+
     async def check_cycles(self, publication: Publication) -> None:
         """Check whether workflows would start each other in a circle; nothing is written.
 
@@ -120,6 +125,7 @@ class DeploymentRepository:
 
 def _verify(publication: Publication) -> Work[None]:
     yield from check_claims(publication)
+    yield from check_calendars(publication)
     yield from check_cycles(publication)
 
 

@@ -18,6 +18,7 @@ from workflow_scheduler.core.model.system_event import SOURCE_WORKFLOWS, SystemE
 from workflow_scheduler.core.ports.store import Row, Sql, Work
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.stores.portable import outbox
+from workflow_scheduler.stores.portable.calendar_checks import check_calendars, check_versions
 from workflow_scheduler.stores.portable.conflicts import check_claims, check_cycles
 from workflow_scheduler.stores.portable.intake import put_occurrence
 
@@ -86,6 +87,8 @@ def publish(p: Publication) -> Work[None]:
         raise Conflict("the workflow was deleted or deployed by somebody else in the meantime", fix="deploy it again")
     paused = bool(rows[0][0])
     yield from check_claims(p)
+    yield from check_calendars(p)
+    yield from check_versions(p.tenant_id, p.calendars)
     yield from check_cycles(p)
     stored = yield from stored_triggers(who)
     due = yield from _stored_due(who)
