@@ -15,6 +15,7 @@ from workflow_scheduler.app.services import Services
 from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.pipeline.retention import Ages, Retention
+from workflow_scheduler.services.retiming import Retiming
 from workflow_scheduler.stores.portable.health import queue_health
 
 log = structlog.get_logger("workflow_scheduler")
@@ -48,6 +49,7 @@ class Application(Services):
                 roles=self.settings.roles,
             )
             await self.context.deployments.recover(alone=self.store.dialect == "sqlite")
+            await Retiming(self.store, self.clock, self.types).run()
         except BaseException:
             await self.store.close()
             raise

@@ -1,0 +1,136 @@
+"""New time zone data: the next times of schedules are computed again when a version of the program brings it.
+
+Each row is written alone, guarded by what was read; a restart or a second instance goes on where rows are left. No slot
+is skipped: the next time is the first one after the last that was settled, also where the new data puts it before now.
+None fires twice: a local time that was settled under the old data is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from pydantic import ValidationError
+
+from workflow_scheduler.core.errors import SchedulerError
+from workflow_scheduler.core.model.trigger import Occurrence
+from workflow_scheduler.core.ports.store import Sql, Store, Work
+from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.core.time.fire import noted
+from workflow_scheduler.core.time.late import policy_of
+from workflow_scheduler.core.time.records import Recorder
+from workflow_scheduler.core.time.timer import Due, Timer
+from workflow_scheduler.core.time.zone import tzdata_version
+from workflow_scheduler.services.schedule_config import stored
+from workflow_scheduler.stores.portable.intake import put_occurrence
+from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository
+
+BATCH = 200
+_SELECT = """SELECT s.tenant_id, s.trigger_id, t.trigger_subtype, t.trigger_config, s.anchor, s.next_nominal,
+      s.revision, s.tzdata, s.updated_at
+    FROM schedules s JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id
+    WHERE s.tzdata <> :version AND s.next_fire_at IS NOT NULL AND s.next_nominal IS NOT NULL
+      AND t.deployment_status = 'active' AND (s.paused_until IS NULL OR s.paused_until <= :now)
+      AND (s.tenant_id, s.trigger_id) > (:after_tenant, :after_trigger)
+    ORDER BY s.tenant_id, s.trigger_id LIMIT :limit"""
+_log = structlog.get_logger(__name__)
+
+
+class _Row(NamedTuple):
+    tenant_id: str
+    trigger_id: str
+    type: str
+    config: str
+    anchor: int
+    nominal: int
+    revision: int
+    tzdata: str
+    updated_at: int
+
+
+class Retiming:
+    """Brings the due rows in line with the time zone data that runs."""
+
+    def __init__(self, store: Store, clock: Clock, trigger_types: Mapping[str, ModuleType]) -> None:
+        """Write to `store`; compute times with `trigger_types`."""
+        self._store = store
+        self._clock = clock
+        self._types = trigger_types
+        self._occurrences = OccurrenceRepository(store)
+
+    async def run(self) -> int:
+        """Go through the rows of other versions once, and return how many have another next time now."""
+        place, moved = ("", ""), 0
+        while True:
+            params = {"version": tzdata_version(), "now": self._clock.now(), "limit": BATCH,
+                      "after_tenant": place[0], "after_trigger": place[1]}  # fmt: skip
+            rows = [_Row(*row) for row in await self._store.read(_SELECT, params)]
+            for row in rows:
+                try:
+                    moved += await self._retime(row)
+                except (SchedulerError, ValidationError, ValueError, msgspec.MsgspecError) as error:
+                    _log.warning("retiming.unreadable", trigger_id=row.trigger_id, error=str(error))
+            if len(rows) < BATCH:
+                return moved
+            place = rows[-1].tenant_id, rows[-1].trigger_id
+
+    async def _retime(self, row: _Row) -> bool:
+        now = self._clock.now()
+        timer = Timer(*stored(self._types, row.type, row.config), row.trigger_id, row.anchor)
+        if row.nominal <= now:
+            return await self._store.transact(_mark(row))
+        last = await self._occurrences.latest(row.tenant_id, row.trigger_id, now, now)
+        fire = timer.after(row.updated_at if last is None else max(last.nominal, row.updated_at))
+        while fire is not None and last is not None and (fire.local, fire.fold) == (last.nominal_local, last.fold):
+            fire = timer.after(fire.utc)
+        if fire is not None and fire.utc == row.nominal:
+            return await self._store.transact(_mark(row))
+        due = None if fire is None else timer.due(fire, policy_of(timer.config).jitter)
+        return await self._store.transact(_move(row, due, self._superseded(row, timer, due, now)))
+
+    @staticmethod
+    def _superseded(row: _Row, timer: Timer, due: Due | None, now: int) -> Occurrence | None:
+        following = timer.after(row.nominal - 1)
+        if following is not None and following.utc == row.nominal:
+            return None  # the new data names that time as well, later
+        when = "has no further time" if due is None else f"now due {due.fire.local}"
+        note = f"time zone data changed from {row.tzdata} to {tzdata_version()}: {when}"
+        recorder = Recorder(row.tenant_id, timer, now)
+        return recorder.left_out(noted(timer.at(row.nominal), note), Outcome.SKIPPED, Reason.SUPERSEDED)
+
+
+def _mark(row: _Row) -> Work[bool]:
+    yield Sql(
+        """UPDATE schedules SET tzdata = :version WHERE tenant_id = :tenant AND trigger_id = :trigger
+             AND revision = :revision AND next_nominal = :was""",
+        _guard(row),
+    )
+    return False
+
+
+def _move(row: _Row, due: Due | None, superseded: Occurrence | None) -> Work[bool]:
+    rows = yield Sql(
+        """UPDATE schedules SET tzdata = :version, next_fire_at = :fire, next_nominal = :nominal,
+             completed = :completed, revision = revision + 1
+           WHERE tenant_id = :tenant AND trigger_id = :trigger AND revision = :revision AND next_nominal = :was
+             AND tzdata = :old RETURNING trigger_id""",
+        {
+            **_guard(row),
+            "old": row.tzdata,
+            "fire": due.fire_at if due else None,
+            "nominal": due.nominal if due else None,
+            "completed": int(due is None),
+        },
+    )
+    if rows and superseded is not None:
+        yield put_occurrence(superseded)
+    return bool(rows)
+
+
+def _guard(row: _Row) -> dict[str, Any]:
+    return {"version": tzdata_version(), "tenant": row.tenant_id, "trigger": row.trigger_id,
+            "revision": row.revision, "was": row.nominal}  # fmt: skip

@@ -1,0 +1,62 @@
+"""New time zone data at a start: next times are computed again, once, and nothing is lost or repeated."""
+
+import pytest
+
+from workflow_scheduler.core.ports.store import Sql
+from workflow_scheduler.core.time.clock import HOUR_US
+from workflow_scheduler.core.time.zone import tzdata_version
+from workflow_scheduler.services.retiming import Retiming
+from workflow_scheduler.testing.factories import NOON
+
+pytestmark = pytest.mark.parametrize("new_store", ["sqlite", "postgres"], indirect=True)
+HOURLY = {"type": "cron", "cron": "0 * * * *"}
+
+
+async def as_if(house, **values):
+    """Let the row look as another version of the data has left it."""
+    sets = "".join(f", {name} = :{name}" for name in values)
+
+    def work():
+        yield Sql(f"UPDATE schedules SET tzdata = '2020.1'{sets}", values)  # noqa: S608 -- constants
+
+    await house.store.transact(work())
+
+
+async def row(house):
+    return (await house.store.read("SELECT tzdata, next_nominal, revision FROM schedules"))[0]
+
+
+async def test_a_row_whose_next_time_is_the_same_only_gets_the_new_version(house):
+    await house.deploy("report", hourly=HOURLY)
+    before = await row(house)
+    await as_if(house)
+    assert await Retiming(house.store, house.clock, house.types).run() == 0
+    assert await row(house) == (tzdata_version(), *before[1:])
+    assert await house.store.read("SELECT nominal FROM occurrences") == []
+
+
+async def test_a_time_that_moved_is_superseded_and_the_new_one_fires_once(house):
+    await house.deploy("report", hourly=HOURLY)
+    wrong = NOON + 3 * HOUR_US // 2
+    await as_if(house, next_nominal=wrong, next_fire_at=wrong)
+    retiming = Retiming(house.store, house.clock, house.types)
+    assert (await retiming.run(), await retiming.run()) == (1, 0)
+    assert (await row(house))[:2] == (tzdata_version(), NOON + HOUR_US)
+    rows = await house.store.read("SELECT nominal, outcome, reason, note FROM occurrences")
+    assert [line[:3] for line in rows] == [(wrong, "skipped", "superseded")]
+    assert "2020.1" in rows[0][3]
+    await house.clock.advance(3600)
+    while await house.timer.tick():
+        pass
+    runs = await house.store.read("SELECT scheduled_for FROM runs")
+    assert runs == [(NOON + HOUR_US,)]
+
+
+async def test_a_due_time_is_left_to_the_timer(house):
+    await house.deploy("report", hourly=HOURLY)
+    await house.clock.advance(3600)
+    await as_if(house)
+    assert await Retiming(house.store, house.clock, house.types).run() == 0
+    while await house.timer.tick():
+        pass
+    assert await house.store.read("SELECT scheduled_for FROM runs") == [(NOON + HOUR_US,)]
