@@ -107,6 +107,16 @@ class Job(Document):
     error: Any
 
 
+class Parallelism(Document):
+    """How parallel the jobs of an ended run were; the last attempt of each job counts."""
+
+    max: int = Field(description="Jobs under way at once, at most.")
+    mean: float = Field(description="Jobs under way on average, from the first start to the last end.")
+    elapsed_ms: float
+    sequential_ms: float = Field(description="What the jobs had taken one after the other.")
+    saved_ms: float
+
+
 class Run(Document):
     """One execution of a workflow version."""
 
@@ -127,6 +137,7 @@ class Run(Document):
     started_at: str | None
     ended_at: str | None
     jobs: list[Job] = []
+    parallelism: Parallelism | None = Field(default=None, description="Of one run that has ended, where jobs ran.")
 
 
 class RunPage(BaseModel):

@@ -19,6 +19,8 @@ def tell_run(run: dict[str, Any]) -> None:
         ("id", "workflow", "version", "status", "trigger_type", "event_id", "scheduled_for", "input", "output", "error",
          "created_at", "ended_at", "duration_ms"),
     )  # fmt: skip
+    if run.get("parallelism"):
+        output.write(_parallel(run["parallelism"]))
     columns = {
         "JOB": "id",
         "STATUS": "status",
@@ -27,6 +29,15 @@ def tell_run(run: dict[str, Any]) -> None:
         "OUTPUT": lambda one: output.brief(one["error"] if one["error"] is not None else one["output"], 80),
     }
     output.table(run.get("jobs", ()), columns)
+
+
+def _parallel(found: dict[str, Any]) -> str:
+    """Return the sentence about how parallel a run was."""
+    took, alone, saved = (found[name] / 1000 for name in ("elapsed_ms", "sequential_ms", "saved_ms"))
+    return (
+        f"parallel   {found['max']} jobs at most, {found['mean']:.2f} on average; {took:.3f} s instead of "
+        f"{alone:.3f} s one after the other, {saved:.3f} s saved"
+    )
 
 
 def tell_explanation(found: dict[str, Any]) -> None:

@@ -12,7 +12,14 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.run import FINAL, Run, RunStatus
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.services.shapes import job_shape, log_shape, malformed_shape, run_shape, shaped
+from workflow_scheduler.services.shapes import (
+    job_shape,
+    log_shape,
+    malformed_shape,
+    parallelism_shape,
+    run_shape,
+    shaped,
+)
 from workflow_scheduler.stores.portable.decisions import DecisionRepository
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.runs import PAGE_JOBS, JobRow, RunFilter, RunRepository
@@ -146,7 +153,9 @@ class Runs:
         items, broken = shaped([run], "runs", lambda one: one.id, run_shape)
         await quarantine(self._store, tenant, broken, now)
         shown = items[0]
-        shown["jobs"] = self._job_shapes(await self._runs.jobs(tenant, [run_id]))
+        jobs = await self._runs.jobs(tenant, [run_id])
+        shown["jobs"] = self._job_shapes(jobs)
+        shown["parallelism"] = parallelism_shape(jobs) if run.status in FINAL else None
         cause = await self._causes.cause(tenant, run)
         shown["trigger"] = cause["trigger"]["name"]
         shown["cause"] = cause

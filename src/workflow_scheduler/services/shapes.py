@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from workflow_scheduler.core.dag.parallel import parallelism
+from workflow_scheduler.core.dag.repeat import split_instance
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run
 from workflow_scheduler.core.time.clock import to_iso
@@ -178,6 +180,26 @@ def run_shape(run: Run) -> dict[str, Any]:
         "user_id": run.user_id,
         "overlap_key": run.overlap_key,
         "waiting": run.waits,
+    }
+
+
+def parallelism_shape(jobs: Sequence[JobRecord | Malformed]) -> dict[str, Any] | None:
+    """Return how parallel an ended run was, None where no job ran; of a repeated job its instances count."""
+    known = [job for job in jobs if isinstance(job, JobRecord) and job.started_at is not None]
+    repeated = {parts[0] for job in known if (parts := split_instance(job.job_id)) is not None}
+    found = parallelism(
+        (job.started_at, job.ended_at)
+        for job in known
+        if job.started_at is not None and job.ended_at is not None and job.job_id not in repeated
+    )
+    if found is None:
+        return None
+    return {
+        "max": found.most,
+        "mean": round(found.mean, 3),
+        "elapsed_ms": found.elapsed / 1000,
+        "sequential_ms": found.sequential / 1000,
+        "saved_ms": found.saved / 1000,
     }
 
 

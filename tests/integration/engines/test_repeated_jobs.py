@@ -22,6 +22,18 @@ async def test_a_map_over_a_list_that_a_command_printed(service):
     assert [line["line"] for line in logs] == ["b 1"]
 
 
+async def test_an_ended_run_says_how_parallel_it_was(service):
+    naps = {"map": [1, 2, 3], "uses": "sleep_for", "with": {"duration": "300ms"}}
+    await deploy(service, "naps", {"nap": naps})
+    run_id = await execute(service, "naps")
+    assert (await service.get(f"/api/v1/runs/{run_id}")).json()["parallelism"] is None
+    await ended(service, run_id)
+    found = (await service.get(f"/api/v1/runs/{run_id}")).json()["parallelism"]
+    assert found["max"] == 3
+    assert found["saved_ms"] == pytest.approx(found["sequential_ms"] - found["elapsed_ms"])
+    assert found["sequential_ms"] >= 900
+
+
 async def test_a_loop_until_its_condition_is_false(service):
     jobs = {"poll": {"while": "iteration.index == 0 || iteration.previous.n < 3", "max_iterations": 9, "delay": "1ms",
                      "uses": "noop", "with": {"output": {"n": "${iteration.index + 1}"}}}}  # fmt: skip
