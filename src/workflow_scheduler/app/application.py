@@ -14,6 +14,7 @@ from workflow_scheduler.api import application
 from workflow_scheduler.app.services import Services
 from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.core.time.zone import tzdata_version
+from workflow_scheduler.jobs.leftovers import end_leftovers
 from workflow_scheduler.pipeline.retention import Ages, Retention
 from workflow_scheduler.services.retiming import Retiming
 from workflow_scheduler.stores.portable.health import queue_health
@@ -38,6 +39,8 @@ class Application(Services):
             ValidationFailed: the address to listen on is not safe without authentication.
 
         """
+        if self.settings.allow_code:
+            end_leftovers()
         await self.store.open()
         try:
             sentence = await self.authenticator.start()

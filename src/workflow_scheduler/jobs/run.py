@@ -3,7 +3,9 @@
 The command runs in a process group of its own, in a clean environment: a few variables of the service (`PATH HOME
 LANG …`), the job's `env`, and `WFS_RUN_ID WFS_JOB_ID WFS_ATTEMPT WFS_IDEMPOTENCY_KEY`. What it prints is kept line
 by line. Exit code 0 is success; anything else fails the attempt. On cancel or time-out the whole group gets SIGTERM
-and, after `grace`, SIGKILL; what the command leaves running in its group when it ends is killed as well.
+and, after `grace`, SIGKILL; what the command leaves running in its group when it ends is killed as well, and so is the
+group when the service itself is killed. What has left the group by then is found by the variable `WFS_SERVICE` in its
+environment and killed when a service starts on the same machine again.
 `memory_mb_max` and `cpu_seconds_max` bound each process of the command.
 
 The output is `{"exit_code": 0, "stdout": "…"}` with the last 64 KiB of standard output, and `"truncated": true` where

@@ -14,6 +14,7 @@ import msgspec
 
 from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.ports.engine import JobContext
+from workflow_scheduler.jobs.leftovers import MARK, guard, service_mark
 from workflow_scheduler.jobs.lines import LineSplitter, Tail
 
 TAIL_BYTES = 65_536
@@ -56,6 +57,7 @@ def clean_environment(context: JobContext, own: Mapping[str, str]) -> dict[str, 
         "WFS_JOB_ID": context.job_id,
         "WFS_ATTEMPT": str(context.attempt),
         "WFS_IDEMPOTENCY_KEY": context.idempotency_key,
+        MARK: service_mark(),
     }
 
 
@@ -63,7 +65,8 @@ async def run_child(spec: ChildSpec, log: Callable[[str, str], None]) -> ChildEn
     """Run a process to its end; `log(line, stream)` gets its lines as they come.
 
     Whatever the process leaves behind in its group is killed when it ends. On cancellation the group gets SIGTERM,
-    then after `grace_seconds` SIGKILL, and only then the cancellation goes on.
+    then after `grace_seconds` SIGKILL, and only then the cancellation goes on. When the service itself is killed, the
+    group is killed as well.
 
     Raises:
         Rejected: the program, its arguments or the working directory cannot be used.
@@ -140,7 +143,7 @@ class _Pipe:
 async def _spawn(spec: ChildSpec, out: _Pipe, err: _Pipe) -> asyncio.subprocess.Process:
     with _input_file(spec.stdin) as stdin:
         try:
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *spec.argv,
                 stdin=stdin,
                 stdout=out.write_end,
@@ -150,6 +153,8 @@ async def _spawn(spec: ChildSpec, out: _Pipe, err: _Pipe) -> asyncio.subprocess.
                 start_new_session=True,
                 pass_fds=(spec.result.fileno(),) if spec.result else (),
             )
+            guard.watch(process.pid)
+            return process  # noqa: TRY300 - what follows is for both ways out
         except (OSError, ValueError) as error:
             place = f" in {spec.cwd}" if spec.cwd else ""
             raise Rejected(
@@ -181,7 +186,8 @@ async def _end_group(process: asyncio.subprocess.Process, grace_seconds: float) 
                     await process.wait()
     finally:
         _signal_group(process.pid, signal.SIGKILL)
-    await process.wait()
+        guard.release(process.pid)
+        await process.wait()
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
