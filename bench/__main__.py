@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import probes, size, w1, w2, w3, w4, w5
+from bench import planning, probes, size, w1, w2, w3, w4, w5
 from bench.peers import run
 from bench.service import Service
 
@@ -44,6 +44,12 @@ def _w2() -> Iterator[Line]:
 
 
 def _w3() -> Iterator[Line]:
+    for jobs, edges in ((20, 50), (2_000, 5_000)):
+        cost = planning.microseconds_per_job(planning.layered(jobs, edges))
+        yield f"W3: planning, {jobs:,} jobs and {edges:,} edges, processor time per job", f"{cost:.1f} us", "50 us"
+    for items in (100, 10_000):
+        cost = planning.microseconds_per_job(planning.mapped(), items)
+        yield f"W3: planning, map of {items:,}, processor time per instance", f"{cost:.1f} us", "50 us"
     service = Service().start()
     try:
         yield "W3: chain of 100, per job", f"{w3.per_job(service, w3.chain(100)):.3f} ms", "0.4 ms"
