@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.services.explain import Explain
     from workflow_scheduler.services.keys import Keys
     from workflow_scheduler.services.members import Members
+    from workflow_scheduler.services.queues import Queues
     from workflow_scheduler.services.replay import Replay
     from workflow_scheduler.services.runs import Runs
     from workflow_scheduler.services.schedules import Schedules
@@ -76,6 +77,7 @@ class ApiContext:
     explain: Explain
     dead_letters: DeadLetters
     replay: Replay
+    queues: Queues
     secrets: SecretStore
     connections: ConnectionStore
     tenant: TenantSettings

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Path, Request
+from pydantic import BaseModel, ConfigDict, Field
 
 from workflow_scheduler.api.body import decode_json
 from workflow_scheduler.core.errors import BadRequest, FieldError, PreconditionFailed, ValidationFailed
@@ -85,6 +86,16 @@ def spec(value: object, field: str) -> Given:
         return Text(value)
     message = f"`{field}` must be a definition: an object, or YAML as a text"
     raise ValidationFailed(message, errors=[FieldError(field, message)])
+
+
+class FlushBody(BaseModel):
+    """What to keep of a queue."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"keep": "latest"}})
+
+    keep: Literal["latest", "none"] = Field(
+        default="latest", description="latest: the newest run of each key waits on."
+    )
 
 
 def revision(if_match: str | None) -> int | None:

@@ -36,6 +36,16 @@ class Trigger(_Open):
     last_decision: LastDecision | None
     deployment_status: str
     revision: int
+    overlap: Any
+    waiting: int
+
+
+class Flushed(_Open):
+    """How many waiting runs were given up, how many wait still, and the ids of those that were to be kept."""
+
+    flushed: int
+    waiting: int
+    kept: list[str]
 
 
 class TriggerPage(BaseModel):

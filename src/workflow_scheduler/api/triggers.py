@@ -13,7 +13,7 @@ from workflow_scheduler.api import outcome
 from workflow_scheduler.api.answers import Listing, answer, listing
 from workflow_scheduler.api.body import json_object
 from workflow_scheduler.api.context import Context
-from workflow_scheduler.api.definition_bodies import IfMatch, Reference, revision
+from workflow_scheduler.api.definition_bodies import FlushBody, IfMatch, Reference, revision
 from workflow_scheduler.api.security import Caller
 
 _routes = APIRouter(tags=["triggers"])
@@ -171,6 +171,12 @@ async def set_trigger_mode(trigger_id: Id, body: ModeBody, context: Context, cal
 async def try_trigger(trigger_id: Id, body: JsonObject, context: Context, caller: Caller) -> Response:
     """Tell what would become of an event for a trigger, predicate by predicate. Nothing is stored or started."""
     return answer(await context.triggers.test(caller, trigger_id, body))
+
+
+@_routes.post("/{trigger_id}/flush", response_model=documents.Flushed, summary="Flush a trigger's queue")
+async def flush_trigger(trigger_id: Id, context: Context, caller: Caller, body: FlushBody | None = None) -> Response:
+    """Give up the runs that wait for their turn, but keep the latest of each key. What is under way goes on."""
+    return answer(await context.queues.flush_trigger(caller, trigger_id, (body or FlushBody()).keep))
 
 
 @_routes.post(

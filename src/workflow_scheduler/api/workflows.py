@@ -11,7 +11,14 @@ from workflow_scheduler.api import cursors
 from workflow_scheduler.api import definition_documents as documents
 from workflow_scheduler.api.answers import Listing, answer, listing, moment
 from workflow_scheduler.api.context import Context
-from workflow_scheduler.api.definition_bodies import DEFINITION_BODY, GivenDefinition, IfMatch, Reference, revision
+from workflow_scheduler.api.definition_bodies import (
+    DEFINITION_BODY,
+    FlushBody,
+    GivenDefinition,
+    IfMatch,
+    Reference,
+    revision,
+)
 from workflow_scheduler.api.security import Caller
 from workflow_scheduler.stores.portable.workflows import WorkflowFilter
 
@@ -193,3 +200,11 @@ async def resume_workflow(
 ) -> Response:
     """Resume a workflow. By default nothing of what passed runs, and the next slot is not skipped."""
     return _shown(await context.workflows.resume(caller, workflow_id, missed=(body or ResumeBody()).missed))
+
+
+@router.post(f"{_BASE}/{{workflow_id}}/flush", response_model=documents.Flushed, summary="Flush a workflow's queues")
+async def flush_workflow(
+    workflow_id: Reference, context: Context, caller: Caller, body: FlushBody | None = None
+) -> Response:
+    """Give up the runs that wait for their turn, but keep the latest of each key. What is under way goes on."""
+    return answer(await context.queues.flush_workflow(caller, workflow_id, (body or FlushBody()).keep))

@@ -23,6 +23,7 @@ from workflow_scheduler.services.events import Events
 from workflow_scheduler.services.explain import Explain
 from workflow_scheduler.services.keys import Keys
 from workflow_scheduler.services.members import Members
+from workflow_scheduler.services.queues import Queues
 from workflow_scheduler.services.replay import Replay
 from workflow_scheduler.services.requirements import Requirements
 from workflow_scheduler.services.runs import Runs
@@ -80,6 +81,7 @@ class Services(Engines):
             calendars=Calendars(store, clock, self.types, self.timer.wake), calendar_dates=CalendarDates(store, clock),
             runs=Runs(store, clock, self.launcher, self.tracker, explain), events=Events(store, clock),
             backfills=Backfills(store, clock, self.types, self.backfilling.wake),
+            queues=Queues(store, clock, self.tracker),
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),
             secrets=self.secrets, connections=self.connections, tenant=self.tenant, keys=keys, members=members,

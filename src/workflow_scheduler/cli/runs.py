@@ -42,7 +42,7 @@ def list_(
     columns = {
         "ID": "id",
         "WORKFLOW": "workflow",
-        "STATUS": "status",
+        "STATUS": lambda one: f"{one.get('status')}{' (waits)' if one.get('waiting') else ''}",
         "BY": "trigger_type",
         "CREATED": lambda one: times.short(one.get("created_at")),
         "MS": "duration_ms",
@@ -59,6 +59,8 @@ def show(context: typer.Context, run: RunId) -> None:
 
 def _show(run: dict[str, Any]) -> None:
     tell_run(run)
+    if run.get("waits_for"):
+        output.write(f"It waits for the end of run {', '.join(run['waits_for'])}.")
     cause = run.get("cause")
     if isinstance(cause, dict) and cause.get("summary"):
         output.write(plain(cause["summary"]))

@@ -1,8 +1,8 @@
-"""`trigger ls|show|enable|disable|suspend|fire|test|types`."""
+"""`trigger ls|show|enable|disable|suspend|fire|flush|test|types`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -51,7 +51,8 @@ def show(context: typer.Context, trigger: Reference) -> None:
     """Show a trigger with its configuration and its last decision."""
     session = session_of(context)
     names = ("id", "workflow", "name", "type", "mode", "mode_reason", "deployment_status", "config", "condition",
-             "on_unknown", "index_key", "next_fire_at", "last_fired_at", "last_decision", "error")  # fmt: skip
+             "on_unknown", "overlap", "waiting", "index_key", "next_fire_at", "last_fired_at", "last_decision",
+             "error")  # fmt: skip
     output.show(session, found(session, trigger), lambda one: output.pairs(one, names))
 
 
@@ -128,6 +129,27 @@ def fire(
     output.show(session, started, lambda row: output.write(row["run_id"] or "no run was started"))
     if started["run_id"] is None:
         raise typer.Exit(Exit.FAILED)
+
+
+@app.command()
+def flush(
+    context: typer.Context,
+    trigger: Annotated[
+        str, typer.Argument(metavar="TRIGGER", help="Id, WORKFLOW/NAME, or a workflow with --workflow.")
+    ],
+    workflow: Annotated[bool, typer.Option("--workflow", help="The runs of every trigger of this workflow.")] = False,
+    keep: Annotated[
+        Literal["latest", "none"], typer.Option(help="latest: the newest of each key waits on.")
+    ] = "latest",
+) -> None:
+    """Give up the runs that wait for their turn, but keep the latest."""
+    session = session_of(context)
+    if workflow:
+        path = f"/api/v1/workflows/{segment(trigger)}/flush"
+    else:
+        path = f"{_BASE}/{segment(found(session, trigger)['id'])}/flush"
+    done = session.client.post(path, {"keep": keep})
+    output.show(session, done, lambda one: output.write(f"given up: {one['flushed']}, waiting: {one['waiting']}"))
 
 
 @app.command("test")

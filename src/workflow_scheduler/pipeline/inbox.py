@@ -229,19 +229,32 @@ class Inbox:
             if entry.prepared_epoch is not None and entry.prepared_epoch != epoch:
                 fail(entry, Stale())
         entries = [entry for entry in entries if entry.future is None or not entry.future.done()]
-        batch = Batch(epoch=None)
-        together: list[tuple[Entry, list[Accepted]]] = []
+        together: list[Decided] = []
         asking: list[Decided] = []
         for entry in entries:
             accepted = await self._decide(entry, now)
-            if entry.leaving or entry.schedule_end is not None or any(one.asks for one in accepted):
-                asking.append((entry, accepted))
-                continue
-            together.append((entry, accepted))
-            gather(batch, entry, accepted)
-        stale = await self._write_asking(asking, epoch, now) if asking else []
+            asks = entry.leaving or entry.schedule_end is not None or any(one.asks for one in accepted)
+            (asking if asks else together).append((entry, accepted))
+        if not asking:
+            return await self._write_together(together, epoch, now)
+        # Side by side, so that those who ask nothing wait for nobody.
+        writing = [self._write_asking(asking, epoch, now)]
+        writing += [self._write_together(together, epoch, now)] if together else []
+        results = await asyncio.gather(*writing, return_exceptions=True)
+        stale: list[Entry] = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            stale += result
+        return stale
+
+    async def _write_together(self, together: list[Decided], epoch: int, now: int) -> list[Entry]:
+        """Write entries in one batch; return them all where the index has moved."""
         if not together:
-            return stale
+            return []
+        batch = Batch(epoch=None)
+        for entry, accepted in together:
+            gather(batch, entry, accepted)
         if batch.accepted or any(entry.prepared_epoch is not None for entry, _ in together):
             batch.epoch = epoch
         self._signals.emit("inbox.commit.before")
@@ -251,10 +264,10 @@ class Inbox:
             self._doubts.add(batch.accepted)
             raise
         if result.stale:
-            return [entry for entry, _ in together] + stale
+            return [entry for entry, _ in together]
         self._signals.emit("inbox.commit.after")
         self._answer(together, batch, result, now)
-        return stale
+        return []
 
     async def _write_asking(self, asking: list[Decided], epoch: int, now: int) -> list[Entry]:
         """Write entries whose decisions need the tables; return those for which the index has moved."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from workflow_scheduler.core.model.deployment import DeploymentRecord, TriggerRecord, VersionRecord, WorkflowRecord
+from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.stores.portable.triggers import LastDecision
+from workflow_scheduler.stores.portable.turns import waiting_of
 
 _decode = msgspec.json.decode
 
@@ -65,6 +68,7 @@ def trigger_shape(record: TriggerRecord, last: LastDecision | None) -> dict[str,
         "on_unknown": shared.get("on_unknown") or "skip",
         "input": shared.get("input"),
         "overlap": shared.get("overlap"),
+        "waiting": 0,
         "description": shared.get("description") or "",
         "index_key": record.index_key,
         "next_fire_at": moment(record.next_fire_at),
@@ -119,3 +123,10 @@ def deployment_shape(record: DeploymentRecord) -> dict[str, Any]:
         "started_at": moment(record.started_at),
         "ended_at": moment(record.ended_at),
     }
+
+
+async def count_waiting(store: Store, tenant_id: str, shapes: Sequence[dict[str, Any]]) -> None:
+    """Put into triggers how many of their runs wait for their turn; those without a rule have none."""
+    bound = {shape["id"]: shape for shape in shapes if shape["overlap"] is not None}
+    for trigger_id, number in (await waiting_of(store, tenant_id, "trigger_id", list(bound))).items():
+        bound[trigger_id]["waiting"] = number

@@ -20,6 +20,7 @@ from workflow_scheduler.services.shapes import (
     run_shape,
     shaped,
 )
+from workflow_scheduler.stores.portable import turns
 from workflow_scheduler.stores.portable.decisions import DecisionRepository
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.runs import PAGE_JOBS, JobRow, RunFilter, RunRepository
@@ -157,6 +158,7 @@ class Runs:
         shown["jobs"] = self._job_shapes(jobs)
         shown["parallelism"] = parallelism_shape(jobs) if run.status in FINAL else None
         cause = await self._causes.cause(tenant, run)
+        shown["waits_for"] = await turns.under_way(self._store, run) if run.waits else []
         shown["trigger"] = cause["trigger"]["name"]
         shown["cause"] = cause
         shown["provenance"] = {

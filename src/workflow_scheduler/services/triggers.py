@@ -24,7 +24,7 @@ from workflow_scheduler.core.model.trigger import Mode
 from workflow_scheduler.core.ports.judge import Judges
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.services.definition_shapes import trigger_shape
+from workflow_scheduler.services.definition_shapes import count_waiting, trigger_shape
 from workflow_scheduler.services.definitions import Definitions, trigger_id
 from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.earlier import earlier_triggers
@@ -52,6 +52,7 @@ _READ_ONLY = frozenset(
         "paused",
         "last_decision",
         "revision",
+        "waiting",
         "error",
         "created_at",
         "updated_at",
@@ -73,6 +74,7 @@ class Triggers:
         matcher: Judges,
     ) -> None:
         """Read from `store`; changes go through `workflows` and `deployments`, dry runs through `matcher`."""
+        self._store = store
         self._clock = clock
         self._definitions = definitions
         self._services = (workflows, deployments)
@@ -110,7 +112,9 @@ class Triggers:
         wanted = TriggerFilter(workflow_id=workflow_id, type=type, mode=mode)
         found = await self._triggers.page(principal.tenant_id, wanted, limit, after, self._clock.now())
         last = await self._triggers.last_decisions(principal.tenant_id, [row.id for row in found.items])
-        return Page([trigger_shape(row, last.get(row.id)) for row in found.items], found.next)
+        shapes = [trigger_shape(row, last.get(row.id)) for row in found.items]
+        await count_waiting(self._store, principal.tenant_id, shapes)
+        return Page(shapes, found.next)
 
     async def get(self, principal: Principal, trigger: str) -> dict[str, Any]:
         """Return one trigger.
@@ -121,7 +125,9 @@ class Triggers:
         """
         record = await self._triggers.get(principal.tenant_id, trigger)
         last = await self._triggers.last_decisions(principal.tenant_id, [record.id])
-        return trigger_shape(record, last.get(record.id))
+        shape = trigger_shape(record, last.get(record.id))
+        await count_waiting(self._store, principal.tenant_id, [shape])
+        return shape
 
     async def create(self, principal: Principal, body: Mapping[str, Any]) -> dict[str, Any]:
         """Add a trigger `{"workflow", "name", "type", "config", …shared keys}` to a workflow.

@@ -15,7 +15,13 @@ from workflow_scheduler.core.model.deployment import DeploymentStatus, WorkflowR
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.services.definition_shapes import moment, trigger_shape, version_shape, workflow_shape
+from workflow_scheduler.services.definition_shapes import (
+    count_waiting,
+    moment,
+    trigger_shape,
+    version_shape,
+    workflow_shape,
+)
 from workflow_scheduler.services.definitions import Definitions, Given, new_version
 from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.earlier import earlier_triggers
@@ -29,6 +35,7 @@ class Workflows:
 
     def __init__(self, store: Store, clock: Clock, definitions: Definitions, deployments: Deployments) -> None:
         """Keep workflows in `store`; check definitions with `definitions` and against what is live."""
+        self._store = store
         self._clock = clock
         self._definitions = definitions
         self._deployments = deployments
@@ -262,6 +269,7 @@ class Workflows:
         by_workflow: dict[str, list[dict[str, Any]]] = {record.id: [] for record in records}
         for trigger in triggers:
             by_workflow[trigger.workflow_id].append(trigger_shape(trigger, last.get(trigger.id)))
+        await count_waiting(self._store, tenant_id, [one for some in by_workflow.values() for one in some])
         return [workflow_shape(r, definitions.get(r.id), by_workflow[r.id]) for r in records]
 
 

@@ -171,6 +171,14 @@ async def waiting_of(store: Store, tenant_id: str, column: str, ids: Sequence[st
     return {str(row[0]): int(row[1]) for row in rows}
 
 
+async def under_way(store: Store, run: Run) -> list[str]:
+    """Return the ids of the runs whose end a waiting run waits for; five at most."""
+    assert run.overlap_key is not None
+    params = _params((run.tenant_id, run.overlap_key))
+    rows = await store.read(f"SELECT id FROM runs WHERE {_RUNNING} ORDER BY id LIMIT 5", params)
+    return [str(row[0]) for row in rows]
+
+
 async def queue_of(store: Store, tenant_id: str, column: str, value: str) -> list[Run]:
     """Return the runs of a trigger or a workflow (`column`: trigger_id or workflow_id) that wait, the oldest first."""
     rows = await store.read(
