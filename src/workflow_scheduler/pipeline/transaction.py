@@ -17,7 +17,7 @@ from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Accepted, Sql, Store, Work
-from workflow_scheduler.core.reasons import Outcome
+from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.pipeline import joins
 from workflow_scheduler.pipeline.ends import Ends
 from workflow_scheduler.pipeline.entries import Entry
@@ -173,9 +173,10 @@ class _Steps:
                 yield from self._accept(one, result)
         yield from _recounted(entry, result, lost)
         final = {one.event.id: one.decisions[0] for one in result.accepted if one.decisions}
+        retracted = self._turns.retracted
         for occurrence in entry.occurrences:
             if occurrence.trigger_id not in lost:
-                yield intake.put_occurrence(_settled(occurrence, final.get(occurrence.event_id or "")))
+                yield intake.put_occurrence(_settled(occurrence, final.get(occurrence.event_id or ""), retracted))
 
     def _leave(self, entry: Entry, result: Result) -> Work[None]:
         """Give the turn of runs that have ended here to the next ones."""
@@ -273,13 +274,14 @@ def _recounted(entry: Entry, result: Result, lost: set[str]) -> Work[None]:
             )
 
 
-def _settled(occurrence: Occurrence, decision: Decision | None) -> Occurrence:
-    """Return the record of a time with what was decided about it in the end."""
+def _settled(occurrence: Occurrence, decision: Decision | None, retracted: Mapping[str, Reason]) -> Occurrence:
+    """Return the record of a time with what was decided about it in the end; `retracted` runs were given up since."""
     if decision is None or decision.outcome is Outcome.RUN_STARTED:
         return occurrence
     lines = msgspec.json.decode(decision.predicates)
     note = lines[-1].get("note") if lines else None
     notes = "; ".join(part for part in (occurrence.note, note) if part)
-    return replace(
-        occurrence, outcome=decision.outcome, reason=decision.reason, run_id=decision.run_id, note=notes or None
-    )
+    outcome, reason = decision.outcome, decision.reason
+    if decision.run_id is not None and decision.run_id in retracted:
+        outcome, reason = Outcome.SKIPPED, retracted[decision.run_id]
+    return replace(occurrence, outcome=outcome, reason=reason, run_id=decision.run_id, note=notes or None)

@@ -45,6 +45,7 @@ class Turns:
         self.released: list[Run] = []
         self.stopped: list[Run] = []
         self.ended: list[Ended] = []
+        self.retracted: dict[str, Reason] = {}
 
     def take(self, run: Run, rule: Overlap, decision: Decision) -> Work[tuple[Decision, Run | None]]:
         """Decide whether `run` starts, waits or is left out, clear the way for it, and store it.
@@ -82,6 +83,7 @@ class Turns:
         """Do what a move wants done about the other runs of the key."""
         if move.replaces:
             for run in (yield from turns.rows_waiting(key)):
+                self.retracted[run.id] = Reason.OVERLAP_SUPERSEDED
                 yield from turns.retract(run, Reason.OVERLAP_SUPERSEDED)
                 yield from self._end(run, Reason.OVERLAP_SUPERSEDED)
         if move.cancels:

@@ -146,3 +146,16 @@ async def test_two_instances_that_fire_the_same_schedules_decide_each_once(one, 
     rows = await one.all("SELECT outcome, count(*) FROM occurrences GROUP BY outcome")
     assert dict(rows) == {"run_started": 150, "skipped": 150, "deferred": 150}
     assert len(one.engine.tasks) + len(two.engine.tasks) == 150
+
+
+async def test_fires_that_are_caught_up_replace_each_other_in_the_ledger_as_well(one):
+    await one.deploy("ticks", every_minute("queue_one", catchup="all"))
+    await one.clock.advance(300)
+    await one.timer.tick()
+    await rest(one)
+    superseded = ("skipped", "overlap_superseded", True)
+    assert await ledger(one) == [
+        ("run_started", "matched", True), superseded, superseded, superseded, ("deferred", "overlap_queued", True)
+    ]  # fmt: skip
+    rows = await one.all("SELECT outcome, reason FROM decisions ORDER BY event_id")
+    assert [tuple(row) for row in rows] == [line[:2] for line in await ledger(one)]
