@@ -26,6 +26,7 @@ from workflow_scheduler.core.time.records import Recorder
 from workflow_scheduler.core.time.timer import Due, Timer
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.services.schedule_config import stored
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.intake import put_occurrence
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository
 
@@ -60,6 +61,7 @@ class Retiming:
         self._store = store
         self._clock = clock
         self._types = trigger_types
+        self._calendars = CalendarBook.of(store)
         self._occurrences = OccurrenceRepository(store)
 
     async def run(self) -> int:
@@ -80,7 +82,9 @@ class Retiming:
 
     async def _retime(self, row: _Row) -> bool:
         now = self._clock.now()
-        timer = Timer(*stored(self._types, row.type, row.config), row.trigger_id, row.anchor)
+        module, config = stored(self._types, row.type, row.config)
+        bound = await self._calendars.bound(row.tenant_id, module, config, now)
+        timer = Timer(*bound, row.trigger_id, row.anchor)
         if row.nominal <= now:
             return await self._store.transact(_mark(row))
         last = await self._occurrences.latest(row.tenant_id, row.trigger_id, now, now)
