@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from workflow_scheduler.core.execution.failure import body
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import CalledRun, RunSink
 from workflow_scheduler.core.ports.resources import Resources
@@ -21,7 +22,6 @@ from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.engines.embedded.admission import Admission
-from workflow_scheduler.engines.embedded.failure import body
 from workflow_scheduler.engines.embedded.timers import Timers
 
 if TYPE_CHECKING:

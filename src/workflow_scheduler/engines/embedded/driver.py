@@ -8,6 +8,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from workflow_scheduler.core.dag.graph import Graph
+from workflow_scheduler.core.execution.program import Program, prepare
 from workflow_scheduler.core.model.run import Run, RunChange, RunStatus, Wake
 from workflow_scheduler.core.ports.engine import Capabilities, RunSink, StartResult, Task
 from workflow_scheduler.core.ports.resources import Resources
@@ -16,7 +17,6 @@ from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.engines.embedded.desk import Call, Desk, Emit, Limits, Withdraw
 from workflow_scheduler.engines.embedded.execution import Execution
-from workflow_scheduler.engines.embedded.program import Program, prepare
 
 _logger = logging.getLogger(__name__)
 

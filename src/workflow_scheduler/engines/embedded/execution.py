@@ -27,21 +27,21 @@ from workflow_scheduler.core.dag.actions import (
 )
 from workflow_scheduler.core.dag.park import SleepUntil, WaitFor
 from workflow_scheduler.core.dag.plan import Progress
+from workflow_scheduler.core.execution import ending
+from workflow_scheduler.core.execution.failure import Failure, body, encode_output, failure, from_exception
+from workflow_scheduler.core.execution.journal import Journal
+from workflow_scheduler.core.execution.program import Program, See, Step, fill_in
+from workflow_scheduler.core.execution.scope import Scope
 from workflow_scheduler.core.model.run import JobRecord, JobStatus, LogLine, RunChange, RunStatus, Wake
 from workflow_scheduler.core.ports.engine import Task
 from workflow_scheduler.core.time.clock import SECOND_US
-from workflow_scheduler.engines.embedded import ending
 from workflow_scheduler.engines.embedded.admission import Admission
 from workflow_scheduler.engines.embedded.attempts import CANCEL, TIMEOUT, Attempt, Attempts
 from workflow_scheduler.engines.embedded.context import Context
 from workflow_scheduler.engines.embedded.desk import Desk
-from workflow_scheduler.engines.embedded.failure import Failure, body, encode_output, failure, from_exception
-from workflow_scheduler.engines.embedded.journal import Journal
 from workflow_scheduler.engines.embedded.ledger import Ledger
 from workflow_scheduler.engines.embedded.parking import Parking
-from workflow_scheduler.engines.embedded.program import Program, See, Step, fill_in
 from workflow_scheduler.engines.embedded.repeating import Repeating
-from workflow_scheduler.engines.embedded.scope import Scope
 from workflow_scheduler.engines.embedded.timers import Timer
 
 _CANCELLED_ERROR = body("cancelled", "the job was cancelled")

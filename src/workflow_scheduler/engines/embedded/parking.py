@@ -5,25 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from workflow_scheduler.core.dag.actions import PAUSED, Action, Result, RetryJob
+from workflow_scheduler.core.dag.actions import PAUSED, Action, RetryJob
 from workflow_scheduler.core.dag.park import SleepUntil, WaitFor, waiting_for
+from workflow_scheduler.core.execution.failure import Failure, encode_output, failure, from_wake
 from workflow_scheduler.core.model.run import JobRecord, JobStatus, Wake
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.engines.embedded.attempts import TIMEOUT
-from workflow_scheduler.engines.embedded.failure import Failure, encode_output, failure
 from workflow_scheduler.engines.embedded.timers import Timer
 
 if TYPE_CHECKING:
     from workflow_scheduler.engines.embedded.execution import Execution
 
 _WAKE_SECONDS_MAX = 60.0
-_NO_REASON = msgspec.json.encode(
-    {"code": "failed", "message": "what the job waited for failed; no reason is recorded", "retryable": False}
-)
 _logger = logging.getLogger(__name__)
 
 
@@ -144,7 +139,7 @@ class Parking:
         if wake.status is JobStatus.SUCCEEDED:
             actions = run.succeeded(job, record.attempt, record.started_at, wake.output or b"null")
         else:
-            actions = run.failed(job, record.attempt, record.started_at, _failure_of(wake))
+            actions = run.failed(job, record.attempt, record.started_at, from_wake(wake))
         run.perform(actions)
         return True
 
@@ -179,10 +174,3 @@ class Parking:
         if self._names.get(job) == name and not run.over:
             self.leave(job)
             run.perform(end(record))
-
-
-def _failure_of(wake: Wake) -> Failure:
-    error = wake.error or _NO_REASON
-    known: Any = msgspec.json.decode(error)
-    code = known.get("code") if isinstance(known, dict) else None
-    return Failure(error, Result(JobStatus.FAILED, code=str(code or "failed")))

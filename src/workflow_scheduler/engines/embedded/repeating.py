@@ -7,20 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workflow_scheduler.core.dag.actions import Action, AskLoop, DelayJob, GatherJob, Result, SkipReason
-from workflow_scheduler.core.dag.repeat import Repeat, instance_id, split_instance
-from workflow_scheduler.core.errors import Rejected
+from workflow_scheduler.core.dag.actions import Action, AskLoop, DelayJob, GatherJob, SkipReason
+from workflow_scheduler.core.dag.repeat import instance_id, split_instance
+from workflow_scheduler.core.execution.failure import Failure
+from workflow_scheduler.core.execution.program import Step, judge
+from workflow_scheduler.core.execution.repeated import exhausted, gathered, holds, instances_failed, items_of, loop_view
 from workflow_scheduler.core.model.run import JOB_FINAL, JobRecord, JobStatus
-from workflow_scheduler.engines.embedded.failure import Failure, body, failure
-from workflow_scheduler.engines.embedded.program import Step, judge
 
 if TYPE_CHECKING:
     from workflow_scheduler.engines.embedded.execution import Execution
-
-_SHOWN_CHARS = 200
-_NAMED_MAX = 20
-_NULL = msgspec.Raw(b"null")
-_KINDS = ((bool, "a boolean"), (str, "a text"), ((int, float), "a number"), (dict, "an object"))
 
 
 class _Repeated(msgspec.Struct):
@@ -59,7 +54,7 @@ class Repeating:
         if isinstance(refusal, Failure):
             return run.failed(job, 1, started_at, refusal)
         assert node.repeat is not None
-        items = self._items(node.id, node.repeat)
+        items = items_of(node.id, node.repeat, run.variables({}), run.desk.limits.instances_max)
         if isinstance(items, Failure):
             return run.failed(job, 1, started_at, items)
         self._jobs[job] = _Repeated(items, {})
@@ -98,26 +93,6 @@ class Repeating:
             assert known is not None
             run.ledger.give_name(number, instance_id(run.job_id(known[0]), known[1]))
 
-    def _items(self, job_id: str, repeat: Repeat) -> Sequence[Any] | Failure | None:
-        if repeat.items is None:
-            return None
-        run = self._execution
-        try:
-            value = repeat.items.render(run.variables({}))
-        except Rejected as error:
-            return failure("expression_failed", error.detail)
-        if not isinstance(value, (list, tuple)):
-            what = next((name for kind, name in _KINDS if isinstance(value, kind)), "null")
-            text = f"`{repeat.kind}` of job `{job_id}` wants a list and got {what}: {_shown(value)}"
-            return failure("not_a_list", text)
-        most = run.desk.limits.instances_max
-        if repeat.max_iterations is not None and repeat.max_iterations < most:
-            most = repeat.max_iterations
-        if len(value) > most:
-            text = f"`{repeat.kind}` of job `{job_id}` got a list of {len(value)} items; {most} are allowed"
-            return failure("too_many_items", text)
-        return value
-
     # What instances see
 
     def variables(self, number: int, env: Mapping[str, str]) -> dict[str, Any]:
@@ -133,9 +108,7 @@ class Repeating:
         return known
 
     def _loop(self, state: _Repeated, place: int) -> dict[str, Any]:
-        before = state.ended.get(place - 1)
-        output = None if before is None or before.output is None else msgspec.json.decode(before.output)
-        return {"index": place, "count": None if state.items is None else len(state.items), "previous": output}
+        return loop_view(place, self._total(state), state.ended.get(place - 1))
 
     def before(self, number: int) -> tuple[int, ...]:
         """Return the instances whose end must be on disk before this one starts: of a loop the one before it."""
@@ -165,13 +138,9 @@ class Repeating:
         run, job = self._execution, action.job
         repeat = run.step(job).node.repeat
         assert repeat is not None
-        assert repeat.condition is not None
         known = {**run.variables({}), "iteration": self._loop(self._jobs[job], action.place)}
-        answer = repeat.condition.judge(known)
-        if answer.result is None:
-            text = f"`while: {repeat.condition.text}` is neither true nor false before iteration {action.place}"
-            return self._end(job, failure("condition_unknown", f"{text}: {answer.reason}"))
-        return run.progress.answer(job, more=answer.result)
+        more = holds(repeat, known, action.place)
+        return self._end(job, more) if isinstance(more, Failure) else run.progress.answer(job, more=more)
 
     def gather(self, action: GatherJob) -> list[Action]:
         """Put the outputs of all instances together, in order, null where there is none; that ends the job."""
@@ -186,10 +155,9 @@ class Repeating:
             return run.cancelled(job, 1, record.started_at)
         node = run.step(job).node
         if action.exhausted:
-            bound = node.repeat.max_iterations if node.repeat is not None else None
-            text = f"the `while` of job `{node.id}` still holds after {bound} iterations, its `max_iterations`"
-            return self._end(job, failure("max_iterations", text))
-        return self._end(job, self._failure(job, node.id))
+            return self._end(job, exhausted(node))
+        state = self._jobs[job]
+        return self._end(job, instances_failed(node.id, state.ended, self._total(state)))
 
     def _end(self, job: int, why: Failure) -> list[Action]:
         """End a job as failed, with the outputs that there are."""
@@ -200,29 +168,7 @@ class Repeating:
 
     def _output(self, job: int) -> bytes | Failure:
         state = self._jobs[job]
-        total = max(state.ended, default=-1) + 1 if state.items is None else len(state.items)
-        parts = []
-        for place in range(total):
-            one = state.ended.get(place)
-            good = one is not None and one.status is JobStatus.SUCCEEDED and one.output is not None
-            parts.append(msgspec.Raw(one.output) if good and one is not None and one.output is not None else _NULL)
-        output = msgspec.json.encode(parts)
-        most = self._execution.desk.limits.output_bytes_max
-        if len(output) > most:
-            return failure("output_too_large", f"the outputs together have {len(output)} bytes; the limit is {most}")
-        return output
+        return gathered(state.ended, self._total(state), self._execution.desk.limits.output_bytes_max)
 
-    def _failure(self, job: int, job_id: str) -> Failure:
-        state = self._jobs[job]
-        failed = sorted(place for place, one in state.ended.items() if one.status is JobStatus.FAILED)
-        first = state.ended[failed[0]]
-        known: Any = msgspec.json.decode(first.error or b"{}")
-        total = f"of {len(state.items)} " if state.items is not None else ""
-        message = f"{len(failed)} {total}instances of job `{job_id}` failed; {first.job_id}: {known.get('message')}"
-        error = body("instance_failed", message, failed=failed[:_NAMED_MAX], count=len(failed))
-        return Failure(error, Result(JobStatus.FAILED, code="instance_failed"))
-
-
-def _shown(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
+    def _total(self, state: _Repeated) -> int | None:
+        return None if state.items is None else len(state.items)

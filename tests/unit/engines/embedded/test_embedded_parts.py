@@ -7,11 +7,8 @@ from pydantic import ValidationError, field_validator
 from workflow_scheduler.core.dag.actions import EndRun, SkipReason
 from workflow_scheduler.core.dag.graph import compile_graph
 from workflow_scheduler.core.errors import JobFailed, Rejected, RetryAfter
-from workflow_scheduler.core.model.run import JobStatus, RunStatus
-from workflow_scheduler.core.model.workflow import Definition
-from workflow_scheduler.core.registry import Config
-from workflow_scheduler.engines.embedded import ending
-from workflow_scheduler.engines.embedded.failure import (
+from workflow_scheduler.core.execution import ending
+from workflow_scheduler.core.execution.failure import (
     MESSAGE_CHARS_MAX,
     Failure,
     body,
@@ -19,7 +16,10 @@ from workflow_scheduler.engines.embedded.failure import (
     from_config,
     from_exception,
 )
-from workflow_scheduler.engines.embedded.journal import LINE_CHARS_MAX, Journal
+from workflow_scheduler.core.execution.journal import LINE_CHARS_MAX, Journal
+from workflow_scheduler.core.model.run import JobStatus, RunStatus
+from workflow_scheduler.core.model.workflow import Definition
+from workflow_scheduler.core.registry import Config
 from workflow_scheduler.engines.embedded.ledger import Ledger
 from workflow_scheduler.testing.factories import make_run
 

@@ -9,10 +9,13 @@ from pydantic import ValidationError
 
 from workflow_scheduler.core.dag.actions import Result
 from workflow_scheduler.core.errors import SchedulerError
-from workflow_scheduler.core.model.run import JobStatus
+from workflow_scheduler.core.model.run import JobStatus, Wake
 
 MESSAGE_CHARS_MAX = 4000
 _encode = msgspec.json.encode
+_NO_REASON = _encode(
+    {"code": "failed", "message": "what the job waited for failed; no reason is recorded", "retryable": False}
+)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -60,6 +63,14 @@ def from_config(error: ValidationError) -> Failure:
         for one in error.errors()[:5]
     )
     return failure("config_invalid", f"the job's configuration is not valid: {problems}")
+
+
+def from_wake(wake: Wake) -> Failure:
+    """Return the failure of a job that waited for something which did not succeed."""
+    error = wake.error or _NO_REASON
+    known: Any = msgspec.json.decode(error)
+    code = known.get("code") if isinstance(known, dict) else None
+    return Failure(error, Result(JobStatus.FAILED, code=str(code or "failed")))
 
 
 def encode_output(output: Any, bytes_max: int) -> bytes | Failure:

@@ -10,8 +10,8 @@ import msgspec
 
 from workflow_scheduler.core.dag.actions import EndRun, SkipReason
 from workflow_scheduler.core.dag.graph import Graph
+from workflow_scheduler.core.execution.failure import body
 from workflow_scheduler.core.model.run import JobRecord, Run, RunChange, RunStatus
-from workflow_scheduler.engines.embedded.failure import body
 
 _NAMED_JOBS_MAX = 20
 SKIP_ERRORS: Final[Mapping[SkipReason, bytes]] = MappingProxyType(

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from workflow_scheduler.core.dag.actions import SkipReason
 from workflow_scheduler.core.dag.graph import Graph, Node
 from workflow_scheduler.core.errors import Rejected, did_you_mean
+from workflow_scheduler.core.execution.failure import Failure, failure, from_config, from_exception
 from workflow_scheduler.core.match.condition import Condition
-from workflow_scheduler.engines.embedded.failure import Failure, failure, from_config, from_exception
 
 
 class Step(msgspec.Struct, frozen=True, eq=False):
