@@ -2,6 +2,9 @@
 
 from service_kit import deploy, ended, execute
 
+from workflow_scheduler.core.model.run import JobStatus, Wake
+from workflow_scheduler.stores.portable.intake import put_wake
+
 
 async def runs_of(client, name):
     return (await client.get(f"/api/v1/runs?workflow={name}")).json()["items"]
@@ -119,3 +122,20 @@ async def test_a_caller_on_another_instance_hears_of_the_end_after_the_first_one
     run, jobs = await ended(other, run_id)
     assert run["status"] == "SUCCEEDED", jobs
     assert len(await runs_of(other, "child")) == 1
+
+
+async def test_what_any_instance_stores_for_a_waiting_job_reaches_the_one_that_holds_it(start, database):
+    holder, client = await start()
+    await deploy(client, "child", {"nap": {"uses": "sleep_for", "with": {"duration": "1h"}}})
+    await deploy(client, "parent", {"call": CALL})
+    run_id = await execute(client, "parent", {"n": 1})
+    await until(client, "parent", parked)
+    (child,) = await runs_of(client, "child")
+    other = (await start())[0] if database else holder
+    told = Wake(
+        tenant_id="local", run_id=run_id, job_id="call", name=f"run:{child['id']}", status=JobStatus.SUCCEEDED, at=1,
+        output=b'"told"',
+    )  # fmt: skip
+    await other.store.transact(put_wake(told))
+    run, _ = await ended(client, run_id)
+    assert (run["status"], run["output"]) == ("SUCCEEDED", "told")

@@ -292,7 +292,9 @@ class Progress(Settling):
         wanted = result.code in node.retry.on if node.retry.on else result.retryable
         if attempt >= node.retry.attempts or not wanted or (self._failing and node.wants_success):
             return None
-        delay = max(retry_delay_us(node, attempt, self._seed), result.retry_after_us)
+        # Instances of one job that fail together are not to come back together.
+        seed = self._seed if job < self._size else f"{self._seed}:{self._groups.of(job)[1]}"
+        delay = max(retry_delay_us(node, attempt, seed), result.retry_after_us)
         return RetryJob(job, attempt + 1, delay)
 
     def _reopen(self, job: int, record: JobRecord) -> None:

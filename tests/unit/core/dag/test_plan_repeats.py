@@ -264,6 +264,16 @@ def test_stopping_at_any_point_starts_nothing_more_and_ends_everything(workflow,
     assert not stopped or simulation.end.status is RunStatus.CANCELLED
 
 
+def test_instances_that_fail_together_do_not_come_back_together():
+    job = {"uses": "noop", "map": "${input.x}", "retry": {"attempts": 2, "delay": 60, "jitter": True}}
+    plan = Progress(compile_graph(Definition.model_validate({"name": "flow", "jobs": {"j": job}})), seed="r")
+    plan.start()
+    numbers = [action.job for action in plan.expand(0, 4)]
+    delays = {plan.apply(number, FAILED)[0].delay_us for number in numbers}
+    assert len(delays) == 4
+    assert all(30_000_000 <= delay <= 60_000_000 for delay in delays)
+
+
 @given(st.integers(0, 5), st.sets(st.integers(0, 5)), st.sampled_from(sorted(set(KINDS) - {"none"})), st.data())
 def test_a_repeated_job_ends_as_its_instances_do(count, bad, kind, data):
     definition = {"name": "flow", "jobs": {"j": {"uses": "noop", **KINDS[kind]}}}
