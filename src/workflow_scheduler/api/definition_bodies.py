@@ -33,7 +33,10 @@ jobs:
   extract: {uses: http, with: {method: GET, url: "https://example.test/orders"}}
   done: {needs: [extract], uses: noop}
 """
-_SCHEMA = {"type": "object", "description": "See /schemas/workflow/v1.json."}
+_SCHEMA = {
+    "type": "object",
+    "description": "A document, or `nodes` with `connections`; see /schemas/workflow/v1.json.",
+}
 DEFINITION_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,

@@ -25,6 +25,9 @@ from workflow_scheduler.stores.portable.workflows import WorkflowFilter
 router = APIRouter(tags=["workflows"])
 _BASE = "/api/v1/workflows"
 _VERSION_MAX = 2**31 - 1
+DefinitionForm = Annotated[
+    Literal["document", "nodes"], Query(description="How the definition is given: as a document, or as nodes.")
+]
 VersionNumber = Annotated[int, Path(ge=1, le=_VERSION_MAX)]
 
 
@@ -122,9 +125,11 @@ async def resume_workflows(context: Context, caller: Caller, body: ResumeBody | 
 
 
 @router.get(f"{_BASE}/{{workflow_id}}", response_model=documents.Workflow, summary="Show a workflow")
-async def show_workflow(workflow_id: Reference, context: Context, caller: Caller) -> Response:
+async def show_workflow(
+    workflow_id: Reference, context: Context, caller: Caller, form: DefinitionForm = "document"
+) -> Response:
     """Show a workflow with its latest definition and its triggers. Its `ETag` is the revision for `If-Match`."""
-    return _shown(await context.workflows.get(caller, workflow_id))
+    return _shown(await context.workflows.get(caller, workflow_id, form))
 
 
 @router.put(
@@ -167,9 +172,15 @@ async def list_versions(
 
 
 @router.get(f"{_BASE}/{{workflow_id}}/versions/{{version}}", response_model=documents.Version, summary="Show a version")
-async def show_version(workflow_id: Reference, version: VersionNumber, context: Context, caller: Caller) -> Response:
+async def show_version(
+    workflow_id: Reference,
+    version: VersionNumber,
+    context: Context,
+    caller: Caller,
+    form: DefinitionForm = "document",
+) -> Response:
     """Show one version with its definition and the text it was made from."""
-    return answer(await context.workflows.version(caller, workflow_id, version))
+    return answer(await context.workflows.version(caller, workflow_id, version, form))
 
 
 @router.get(f"{_BASE}/{{workflow_id}}/diff", response_model=documents.Diff, summary="Compare versions")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -42,10 +42,20 @@ def _list(page: dict[str, Any]) -> None:
 
 
 @app.command()
-def show(context: typer.Context, name: Name) -> None:
+def show(
+    context: typer.Context,
+    name: Name,
+    form: Annotated[
+        Literal["document", "nodes"] | None, typer.Option(help="Print only its definition, in this form.")
+    ] = None,
+) -> None:
     """Show a workflow with its triggers."""
     session = session_of(context)
-    output.show(session, session.client.get(f"{_BASE}/{segment(name)}"), _show)
+    found = session.client.get(f"{_BASE}/{segment(name)}", form=form)
+    if form is None:
+        output.show(session, found, _show)
+    else:
+        output.put(found["definition"], line=session.form == "jsonl")
 
 
 def _show(one: dict[str, Any]) -> None:

@@ -130,8 +130,8 @@ async def _accepted(reading: Reading, earlier: Earlier | None) -> Mapping[str, A
 def _is_large(given: Given) -> bool:
     if isinstance(given, Text):
         return len(given.text) > INLINE_BYTES
-    parts = (given.get("triggers"), given.get("jobs"))
-    return sum(len(part) for part in parts if isinstance(part, Mapping)) > INLINE_PARTS
+    parts = (given.get("triggers"), given.get("jobs"), given.get("nodes"))
+    return sum(len(part) for part in parts if isinstance(part, (Mapping, list))) > INLINE_PARTS
 
 
 def new_version(

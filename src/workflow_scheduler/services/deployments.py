@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -55,7 +56,8 @@ class Deployments:
     async def deploy(self, principal: Principal, reference: str, spec: Given | None = None) -> dict[str, Any]:
         """Make the latest version live; with `spec` it becomes the latest version first. `warnings` tell of surprises.
 
-        A workflow that does not exist yet is created from `spec`, under its name or, if `reference` is a UUID, id.
+        A workflow that does not exist yet is created from `spec`, under its name or, if `reference` is a UUID, id. An
+        object without a name has that of the workflow.
 
         Raises:
             NotFound: there is no such workflow, and no `spec` to create it from.
@@ -65,6 +67,7 @@ class Deployments:
 
         """
         record = await self._workflows.find(principal.tenant_id, reference)
+        spec = _named(spec, record, reference)
         if record is None:
             if spec is None:
                 raise no_workflow(reference)
@@ -328,6 +331,12 @@ class Deployments:
         if found is None:
             raise Conflict("there is no earlier deployed version to go back to", fix='name one: {"version": 1}')
         return found
+
+
+def _named(spec: Given | None, record: WorkflowRecord | None, reference: str) -> Given | None:
+    if not isinstance(spec, Mapping) or "name" in spec or (record is None and _is_uuid(reference)):
+        return spec
+    return {**spec, "name": reference if record is None else record.name}
 
 
 def _is_uuid(text: str) -> bool:

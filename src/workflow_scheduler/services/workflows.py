@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from workflow_scheduler.core import ids
+from workflow_scheduler.core.definition.as_nodes import as_nodes
 from workflow_scheduler.core.definition.check import Checked
 from workflow_scheduler.core.definition.diff import changes
 from workflow_scheduler.core.errors import Conflict, DefinitionInvalid, FieldError, TooLarge, ValidationFailed
@@ -28,6 +29,8 @@ from workflow_scheduler.services.earlier import earlier_triggers
 from workflow_scheduler.services.pauses import Missed, Pauses
 from workflow_scheduler.stores.portable.triggers import TriggerRepository
 from workflow_scheduler.stores.portable.workflows import WorkflowFilter, WorkflowRepository
+
+Form = Literal["document", "nodes"]
 
 
 class Workflows:
@@ -58,15 +61,15 @@ class Workflows:
         await self._workflows.create(new_version(checked, principal, workflow_id, planned, now))
         return {**await self.get(principal, workflow_id), "warnings": list(checked.warnings)}
 
-    async def get(self, principal: Principal, reference: str) -> dict[str, Any]:
-        """Return a workflow by id or name.
+    async def get(self, principal: Principal, reference: str, form: Form = "document") -> dict[str, Any]:
+        """Return a workflow by id or name, its definition as a document or in node form.
 
         Raises:
             NotFound: there is no such workflow.
 
         """
         record = await self._workflows.get(principal.tenant_id, reference)
-        return (await self._shapes(principal.tenant_id, [record]))[0]
+        return _in_form((await self._shapes(principal.tenant_id, [record]))[0], form)
 
     async def page(
         self,
@@ -147,8 +150,10 @@ class Workflows:
         shapes = [version_shape(row, live=row.version == record.live_version, whole=False) for row in page.items]
         return Page(shapes, page.next)
 
-    async def version(self, principal: Principal, reference: str, version: int) -> dict[str, Any]:
-        """Return one version with its definition and source text.
+    async def version(
+        self, principal: Principal, reference: str, version: int, form: Form = "document"
+    ) -> dict[str, Any]:
+        """Return one version with its definition, as a document or in node form, and its source text.
 
         Raises:
             NotFound: there is no such workflow or version.
@@ -156,7 +161,7 @@ class Workflows:
         """
         record = await self._workflows.get(principal.tenant_id, reference)
         found = await self._workflows.version(record.tenant_id, record.id, version)
-        return version_shape(found, live=found.version == record.live_version, whole=True)
+        return _in_form(version_shape(found, live=found.version == record.live_version, whole=True), form)
 
     async def diff(self, principal: Principal, reference: str, one: int, other: int) -> dict[str, Any]:
         """Return what version `other` changed against version `one`.
@@ -271,6 +276,12 @@ class Workflows:
             by_workflow[trigger.workflow_id].append(trigger_shape(trigger, last.get(trigger.id)))
         await count_waiting(self._store, tenant_id, [one for some in by_workflow.values() for one in some])
         return [workflow_shape(r, definitions.get(r.id), by_workflow[r.id]) for r in records]
+
+
+def _in_form(shape: dict[str, Any], form: Form) -> dict[str, Any]:
+    if form == "nodes" and isinstance(shape["definition"], dict):
+        shape["definition"] = as_nodes(shape["definition"])
+    return shape
 
 
 def _issues(error: ValidationFailed | Conflict | TooLarge) -> list[dict[str, Any]]:

@@ -17,8 +17,7 @@ _TABLES = "ask on a `cron` or `interval` trigger, in a job"
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "resources": "jobs reserve no resources: bound the load with `concurrency`",
-        "nodes": "the node form is not understood: write `triggers` and `jobs`",
-        "connections": "the node form is not understood: write `triggers`, and `jobs` with `needs`",
+        "connections": "they go with `nodes`; beside `jobs`, write `needs`",
         "depends_on": "write `needs`",
         "schedule": "write a `cron` trigger under `triggers`",
         "steps": "write `jobs`",

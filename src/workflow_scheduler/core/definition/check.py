@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from workflow_scheduler.core.dag.graph import Graph, compile_graph
-from workflow_scheduler.core.definition.document import Document, invalid
+from workflow_scheduler.core.definition.document import Document, dotted, invalid
 from workflow_scheduler.core.definition.job_check import JobRules, check_jobs
 from workflow_scheduler.core.definition.load import LoadedDefinition, Reading
 from workflow_scheduler.core.definition.trigger_check import (
@@ -138,23 +138,31 @@ def _graph(reading: Reading, job_types: Mapping[str, ModuleType], errors: list[F
         return compile_graph(definition, known)
     except DefinitionInvalid as error:
         told = {issue.field for issue in errors}
-        errors += [located(reading.document, issue) for issue in error.errors if issue.field not in told]
+        found = [located(reading.document, issue) for issue in error.errors]
+        errors += [issue for issue in found if issue.field not in told]
         return None
 
 
 def located(document: Document, issue: FieldError) -> FieldError:
-    """Return an issue that names its field only by text with the place of that field in the document."""
+    """Return an issue that names its field only by text with the place of that field in what was written."""
     if issue.line is not None:
         return issue
-    line, column = document.place(field_path(document.value, issue.field))
-    return FieldError(issue.field, issue.message, line=line, column=column, suggestion=issue.suggestion)
+    field, value = issue.field, document.value
+    if document.origin is not None:
+        value = document.origin.value
+        field = dotted(document.origin.of(_steps(field)))
+    line, column = document.place(field_path(value, field))
+    return FieldError(field, issue.message, line=line, column=column, suggestion=issue.suggestion)
+
+
+def _steps(field: str) -> tuple[str | int, ...]:
+    return tuple(int(step[1:-1]) if step.startswith("[") else step for step in _STEP.findall(field))
 
 
 def field_path(value: Any, field: str) -> tuple[str | int, ...]:
     """Return the path of `jobs.load.needs[0]` as far as it exists in `value`."""
     path: list[str | int] = []
-    for step in _STEP.findall(field):
-        key: str | int = int(step[1:-1]) if step.startswith("[") else step
+    for key in _steps(field):
         is_key = isinstance(value, dict) and key in value
         is_index = isinstance(value, list) and isinstance(key, int) and key < len(value)
         if not is_key and not is_index:

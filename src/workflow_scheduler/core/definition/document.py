@@ -33,15 +33,39 @@ class Places(msgspec.Struct, frozen=True):
     values: Mapping[Path, Place] = {}
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where the parts of a converted document stood in what was written.
+
+    `whole` maps the path of one value, `inside` the beginning of the paths of all that is below it.
+    """
+
+    value: Any
+    whole: dict[Path, Path] = {}
+    inside: dict[Path, Path] = {}
+
+    def of(self, path: Path) -> Path:
+        """Return the path, in what was written, of the value at `path` in the converted document."""
+        if path in self.whole:
+            return self.whole[path]
+        for cut in range(len(path), 0, -1):
+            if path[:cut] in self.inside:
+                return self.inside[path[:cut]] + path[cut:]
+        return path
+
+
 class Document(msgspec.Struct, frozen=True):
-    """One document of a text. `places` is computed on demand, since most documents have no mistakes."""
+    """One document of a text. `places` is computed on demand, since most documents have no mistakes.
+
+    `origin` is there when `value` was converted from another form; issues then name what was written.
+    """
 
     value: Any
     find_places: Callable[[], Places]
     errors: tuple[FieldError, ...] = ()
+    origin: Origin | None = None
 
     def place(self, path: Path, *, key: bool = False) -> tuple[int | None, int | None]:
-        """Return line and column of the value at `path` (or of its key); of the nearest parent when it has none."""
+        """Return line and column of what was written at `path` (or of its key); of the nearest parent that has one."""
         places = self.find_places()
         first = places.keys if key else places.values
         if path in first:
@@ -54,6 +78,7 @@ class Document(msgspec.Struct, frozen=True):
 
     def issue(self, path: Path, message: str, *, key: bool = False, suggestion: str | None = None) -> FieldError:
         """Return the error `message` about the value (or the key) at `path`."""
+        path = path if self.origin is None else self.origin.of(path)
         line, column = self.place(path, key=key)
         return FieldError(dotted(path), message, line=line, column=column, suggestion=suggestion)
 

@@ -18,6 +18,7 @@ from workflow_scheduler.core.definition.document import (
     text_error,
 )
 from workflow_scheduler.core.definition.json_text import check_value, is_json, parse_json
+from workflow_scheduler.core.definition.nodes import document_of
 from workflow_scheduler.core.definition.problems import explain
 from workflow_scheduler.core.definition.yaml_text import parse_yaml
 from workflow_scheduler.core.errors import DefinitionInvalid, FieldError, TooLarge
@@ -29,7 +30,8 @@ Format = Literal["yaml", "json"]
 class LoadedDefinition(msgspec.Struct, frozen=True):
     """A definition with what it was made from.
 
-    `value` is the definition as it was written, as plain JSON values; `source` is the text, where there was one.
+    `value` is the definition as it was written, as plain JSON values (the node form: converted); `source` is the text,
+    where there was one.
     """
 
     definition: Definition
@@ -163,6 +165,7 @@ def _parse(text: str, wanted: Format | None) -> tuple[list[Document], Format]:
 
 
 def _read_document(document: Document, source: str | None, format: Format) -> Reading:  # noqa: A002
+    document = document_of(document)
     errors = list(document.errors)
     definition = None
     if not isinstance(document.value, dict):

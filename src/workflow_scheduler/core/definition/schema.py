@@ -13,6 +13,28 @@ from workflow_scheduler.core.registry import Config
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_PATH = "/schemas/workflow/v1.json"
+_NODE = {
+    "type": "object",
+    "required": ["id", "type"],
+    "properties": {
+        "id": {"type": ["string", "integer"], "description": "The name of the trigger or job."},
+        "type": {"type": "string", "description": "TRIGGER, or the kind of the node, such as ACTION."},
+        "subtype": {"type": "string", "description": "The trigger type (CRON) or the job type (HTTP)."},
+        "parameters": {"type": ["object", "null"], "description": "The configuration of the type."},
+    },
+}
+_NODE_FORM = {
+    "nodes": {
+        "type": "array",
+        "minItems": 1,
+        "items": _NODE,
+        "description": "In place of `triggers` and `jobs`: the node form. Other keys of a node are those of a job.",
+    },
+    "connections": {
+        "type": ["array", "object", "null"],
+        "description": "Which node comes before which: a list of {from, to, condition}, or a mapping.",
+    },
+}
 _TEMPLATE = {"type": "string", "pattern": r"\$\{", "description": "An expression, filled in when the job runs."}
 
 
@@ -33,6 +55,7 @@ def schema(trigger_types: Mapping[str, ModuleType], job_types: Mapping[str, Modu
         "propertyNames": {"pattern": NAME_PATTERN},
     }
     whole["properties"]["jobs"] |= {"propertyNames": {"pattern": JOB_PATTERN}}
+    whole["properties"] |= _NODE_FORM
     return {
         "$schema": DIALECT,
         "$id": SCHEMA_PATH,

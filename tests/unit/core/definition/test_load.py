@@ -64,7 +64,7 @@ def test_mistakes_in_the_second_document_have_their_lines_in_the_file():
     ("text", "field", "line", "column", "message"),
     [
         ("name: x\ntrigers: {}", "trigers", 2, 1, "unknown field `trigers`, did you mean `triggers`?"),
-        ("name: x\nnodes: []", "nodes", 2, 1, "unknown field `nodes`"),
+        ("name: x\nnodes: 5", "nodes", 2, 8, "must be a list of nodes"),
         ("version: 1", "name", 1, 1, "`name` is required"),
         ("name: x\nversion: 2", "version", 2, 10, "`2` is not known here; must be `1`"),
         ("name: 5", "name", 1, 7, "must be a text, not `5`"),
