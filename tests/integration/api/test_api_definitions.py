@@ -136,7 +136,8 @@ async def test_pausing_and_resuming(client, shop):
     paused = (await client.post(f"{BASE}/shop/pause", json={"reason": "flood"})).json()
     assert (paused["paused"], paused["paused_reason"]) == (True, "flood")
     assert (await client.post(f"{BASE}/shop/resume")).json()["paused"] is False
-    assert (await client.post(f"{BASE}/pause")).json() == {"paused": 1}
+    told = {"paused_by": "local", "paused_reason": None, "paused_until": None}
+    assert (await client.post(f"{BASE}/pause")).json() == {"paused": 1, **told}
     assert (await client.post(f"{BASE}/resume", json={"missed": "none"})).json() == {"resumed": 1}
     assert (await client.post(f"{BASE}/shop/pause", json={"until": "soon"})).status == 422
     assert (await client.post(f"{BASE}/shop/pause", json={"until": "2001-01-01T00:00:00Z"})).status == 422
