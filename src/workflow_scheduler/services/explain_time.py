@@ -17,7 +17,7 @@ from workflow_scheduler.services.shapes import instant, malformed_shape
 from workflow_scheduler.stores.portable.backfill_past import PastReader
 from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.decisions import TriggerName
-from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, covers, stretch_of
+from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, stretch_of
 from workflow_scheduler.stores.portable.rows import Malformed
 from workflow_scheduler.stores.portable.runs import RunRepository
 from workflow_scheduler.stores.portable.schedules import ScheduleRepository, ScheduleRow
@@ -163,8 +163,8 @@ class TimeExplainer:
     ) -> dict[str, Any]:
         """Say what became of one nominal time: from its occurrence, else from the state of the schedule."""
         row, table = schedule
-        occurrence = await self._occurrences.latest(tenant_id, trigger.id, nominal.utc, now)
-        if occurrence is not None and covers(occurrence, nominal.utc):
+        occurrence = await self._occurrences.covering(tenant_id, trigger.id, nominal.utc, now)
+        if occurrence is not None:
             return await self._recorded(tenant_id, trigger, occurrence, nominal.utc)
         outcome, words = unrecorded(row, trigger, nominal.utc, now)
         excluded = table.excluded(nominal.utc) if outcome in {"planned", "pending"} else None

@@ -58,6 +58,21 @@ class Open(NamedTuple):
     reason: str | None
 
 
+class Stretched(NamedTuple):
+    """The first and the last nominal time that a record speaks for, in microseconds."""
+
+    first: int
+    last: int
+
+
+class Records(NamedTuple):
+    """What is recorded of a range: single times counted, stretches, and those ahead of where the schedule stands."""
+
+    settled: list[Settled]
+    stretches: list[Occurrence]
+    ahead: list[Stretched]
+
+
 class Ledger:
     """What became of a schedule's times, and those to come."""
 
@@ -122,9 +137,9 @@ class Ledger:
     async def _settled(self, row: ScheduleRow, table: Timetable, page: Span, most: int) -> list[dict[str, Any]]:
         """Return recorded times from the start of the page on, stretches expanded; at least `most` if there are."""
         records = await self._occurrences.between(row.tenant_id, row.id, page.start, page.end, most, page.now)
-        before = await self._occurrences.latest(row.tenant_id, row.id, page.start - 1, page.now)
+        before = await self._occurrences.reaching(row.tenant_id, row.id, page.start, page.now)
         items: list[dict[str, Any]] = []
-        if before is not None and stretch_of(before) is not None:
+        if before is not None:
             items += _expanded(before, table, page, most)
         plain: list[Occurrence | Malformed] = []
         for record in records:
@@ -141,10 +156,20 @@ class Ledger:
         who = (row.tenant_id, row.id)
         settled = await self._occurrences.tally(*who, whole.start, whole.end)
         stretches = await self._occurrences.stretches(*who, whole.start, whole.end, whole.now)
-        before = await self._occurrences.latest(*who, whole.start - 1, whole.now)
-        if before is not None and stretch_of(before) is not None:
+        before = await self._occurrences.reaching(*who, whole.start, whole.now)
+        if before is not None:
             stretches.append(before)
-        return await asyncio.to_thread(_summed, row, table, whole, settled, stretches)
+        ahead = await self._ahead(row, whole)
+        return await asyncio.to_thread(_summed, row, table, whole, Records(settled, stretches, ahead))
+
+    async def _ahead(self, row: ScheduleRow, whole: Span) -> list[Stretched]:
+        """Return what is recorded later than where the schedule stands: some, where the clock was set back."""
+        if row.next_nominal is None:
+            return []
+        since = max(whole.start, row.next_nominal)
+        found = await self._occurrences.between(row.tenant_id, row.id, since, whole.end, OCCURRENCES_MAX, whole.now)
+        before = await self._occurrences.reaching(row.tenant_id, row.id, since, whole.now)
+        return [_stretched(one) for one in (before, *found) if isinstance(one, Occurrence)]
 
 
 def _span(given: tuple[int | None, int | None], now: int) -> Span:
@@ -192,7 +217,9 @@ def _rest_end(row: ScheduleRow, span: Span) -> int:
 def _left_out(row: ScheduleRow, table: Timetable) -> bool:
     """Return whether nothing runs of the times that pass during the pause, unless somebody says otherwise."""
     by_itself = row.paused_until is not None and not row.paused
-    return (row.resume_as or table.on_resume(by_itself=by_itself)) == "none"
+    owes = row.resume_until is not None and row.next_nominal is not None and row.next_nominal <= row.resume_until
+    chosen = row.resume_as if owes else None
+    return (chosen or table.on_resume(by_itself=by_itself)) == "none"
 
 
 def _judged(
@@ -254,19 +281,35 @@ def _ordered(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return unread + [by_time[utc] for utc in sorted(by_time)]
 
 
-def _summed(
-    row: ScheduleRow, table: Timetable, whole: Span, settled: list[Settled], stretches: list[Occurrence]
-) -> dict[str, Any]:
+def _stretched(record: Occurrence) -> Stretched:
+    stretch = stretch_of(record)
+    return Stretched(record.nominal, record.nominal if stretch is None else stretch.last)
+
+
+def _unrecorded(table: Timetable, part: Open, records: Records) -> int:
+    """Return how many times of a part without a record there are."""
+    known = 0
+    for one in records.ahead:
+        first, last = max(one.first, part.start), min(one.last, part.end - 1)
+        known += table.count(first - 1, last) if first <= last else 0
+    return table.count(part.start - 1, part.end - 1) - known
+
+
+def _summed(row: ScheduleRow, table: Timetable, whole: Span, records: Records) -> dict[str, Any]:
     counts: dict[str, int] = defaultdict(int)
     reasons: dict[str, dict[str, int]] = {"skipped": defaultdict(int), "missed": defaultdict(int)}
-    fates = [(_fate(one.outcome, one.reason), one.reason, one.number) for one in settled]
-    fates += [(_fate(one.outcome, one.reason), one.reason, _within(one, table, whole)) for one in stretches]
+    fates = [(_fate(one.outcome, one.reason), one.reason, one.number) for one in records.settled]
+    fates += [(_fate(one.outcome, one.reason), one.reason, _within(one, table, whole)) for one in records.stretches]
     skips = table.skipped.union(instants(row.skips))
     for part in _open(row, table, whole):
         fate = {"pending": "pending", "planned": "upcoming"}.get(part.outcome) or _fate(part.outcome, part.reason)
-        by_hand = sum(table.at(one) is not None for one in skips if part.start <= one < part.end)
+        by_hand = sum(
+            table.at(one) is not None and not any(known.first <= one <= known.last for known in records.ahead)
+            for one in skips
+            if part.start <= one < part.end
+        )
         calendar = table.left_out_between(part.start, part.end, skips)
-        fates.append((fate, part.reason, table.count(part.start - 1, part.end - 1) - by_hand - calendar))
+        fates.append((fate, part.reason, _unrecorded(table, part, records) - by_hand - calendar))
         fates.append(("skipped", Reason.CALENDAR.value, calendar))
         fates.append(("skipped", Reason.SKIPPED_BY_HAND.value, by_hand))
     for fate, reason, number in fates:

@@ -176,3 +176,32 @@ async def test_a_note_about_a_clock_change_is_no_stretch(house):
     assert "does not exist" in found["items"][0]["note"]
     assert found["sums"]["upcoming"] == 1
     assert await OccurrenceRepository(house.store).stretches(LOCAL.tenant_id, schedule_id, 0, NOON, NOON) == []
+
+
+async def test_times_that_ran_before_the_clock_was_set_back_are_counted_once(house):
+    await house.deploy("report", hourly=HOURLY)
+    for _ in range(5):
+        await house.clock.advance(3600)
+        await settle(house)
+    house.clock.jump(-4 * 3600)
+    await house.deploy("report", hourly={**HOURLY, "catchup": "none"})
+    sums = (await ledger(house, "hourly"))["sums"]
+    assert (sums["planned"], sums["fired"], sums["upcoming"]) == (23, 5, 18)
+    for _ in range(5):
+        await house.clock.advance(3600)
+        await settle(house)
+    sums = (await ledger(house, "hourly"))["sums"]
+    assert (sums["planned"], sums["fired"], sums["upcoming"]) == (23, 6, 17)
+    assert len(await house.store.read("SELECT id FROM runs")) == 6
+
+
+async def test_what_an_earlier_resumption_ran_says_nothing_of_the_next_pause(house):
+    await house.deploy("report", hourly=HOURLY)
+    schedule_id = await house.trigger_id("hourly")
+    await house.schedules.pause(LOCAL, schedule_id)
+    await house.clock.advance(2.5 * 3600)
+    await house.schedules.resume(LOCAL, schedule_id, missed="all")
+    await house.schedules.pause(LOCAL, schedule_id)
+    await house.clock.advance(3600)
+    sums = (await ledger(house, "hourly"))["sums"]
+    assert (sums["fired"], sums["missed"], sums["pending"]) == (2, 1, 0)

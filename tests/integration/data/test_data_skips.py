@@ -151,3 +151,14 @@ async def test_skips_that_cannot_be_read_stop_nobody_else(house, hourly):
 
 def _broken(schedule_id):
     yield Sql("UPDATE schedules SET skips = 'x' WHERE trigger_id = :id", {"id": schedule_id})
+
+
+async def test_a_skipped_time_of_a_long_downtime_keeps_its_reason(house):
+    await house.deploy("report", minutely={"type": "cron", "cron": "* * * * *", "catchup": "none"})
+    schedule_id = await house.trigger_id("minutely")
+    await house.schedules.skips.skip(LOCAL, schedule_id, NOON + 10 * MINUTE_US)
+    await house.clock.advance(86_400)
+    await settle(house)
+    _, sums = await fates(house, schedule_id, 24)
+    assert (sums["skipped"], sums["fired"]) == (1, 1)
+    assert sums["reasons"] == {"skipped": {"skipped_by_hand": 1}, "missed": {"missed_down": 1437}}

@@ -4,6 +4,7 @@ import pytest
 
 from workflow_scheduler.core.errors import Conflict, DefinitionInvalid
 from workflow_scheduler.core.model.principal import LOCAL
+from workflow_scheduler.core.ports.store import Sql
 from workflow_scheduler.core.time.clock import from_iso, to_iso
 
 pytestmark = pytest.mark.parametrize("new_store", ["sqlite", "postgres"], indirect=True)
@@ -68,3 +69,39 @@ async def test_another_trigger_can_be_added_beside_a_past_one(plane, once):
     )
     added = (await plane.triggers_of("report"))["n"]
     assert from_iso(added["next_fire_at"]) > plane.clock.now()
+
+
+async def row_of(plane):
+    return (await plane.store.read("SELECT anchor, paused, paused_by FROM schedules"))[0]
+
+
+def every(minutes, job="a"):
+    return {
+        "name": "report",
+        "triggers": {"t": {"type": "interval", "every": f"{minutes}m"}},
+        "jobs": {job: {"uses": "noop"}},
+    }
+
+
+async def test_an_interval_keeps_its_beat_when_the_file_changes_while_it_is_out_of_service(plane):
+    await plane.deploy(every(50))
+    anchor = (await row_of(plane))[0]
+    await plane.clock.advance(HOUR)
+    await plane.deployments.undeploy(LOCAL, "report")
+    await plane.clock.advance(HOUR)
+    await plane.deploy(every(50, "b"))
+    assert (await row_of(plane))[0] == anchor
+    await plane.deploy(every(40, "b"))
+    assert (await row_of(plane))[0] != anchor
+
+
+async def test_a_pause_outlives_a_new_rule_that_is_deployed_after_a_time_out_of_service(plane):
+    await plane.deploy(every(50))
+    await plane.store.transact(_paused())
+    await plane.deployments.undeploy(LOCAL, "report")
+    await plane.deploy(every(40))
+    assert (await row_of(plane))[1:] == (1, "eve")
+
+
+def _paused():
+    yield Sql("UPDATE schedules SET paused = 1, paused_by = 'eve'")

@@ -216,8 +216,8 @@ async def test_pausing_all_leaves_other_tenants_alone(plane):
     for name in ("a", "b"):
         await plane.deploy(definition(name))
     await plane.deploy(definition("theirs"), STRANGER)
-    assert await plane.workflows.pause_all(LOCAL, reason="flood") == {"paused": 2}
-    assert await plane.workflows.pause_all(LOCAL) == {"paused": 0}
+    assert (await plane.workflows.pause_all(LOCAL, reason="flood"))["paused"] == 2
+    assert (await plane.workflows.pause_all(LOCAL))["paused"] == 0
     assert not (await plane.workflows.get(STRANGER, "theirs"))["paused"]
     assert await plane.workflows.resume_all(LOCAL) == {"resumed": 2}
 

@@ -49,6 +49,8 @@ class _Simulated(Application):
 class World:
     """Owns everything of one sequence. All chance comes from `seed`."""
 
+    service = _Simulated
+
     def __init__(self, folder, loop, seed):
         self.folder = folder
         self.loop = loop
@@ -80,7 +82,7 @@ class World:
             ids.mint.__self__._ms = -1
             self._crashed = self.loop.create_future()
             with self._substitutes():
-                self.app = _Simulated(self.settings, self.clock)
+                self.app = self.service(self.settings, self.clock)
             starting = asyncio.ensure_future(self.app.start())
             await asyncio.wait((starting, self._crashed), return_when=asyncio.FIRST_COMPLETED)
             failure = starting.exception() if starting.done() else None

@@ -9,9 +9,10 @@ import msgspec
 
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.time import pieces as pieces_of
-from workflow_scheduler.core.time.exclusion import Exclusion, exclusion_of
+from workflow_scheduler.core.time.exclusion import Exclusion
 from workflow_scheduler.core.time.late import LatePolicy
 from workflow_scheduler.core.time.pieces import Piece
+from workflow_scheduler.core.time.skipped import left_out_between
 from workflow_scheduler.core.time.timer import Due, Timer
 
 LISTED = 100
@@ -72,7 +73,7 @@ def collect(timer: Timer, first: Due, rules: Rules) -> Overdue:
     listed, upcoming = _walk(timer, first, rules, keep if timer.countable else PORTION)
     if upcoming is None or upcoming.fire_at > rules.now:
         return Overdue(listed, upcoming)
-    exclusion = exclusion_of(timer.config)
+    exclusion = left_out_between(timer.config, first.nominal, rules.now)
     if exclusion is not None:
         if timer.countable:
             return _cut(timer, first, rules, exclusion)

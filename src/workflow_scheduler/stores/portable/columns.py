@@ -12,6 +12,7 @@ from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, Wake
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import DeadLetter, ScheduleAdvance
+from workflow_scheduler.core.time.records import STRETCH_NOTE
 
 Row = tuple[Any, ...]
 
@@ -25,6 +26,15 @@ RUN = Run.__struct_fields__
 JOB = tuple(name for name in JobRecord.__struct_fields__ if name != "fence")
 LOG = LogLine.__struct_fields__
 OCCURRENCE = Occurrence.__struct_fields__
+# A time that starts something after all, because the clock was set back, is recorded as that.
+OCCURRENCE_KEPT = (
+    " ON CONFLICT (tenant_id, trigger_id, nominal) DO UPDATE SET "
+    + ", ".join(
+        f"{name} = excluded.{name}" for name in ("outcome", "reason", "note", "run_id", "event_id", "recorded_at")
+    )
+    + " WHERE excluded.event_id IS NOT NULL AND occurrences.event_id IS NULL"
+    f" AND (occurrences.note IS NULL OR occurrences.note NOT LIKE '%{STRETCH_NOTE}%')"
+)
 DEAD_LETTER = DeadLetter.__struct_fields__
 RUN_CHANGE = RunChange.__struct_fields__
 WAKE = Wake.__struct_fields__

@@ -15,6 +15,7 @@ COLUMNS = (
     "note", "run_id", "event_id", "recorded_at",
 )  # fmt: skip
 _SELECT = ", ".join(COLUMNS)
+_RECENT = 20
 
 
 class OccurrenceRepository:
@@ -48,16 +49,29 @@ class OccurrenceRepository:
         found = await self.between(tenant_id, trigger_id, minute, minute + MINUTE_US, 1, now)
         return found[0] if found and isinstance(found[0], Occurrence) else None
 
-    async def latest(self, tenant_id: str, trigger_id: str, until: int, now: int) -> Occurrence | None:
-        """Return the last settled occurrence with a nominal time of `until` or earlier."""
+    async def covering(self, tenant_id: str, trigger_id: str, instant: int, now: int) -> Occurrence | None:
+        """Return the newest record of `instant` (microseconds), its own or that of a stretch around it."""
+        found = await self._recent(tenant_id, trigger_id, instant, now)
+        return next((one for one in found if covers(one, instant)), None)
+
+    async def reaching(self, tenant_id: str, trigger_id: str, instant: int, now: int) -> Occurrence | None:
+        """Return the record of a stretch that begins earlier than `instant` (microseconds) and ends there or later."""
+        found = await self._recent(tenant_id, trigger_id, instant - 1, now)
+        return next((one for one in found if covers(one, instant)), None)
+
+    async def _recent(self, tenant_id: str, trigger_id: str, until: int, now: int) -> list[Occurrence]:
+        """Return records with a nominal time of `until` or earlier, the newest first.
+
+        Inside of a stretch there are few others: times that an older rule or a clock set back left there.
+        """
         rows = await self._store.read(
             f"""SELECT {_SELECT} FROM occurrences WHERE tenant_id = :tenant AND trigger_id = :trigger
-                AND nominal <= :until ORDER BY nominal DESC LIMIT 1""",
+                AND nominal <= :until ORDER BY nominal DESC LIMIT {_RECENT}""",
             {"tenant": tenant_id, "trigger": trigger_id, "until": until},
         )
         found = read_rows(Occurrence, COLUMNS, rows, "occurrences", key=(2, 0))
         await quarantine(self._store, tenant_id, found, now)
-        return found[0] if found and isinstance(found[0], Occurrence) else None
+        return [one for one in found if isinstance(one, Occurrence)]
 
     async def tally(self, tenant_id: str, trigger_id: str, since: int, until: int) -> list[Settled]:
         """Count the records of single times in [since, until), microseconds, by outcome and reason."""

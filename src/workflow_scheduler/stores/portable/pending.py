@@ -53,8 +53,12 @@ def _show(
         },
     )
     if before is not None and not before.same_as(trigger):
-        # A one-time schedule that has fired may fire again only because its time was changed.
-        yield Sql("DELETE FROM schedules WHERE tenant_id = :tenant AND trigger_id = :trigger", own)
+        # Another rule counts anew, and what was completed is not any more; a pause and skips stay.
+        yield Sql(
+            """UPDATE schedules SET next_nominal = NULL, completed = 0, fires = 0, tzdata = ''
+               WHERE tenant_id = :tenant AND trigger_id = :trigger""",
+            own,
+        )
     if trigger.next_due is not None:
         yield Sql(
             """INSERT INTO schedules (tenant_id, trigger_id, workflow_id, kind, anchor, updated_at)

@@ -64,6 +64,7 @@ class _Due(msgspec.Struct, frozen=True):
     paused: bool
     skips: str
     fires: int
+    armed: bool
 
 
 def publish(p: Publication) -> Work[None]:
@@ -149,12 +150,16 @@ def stored_triggers(who: dict[str, str]) -> Work[dict[str, StoredTrigger]]:
 
 def _stored_due(who: dict[str, str]) -> Work[dict[str, _Due]]:
     rows = yield Sql(
-        """SELECT trigger_id, next_fire_at, next_nominal, anchor, completed, paused_until, paused, skips, fires
+        """SELECT trigger_id, next_fire_at, next_nominal, anchor, completed, paused_until, paused, skips, fires, tzdata
            FROM schedules
            WHERE tenant_id = :tenant AND workflow_id = :id""",
         who,
     )
-    return {row[0]: _Due(row[1], row[2], row[3], bool(row[4]), row[5], bool(row[6]), row[7], row[8]) for row in rows}
+    # A row that was never armed has no tzdata version.
+    return {
+        row[0]: _Due(row[1], row[2], row[3], bool(row[4]), row[5], bool(row[6]), row[7], row[8], bool(row[9]))
+        for row in rows
+    }
 
 
 def _drop_keys(who: dict[str, str]) -> Work[None]:
@@ -230,7 +235,7 @@ def _schedule(
     if before is not None and due is not None and before.same_as(trigger):
         if due.completed or before.status == "active":
             return
-        if before.status == "inactive":
+        if due.armed:
             anchor = due.anchor
     # A pause with an end has no one to end it: the due row stands at the first fire from that end on.
     rest = due.paused_until - 1 if due is not None and due.paused_until is not None else p.now
@@ -267,7 +272,7 @@ def _close(p: Publication, trigger: PlannedTrigger, before: StoredTrigger | None
              AND reason = :superseded""",
         {**who, "now": p.now, "superseded": Reason.SUPERSEDED.value},
     )
-    if before is None or due.next_nominal is None or due.completed or before.removed:
+    if before is None or due.next_nominal is None or due.completed:
         return
     was_live = before.status == "active"
     resting = due.paused or (due.paused_until is not None and due.next_nominal < due.paused_until)

@@ -33,9 +33,9 @@ def _named(names: Sequence[str]) -> str:
     return f"{_arrays(names)} AS v({','.join(names)})"
 
 
-def _insert(table: str, names: Sequence[str]) -> str:
+def _insert(table: str, names: Sequence[str], tail: str = " ON CONFLICT DO NOTHING") -> str:
     chosen = ",".join(f"v.{name}::int::smallint" if name in _SWITCHES else f"v.{name}" for name in names)
-    return f"INSERT INTO {table} ({','.join(names)}) SELECT {chosen} FROM {_named(names)} ON CONFLICT DO NOTHING"
+    return f"INSERT INTO {table} ({','.join(names)}) SELECT {chosen} FROM {_named(names)}{tail}"
 
 
 def _pairs(table: str) -> str:
@@ -47,7 +47,7 @@ def _pairs(table: str) -> str:
 INSERT_EVENTS = _insert("events", columns.EVENT)
 INSERT_RUNS = _insert("runs", columns.RUN)
 INSERT_DECISIONS = _insert("decisions", columns.DECISION)
-INSERT_OCCURRENCES = _insert("occurrences", columns.OCCURRENCE)
+INSERT_OCCURRENCES = _insert("occurrences", columns.OCCURRENCE, columns.OCCURRENCE_KEPT)
 INSERT_LOGS = _insert("job_logs", columns.LOG)
 INSERT_DEAD_LETTERS = _insert("dead_letters", columns.DEAD_LETTER)
 INSERT_WAKES = _insert("wakes", columns.WAKE)

@@ -62,8 +62,8 @@ def insert_decisions(size: int) -> str:
 
 @cache
 def insert_occurrences(size: int) -> str:
-    """Insert occurrences; what was recorded for a nominal time stays."""
-    return _insert("occurrences", columns.OCCURRENCE, size)
+    """Insert occurrences; what was recorded for a nominal time stays, unless only now it starts something."""
+    return _insert("occurrences", columns.OCCURRENCE, size, columns.OCCURRENCE_KEPT)
 
 
 @cache

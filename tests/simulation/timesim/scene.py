@@ -1,0 +1,103 @@
+"""The schedules of the sequences: every kind, late policy and clock-change policy, around real clock changes."""
+
+from functools import cache
+
+from timesim import nominal
+from timesim.nominal import DAY, HOUR, MINUTE, SECOND, Rule
+from workflow_scheduler.core.time.clock import from_iso, to_iso
+
+BEGINNINGS = tuple(
+    from_iso(text)
+    for text in (
+        "2027-03-12T19:00:00Z",  # two days before New York goes to summer time
+        "2027-03-26T12:07:00Z",  # before Berlin does
+        "2027-04-02T03:00:00Z",  # before Lord Howe goes back by half an hour
+        "2027-10-01T12:00:00Z",  # before Lord Howe goes forward
+        "2027-10-30T03:11:07Z",  # before Berlin goes back
+        "2027-11-05T23:59:30Z",  # before New York does
+        "2027-06-01T00:00:00Z",
+    )
+)
+
+
+def _cron(expression, zone, times, **more):
+    return Rule({"type": "cron", "cron": expression, "timezone": zone, **more}, times)
+
+
+@cache
+def standing():
+    """Return the rules that do not depend on when a sequence begins, by the name of their trigger: two for each."""
+    berlin, york, howe = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
+    quarters = nominal.real_time("UTC", lambda wall: wall.minute % 15 == 0)
+    hourly = nominal.real_time(york, lambda wall: wall.minute == 10)
+    nights = [(2, 30)]
+    return {
+        "quarters": (
+            _cron("*/15 * * * *", "UTC", quarters, catchup="all", catchup_max=5, catchup_window="6h",
+                  on_resume="latest"),
+            _cron("*/15 * * * *", "UTC", quarters, catchup="latest", jitter="10m"),
+        ),
+        "hourly": (
+            _cron("10 * * * *", york, hourly, catchup="latest", catchup_window="5h"),
+            _cron("10 * * * *", york, hourly, catchup="none", misfire_grace="90m"),
+        ),
+        "night": (
+            _cron("30 2 * * *", york, nominal.fixed(york, nights), catchup="latest"),
+            _cron("30 2 * * *", berlin, nominal.fixed(berlin, nights, gap="shift", overlap="both"), dst_gap="shift",
+                  dst_overlap="both", catchup="all", catchup_window="9d", catchup_max=3),
+        ),
+        "howe": (
+            _cron("*/10 1-3 * * *", howe, nominal.real_time(howe, lambda wall: wall.hour in (1, 2, 3)
+                  and wall.minute % 10 == 0), catchup="all", catchup_window="1d"),
+            _cron("15,45 1,2 * * *", howe, nominal.fixed(howe, [(1, 15), (1, 45), (2, 15), (2, 45)], gap="skip",
+                  overlap="last"), dst_gap="skip", dst_overlap="last", catchup="none"),
+        ),
+        "mornings": (
+            _cron("0 9 * * 1-5", berlin, nominal.fixed(berlin, [(9, 0)], lambda day: day.weekday() < 5),
+                  jitter="30m", catchup="latest", catchup_window="3d"),
+            _cron("0 9 1,15 * *", berlin, nominal.fixed(berlin, [(9, 0)], lambda day: day.day in (1, 15)),
+                  catchup="all", catchup_window="60d"),
+        ),
+    }  # fmt: skip
+
+
+def _interval(seconds, first=None, last=None, **more):
+    bounds = {"start_at": first, "end_at": last}
+    said = {name: to_iso(moment) for name, moment in bounds.items() if moment is not None}
+    return Rule({"type": "interval", "every": f"{seconds}s", **said, **more}, nominal.every(seconds, first, last))
+
+
+def moving(now):
+    """Return the rules that are counted from `now`, the moment at which a sequence begins."""
+    soon, later = now + 11 * MINUTE, now + 2 * DAY + 5 * SECOND
+    left_out = now - now % DAY + 2 * DAY + 6 * HOUR
+    first = now - now % DAY + 6 * HOUR
+    daily = nominal.since(first, nominal.fixed("UTC", [(6, 0)]))
+    return {
+        "often": (
+            _interval(240, catchup="all", catchup_max=30, catchup_window="1h", on_resume="all"),
+            _interval(420, catchup="latest", misfire_grace="20m"),
+        ),
+        "bounded": (
+            _interval(1800, now + 2 * HOUR, now + 3 * DAY, catchup="latest"),
+            _interval(5400, last=now + 5 * DAY, catchup="none"),
+        ),
+        "once": tuple(
+            Rule({"type": "once", "run_at": to_iso(moment)}, nominal.once(moment)) for moment in (soon, later)
+        ),
+        "daily": (
+            Rule({"type": "rrule", "rrule": "FREQ=DAILY", "dtstart": to_iso(first),
+                  "exdate": [to_iso(left_out)], "catchup": "all"}, nominal.without(daily, {left_out})),
+            Rule({"type": "rrule", "rrule": "FREQ=DAILY", "dtstart": to_iso(first)}, daily),
+        ),
+    }  # fmt: skip
+
+
+def definition(triggers):
+    """Return a workflow with these triggers ({name: Rule}) as a definition."""
+    return {
+        "version": 1,
+        "name": "timed",
+        "triggers": {name: dict(rule.config) for name, rule in triggers.items()},
+        "jobs": {"work": {"uses": "noop"}},
+    }
