@@ -145,7 +145,7 @@ class BackfillTimes:
         """Return the parts of the range that one record each speaks for, without what an exclusion leaves out."""
         who = (self._backfill.tenant_id, self._backfill.trigger_id)
         since, until = self._backfill.since, self._backfill.until
-        before = await self._occurrences.latest(*who, since - 1, now)
+        before = await self._occurrences.reaching(*who, since, now)
         found = await self._occurrences.stretches(*who, since, until, now)
         return await asyncio.to_thread(
             lambda: [cover for one in (before, *found) if one is not None and (cover := self._cover(one)) is not None]

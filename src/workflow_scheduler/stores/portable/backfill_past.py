@@ -120,7 +120,7 @@ class PastReader:
         read = read_rows(Occurrence, COLUMNS, rows, "occurrences", key=(2, 0))
         own = {one.nominal: one for one in read if isinstance(one, Occurrence)}
         ordered = sorted(nominals)
-        stretch = await self._occurrences.latest(self._tenant, self._trigger, ordered[0], now)
+        stretch = await self._occurrences.covering(self._tenant, self._trigger, ordered[0], now)
         found: dict[int, Occurrence] = {}
         for nominal in ordered:
             record = own.get(nominal)

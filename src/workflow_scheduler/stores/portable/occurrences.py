@@ -59,6 +59,11 @@ class OccurrenceRepository:
         found = await self._recent(tenant_id, trigger_id, instant - 1, now)
         return next((one for one in found if covers(one, instant)), None)
 
+    async def latest(self, tenant_id: str, trigger_id: str, until: int, now: int) -> Occurrence | None:
+        """Return the last settled occurrence with a nominal time of `until` or earlier."""
+        found = await self._recent(tenant_id, trigger_id, until, now)
+        return found[0] if found else None
+
     async def _recent(self, tenant_id: str, trigger_id: str, until: int, now: int) -> list[Occurrence]:
         """Return records with a nominal time of `until` or earlier, the newest first.
 
