@@ -42,6 +42,11 @@ class BlackoutBody(BaseModel):
 class NewBlackout(BlackoutBody):
     """A window and its name."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"name": "month-end", "cron": "0 22 L * *", "duration": "8h"}},
+    )
+
     name: str = Field(max_length=128)
 
 

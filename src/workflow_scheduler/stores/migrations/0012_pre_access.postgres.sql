@@ -17,7 +17,7 @@ CREATE TABLE members (
 CREATE TABLE audit (
   tenant_id TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, at BIGINT NOT NULL,
   user_id TEXT COLLATE "C" NOT NULL, role TEXT NOT NULL, authentication TEXT NOT NULL, method TEXT NOT NULL,
-  path TEXT NOT NULL, status INTEGER,
+  path TEXT NOT NULL, status BIGINT,
   PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX audit_user ON audit (tenant_id, user_id, id);
