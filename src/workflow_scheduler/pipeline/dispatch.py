@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -30,7 +31,7 @@ from workflow_scheduler.core.ports.store import DeadLetter, Store
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.backoff import backoff_seconds
-from workflow_scheduler.core.time.clock import SECOND_US, Clock
+from workflow_scheduler.core.time.clock import SECOND_US, Clock, from_datetime, to_iso
 from workflow_scheduler.pipeline.graphs import GraphCache
 from workflow_scheduler.pipeline.launcher import event_json
 from workflow_scheduler.pipeline.lease import Lease
@@ -46,6 +47,19 @@ DUE_RUNS = 200
 IN_HAND_MAX = 100  # smaller than DUE_RUNS, so that what is in hand cannot hide the rest
 
 _log = structlog.get_logger(__name__)
+
+
+class _Tries(NamedTuple):
+    """How many attempts at a run have failed, and when the first one did."""
+
+    failed: int
+    since: int
+
+
+class _Noted(msgspec.Struct):
+    """What the row of a run says about its failed attempts."""
+
+    since: datetime | None = None
 
 
 class Dispatcher:
@@ -64,7 +78,7 @@ class Dispatcher:
         self.engines: Mapping[str, Engine] = {}
         self.lease: Lease | None = None
         self._busy: set[str] = set()
-        self._attempts: dict[str, int] = {}
+        self._attempts: dict[str, _Tries] = {}
         self._calls = asyncio.Semaphore(PARALLEL_CALLS)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -203,23 +217,40 @@ class Dispatcher:
 
     async def _again(self, run: Run, error: SchedulerError) -> None:
         """Put the run back for later: 1 s, doubling to 5 min with full jitter, or as the engine asked."""
-        attempt = self._attempts.get(run.id, 0) + 1
-        self._attempts[run.id] = attempt
-        if self._clock.now() - run.created_at > GIVE_UP_SECONDS * SECOND_US:
+        tries = self._attempts.get(run.id) or _Tries(0, await self._failing_since(run))
+        tries = self._attempts[run.id] = _Tries(tries.failed + 1, tries.since)
+        if self._clock.now() - tries.since > GIVE_UP_SECONDS * SECOND_US:
             await self._give_up(run, error)
             return
         wait = error.retry_after_seconds
         if wait is None:
-            wait = backoff_seconds(attempt, chance=self._clock.random())
-        body = msgspec.json.encode({"code": error.code, "message": error.detail, "attempt": attempt})
+            wait = backoff_seconds(tries.failed, chance=self._clock.random())
+        facts = {"code": error.code, "message": error.detail, "attempt": tries.failed, "since": to_iso(tries.since)}
+        body = msgspec.json.encode(facts)
         # A run that the engine has is looked at again, not started again.
         status = RunStatus.QUEUED if run.external_id is None else run.status
         change = _change(run, status, error=body, next_attempt_at=self._after(min(wait, WAIT_SECONDS_MAX)))
         await self._sink.record(changes=(change,))
 
+    async def _failing_since(self, run: Run) -> int:
+        """Return when the first attempt at a run failed: now, unless another process has noted one.
+
+        The time that a run waited for its turn before that does not count.
+        """
+        now = self._clock.now()
+        rows = await self._store.read(
+            "SELECT error FROM runs WHERE tenant_id = :tenant AND id = :id", {"tenant": run.tenant_id, "id": run.id}
+        )
+        try:
+            noted = msgspec.json.decode(rows[0][0], type=_Noted).since if rows and rows[0][0] else None
+            return now if noted is None else min(now, from_datetime(noted))
+        except (ValueError, TypeError):
+            return now
+
     async def _give_up(self, run: Run, error: SchedulerError) -> None:
         now = self._clock.now()
-        attempts = self._attempts.pop(run.id, 0) + 1
+        tries = self._attempts.pop(run.id, None)
+        attempts = 1 if tries is None else tries.failed + 1
         reason = Reason.ENGINE_UNAVAILABLE if isinstance(error, Unavailable | OutcomeUnknown) else Reason.ENGINE_REFUSED
         letter = DeadLetter(
             id=mint(now), tenant_id=run.tenant_id, kind="run", event_id=run.event_id, run_id=run.id,

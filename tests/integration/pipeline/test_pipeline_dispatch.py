@@ -97,6 +97,29 @@ async def test_an_engine_that_is_away_for_a_day_is_given_up(one, far):
     assert attempts > 10
 
 
+async def test_the_day_counts_from_the_first_failed_attempt_and_not_from_the_time_a_run_waited_before(one, far):
+    far.plan = lambda _key, attempt: Fault.ERROR_BEFORE if attempt == 1 else Fault.NONE
+    (run_id,) = await pour(one)
+    await one.write("UPDATE runs SET created_at = created_at - :days", days=3 * 86_400_000_000)
+    await until(one, all_are(one, "RUNNING"))
+    assert far.starts == {run_id: 1}
+
+
+async def test_another_process_counts_on_from_the_first_failed_attempt(one, far):
+    far.plan = lambda _key, _attempt: Fault.ERROR_BEFORE
+    await pour(one)
+
+    async def tried():
+        return (await one.all("SELECT error FROM runs"))[0][0] is not None
+
+    await until(one, tried)
+    one.dispatcher._attempts.clear()
+    one.clock.jump(86_400)
+    await until(one, all_are(one, "FAILED"))
+    ((attempts,),) = await one.all("SELECT attempts FROM dead_letters")
+    assert attempts < 5
+
+
 async def test_an_engine_that_is_not_configured_is_a_dead_letter(one, far):
     one.dispatcher.engines = {}
     await pour(one)

@@ -1,0 +1,81 @@
+"""Limits on the command line: queues, time-outs and order, as people meet them."""
+
+import itertools
+import json
+
+import pytest
+
+LANES = {
+    "version": 1,
+    "name": "lanes",
+    "triggers": {
+        "hand": {"type": "manual", "overlap": "queue_all"},
+        "hook": {"type": "webhook", "path": "lanes", "signature": {"scheme": "none"}},
+    },
+    "jobs": {"nap": {"uses": "sleep_for", "with": {"duration": "1h"}}},
+}
+ORDERED = {
+    "version": 1,
+    "name": "ordered",
+    "jobs": {
+        "last": {"run": "echo last", "order_index": 30},
+        "first": {"run": "echo first", "order_index": 10},
+        "middle": {"run": "echo middle", "order_index": 20},
+    },
+}
+LATE = {
+    "version": 1,
+    "name": "late",
+    "timeout": "300ms",
+    "jobs": {"nap": {"uses": "sleep_for", "with": {"duration": "1h"}}, "after": {"uses": "noop", "needs": ["nap"]}},
+}
+
+
+@pytest.fixture
+def wfs(service, command, tmp_path):
+    def call(*arguments):
+        return command(*arguments, "--json", cwd=tmp_path, WFS_SERVER=service.url)
+
+    def deploy(definition):
+        (tmp_path / "flow.json").write_text(json.dumps(definition))
+        done = call("deploy", "flow.json")
+        assert done.code == 0, done.err
+
+    call.deploy = deploy
+    return call
+
+
+def test_a_flush_gives_up_what_waits_and_keeps_the_latest(wfs):
+    wfs.deploy(LANES)
+    started = [wfs("run", "lanes").json["run_id"] for _ in range(4)]
+    assert wfs("runs", "show", started[1]).json["waits_for"] == [started[0]]
+    done = wfs("trigger", "flush", "lanes/hand")
+    assert (done.code, done.json) == (0, {"flushed": 2, "waiting": 1, "kept": [started[3]]})
+    assert [wfs("runs", "show", one).json["status"] for one in started] == [
+        "RUNNING", "CANCELLED", "CANCELLED", "QUEUED",
+    ]  # fmt: skip
+    done = wfs("trigger", "flush", "lanes", "--workflow", "--keep", "none")
+    assert (done.code, done.json["flushed"], done.json["waiting"]) == (0, 1, 0)
+    refused = wfs("trigger", "flush", "lanes/nobody")
+    assert refused.code != 0
+    assert "there is no trigger `lanes/nobody`" in refused.err
+    assert wfs("runs", "cancel", started[0]).code == 0
+
+
+def test_jobs_with_an_order_index_run_in_that_order(wfs):
+    wfs.deploy(ORDERED)
+    run = wfs("run", "ordered", "--wait").json
+    assert run["status"] == "SUCCEEDED"
+    assert [job["id"] for job in run["jobs"]] == ["first", "middle", "last"]
+    times = [(job["started_at"], job["ended_at"]) for job in run["jobs"]]
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(times))
+    assert run["parallelism"]["max"] == 1
+
+
+def test_a_run_that_takes_longer_than_its_timeout_fails_and_starts_nothing_more(wfs):
+    wfs.deploy(LATE)
+    ended = wfs("run", "late", "--wait")
+    assert ended.code == 1
+    assert ended.json["status"] == "FAILED"
+    assert ended.json["error"]["code"] == "timeout"
+    assert {job["id"]: job["status"] for job in ended.json["jobs"]} == {"nap": "CANCELLED", "after": "SKIPPED"}
