@@ -51,17 +51,18 @@ class NewBlackout(BlackoutBody):
 
 
 class Blackout(BaseModel):
-    """A window as it is stored."""
+    """A window as it is stored; one that cannot be read holds nothing back, and `error` says why."""
 
     model_config = ConfigDict(extra="allow")
 
     name: str
-    mode: str
+    mode: str | None
     workflows: list[str]
-    timezone: str
+    timezone: str | None
     active: bool
     active_until: str | None
     next_start: str | None
+    error: dict[str, Any] | None
     revision: int
     created_at: str
     updated_at: str

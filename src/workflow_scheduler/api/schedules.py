@@ -74,6 +74,9 @@ class PreviewBody(Rule):
         },
     )
 
+    workflow: str | None = Field(
+        default=None, max_length=256, description="Id or name of the workflow whose blackout windows hold."
+    )
     start: str | None = Field(default=None, alias="from", max_length=64, description="ISO 8601; now by default.")
     count: int | None = Field(default=None, ge=1, le=1_000)
 

@@ -21,9 +21,9 @@ def list_(context: typer.Context, limit: options.Limit = 50, cursor: options.Cur
     session = session_of(context)
     columns = {
         "NAME": "name",
-        "MODE": "mode",
+        "MODE": lambda one: one["mode"] or "unreadable",
         "WORKFLOWS": lambda one: ", ".join(one["workflows"]),
-        "WHEN": lambda one: one["cron"] or one["rrule"] or f"{one['from']} to {one['to']}",
+        "WHEN": _when,
         "FOR": lambda one: one["duration"] or "",
         "ACTIVE": lambda one: f"until {times.short(one['active_until'])}" if one["active"] else "",
         "NEXT": lambda one: times.short(one["next_start"]),
@@ -56,6 +56,12 @@ def create(
     }  # fmt: skip
     made = session.client.post(_BASE, {field: value for field, value in given.items() if value is not None})
     output.show(session, made, lambda one: output.write(f"{one['name']}: {one['mode']}s from {_begin(one)}"))
+
+
+def _when(one: dict[str, Any]) -> str:
+    if one["error"] is not None:
+        return str(one["error"]["message"])
+    return one["cron"] or one["rrule"] or f"{one['from']} to {one['to']}"
 
 
 def _begin(one: dict[str, Any]) -> str:

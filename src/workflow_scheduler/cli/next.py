@@ -131,7 +131,7 @@ def _planned(session: Session, schedule: dict[str, Any], count: int, start: str 
             "outcome": one["outcome"],
         }
         for one in found
-        if one["outcome"] == "planned" or one["reason"] == "calendar"
+        if one["outcome"] == "planned" or one["reason"] in {"calendar", "blackout"}
     ]
 
 

@@ -248,10 +248,12 @@ def preview(
     only: Only = None,
     shift: Shift = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=1000, help="How many times.")] = 10,
+    workflow: Annotated[str | None, typer.Option(help="Show the blackouts of this workflow, by name or id.")] = None,
 ) -> None:
     """Show the next times of a rule, as the service computes them."""
     session = session_of(context)
     rule = {**_rule(cron, every, at, rrule), **_place(dtstart, timezone), **_calendars(exclude, only, shift)}
+    rule |= {"workflow": workflow} if workflow else {}
     fires = session.client.post(f"{_BASE}/preview", {**rule, "count": count})
     columns = {
         "LOCAL": "local",

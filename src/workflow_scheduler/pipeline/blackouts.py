@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-import msgspec
-
-from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.core.ports.store import Store
-from workflow_scheduler.core.time.blackout import Window, window_of
-from workflow_scheduler.stores.portable.blackouts import every_blackout
+from workflow_scheduler.core.time.blackout import Window
+from workflow_scheduler.stores.portable.windows import concerning, every_window
 
 
 class Windows:
@@ -23,20 +20,12 @@ class Windows:
         self._epoch = -1
         self._windows: dict[str, list[Window]] = {}
 
-    async def refresh(self, epoch: int) -> None:
-        """Read the windows again where the epoch is not the one they were read at."""
-        if epoch == self._epoch:
-            return
-        found: dict[str, list[Window]] = {}
-        for tenant_id, name, definition in await every_blackout(self._store):
-            try:
-                window = window_of(self._types, name, msgspec.json.decode(definition))
-            except (SchedulerError, ValueError, msgspec.MsgspecError):
-                continue  # a window that cannot be read holds nothing back
-            found.setdefault(tenant_id, []).append(window)
-        self._windows, self._epoch = found, epoch
+    async def refresh(self, epoch: int, now: int) -> None:
+        """Read the windows again where the epoch is not the one they were read at; `now` in microseconds."""
+        if epoch != self._epoch:
+            self._windows, self._epoch = await every_window(self._store, self._types, now), epoch
 
     def of(self, tenant_id: str, workflow: str) -> tuple[Window, ...]:
         """Return the windows that hold for a workflow."""
         windows = self._windows.get(tenant_id)
-        return tuple(window for window in windows if window.concerns(workflow)) if windows else ()
+        return concerning(windows, workflow) if windows else ()

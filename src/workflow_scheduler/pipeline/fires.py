@@ -16,7 +16,7 @@ from workflow_scheduler.core.time.exclusion import excluding
 from workflow_scheduler.core.time.late import policy_of
 from workflow_scheduler.core.time.payload import clock_event
 from workflow_scheduler.core.time.records import Recorder
-from workflow_scheduler.core.time.rest import settle_row
+from workflow_scheduler.core.time.rest import rest_of, settle_row
 from workflow_scheduler.core.time.timer import Timer
 from workflow_scheduler.pipeline.candidates import Compiled
 from workflow_scheduler.pipeline.intents import HAND_OVER_US, decide
@@ -71,7 +71,8 @@ def _settled(schedule: Schedule, compiled: Compiled, now: int, windows: Sequence
         config = excluding(config, Skipping(skipping))
     assert schedule.next_nominal is not None
     end = held_until(windows, schedule.next_nominal, "defer")
-    if end is None or end > now:
+    resting = schedule.next_nominal <= rest_of(module, config, schedule).until
+    if end is None or end > now or resting:
         return settle_row(module, config, schedule, now)
     timer, policy = Timer(module, config, schedule.trigger_id, schedule.anchor), policy_of(config)
     if timer.due(timer.at(schedule.next_nominal), policy.jitter).fire_at >= end:

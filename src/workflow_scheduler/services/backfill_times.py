@@ -25,7 +25,6 @@ from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.sentences import reason_text
 from workflow_scheduler.services.shapes import instant
 from workflow_scheduler.stores.portable.backfill_past import PastReader
-from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, stretch_of
 
 PORTION = 250
@@ -62,13 +61,13 @@ class BackfillTimes:
 
     @classmethod
     async def read(cls, store: Store, types: Mapping[str, ModuleType], backfill: Backfill, now: int) -> BackfillTimes:
-        """Return the times by the rule that `backfill` holds, under the calendars that it follows now.
+        """Return the times by the rule that `backfill` holds, under the calendars and windows that hold for it now.
 
         Raises:
             ValidationFailed: the rule cannot be read, or a calendar does not exist.
 
         """
-        return cls(store, backfill, await Timetable.read(CalendarBook.of(store), types, backfill, now))
+        return cls(store, backfill, await Timetable.read(store, types, backfill, now))
 
     @property
     def timezone(self) -> str:

@@ -13,10 +13,13 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.blackout import window_of
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.services.shapes import instant
+from workflow_scheduler.services.shapes import instant, malformed_shape
 from workflow_scheduler.stores.portable.blackouts import BlackoutRepository, BlackoutRow
+from workflow_scheduler.stores.portable.rows import Malformed, quarantine
+from workflow_scheduler.stores.portable.windows import read_window
 
 NAME_MAX = 128
+_GIVEN = ("from", "to", "cron", "rrule", "dtstart", "duration", "reason")
 
 
 class Blackouts:
@@ -24,6 +27,7 @@ class Blackouts:
 
     def __init__(self, store: Store, clock: Clock, trigger_types: Mapping[str, ModuleType]) -> None:
         """Keep windows in `store`; recurring ones are read with `trigger_types`."""
+        self._store = store
         self._clock = clock
         self._types = trigger_types
         self._rows = BlackoutRepository(store)
@@ -31,7 +35,8 @@ class Blackouts:
     async def page(self, principal: Principal, *, limit: int = 50, after: str | None = None) -> Page:
         """Return windows by name; `next` is the name that the following page is after."""
         rows = await self._rows.page(principal.tenant_id, after, limit + 1)
-        return Page([self._shape(row) for row in rows[:limit]], rows[limit - 1].name if len(rows) > limit else None)
+        items = [await self._shape(principal, row) for row in rows[:limit]]
+        return Page(items, rows[limit - 1].name if len(rows) > limit else None)
 
     async def show(self, principal: Principal, name: str) -> dict[str, Any]:
         """Return one window.
@@ -40,7 +45,7 @@ class Blackouts:
             NotFound: the tenant has none of that name.
 
         """
-        return self._shape(await self._rows.get(principal.tenant_id, name))
+        return await self._shape(principal, await self._rows.get(principal.tenant_id, name))
 
     async def create(self, principal: Principal, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a window; it holds from now on.
@@ -87,21 +92,38 @@ class Blackouts:
         window_of(self._types, name, given)
         return msgspec.json.encode(given, order="sorted").decode()
 
-    def _shape(self, row: BlackoutRow) -> dict[str, Any]:
+    async def _shape(self, principal: Principal, row: BlackoutRow) -> dict[str, Any]:
+        """Return a window as it is shown; one that cannot be read as such, and it is put in quarantine."""
+        now, window = self._clock.now(), read_window(self._types, row.name, row.definition)
+        if isinstance(window, Malformed):
+            await quarantine(self._store, principal.tenant_id, [window], now)
+            return self._framed(row) | malformed_shape(window)
         given = msgspec.json.decode(row.definition)
-        window, now = window_of(self._types, row.name, given), self._clock.now()
         span = window.around(now)
         following = window.begins_after(now)
-        fields = ("from", "to", "cron", "rrule", "dtstart", "duration", "reason")
-        return {
-            "name": row.name,
+        return self._framed(row) | {
             "mode": window.mode,
             "workflows": list(window.workflows),
             "timezone": given.get("timezone", "UTC"),
-            **{field: given.get(field) for field in fields},
+            **{field: given.get(field) for field in _GIVEN},
             "active": span is not None,
             "active_until": instant(span[1]) if span else None,
             "next_start": instant(following) if following < (1 << 60) else None,
+        }
+
+    @staticmethod
+    def _framed(row: BlackoutRow) -> dict[str, Any]:
+        """Return what is shown of every window, whether its definition can be read or not."""
+        return {
+            "name": row.name,
+            "mode": None,
+            "workflows": [],
+            "timezone": None,
+            **dict.fromkeys(_GIVEN),
+            "active": False,
+            "active_until": None,
+            "next_start": None,
+            "error": None,
             "revision": row.revision,
             "created_at": instant(row.created_at),
             "updated_at": instant(row.updated_at),

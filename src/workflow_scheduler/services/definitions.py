@@ -21,7 +21,7 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.workflow import Definition, overlap_of
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.due import next_due
-from workflow_scheduler.core.time.exclusion import Exclusion, exclusion_of
+from workflow_scheduler.core.time.exclusion import exclusion_of
 from workflow_scheduler.stores.portable.workflows import NewVersion
 
 Format = Literal["yaml", "json"]
@@ -179,17 +179,12 @@ def _planned(
         claim=_claim(trigger),
         max_fires=getattr(config, "max_fires", None),
         next_due=partial(_next_due, *timed, own_id) if timer else None,
-        left_out=partial(_left_out, exclusion) if (exclusion := exclusion_of(timed[1])) is not None else None,
+        left_out=None if (exclusion := exclusion_of(timed[1])) is None else exclusion.of,
     )
 
 
 def _next_due(module: Any, config: Any, own_id: str, after: int, anchor: int) -> Any:
     return next_due(module, config, own_id, after, anchor)
-
-
-def _left_out(exclusion: Exclusion, instant: int) -> str | None:
-    found = exclusion.of(instant)
-    return None if found is None else found.note
 
 
 def _shared(trigger: CheckedTrigger, definition: Definition) -> dict[str, Any]:

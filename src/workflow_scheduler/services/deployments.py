@@ -26,7 +26,7 @@ from workflow_scheduler.services.definitions import Bind, Definitions, Given, ne
 from workflow_scheduler.services.earlier import earlier_triggers
 from workflow_scheduler.services.plans import NOTHING, Side, compare, is_empty
 from workflow_scheduler.services.requirements import Requirements
-from workflow_scheduler.stores.portable.calendar_book import CalendarBook, Snapshot
+from workflow_scheduler.services.restraints import Restraints, deferring
 from workflow_scheduler.stores.portable.deployments import Beginning, DeploymentRepository
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository, no_workflow
 
@@ -49,7 +49,7 @@ class Deployments:
         self._clock = clock
         self._definitions = definitions
         self._requirements = requirements
-        self._calendars = CalendarBook.of(store)
+        self._store = store
         self._workflows = WorkflowRepository(store)
         self._deployments = DeploymentRepository(store)
 
@@ -286,16 +286,22 @@ class Deployments:
 
     async def _planned(
         self, checked: Checked, tenant_id: str, workflow_id: str
-    ) -> tuple[tuple[PlannedTrigger, ...], Snapshot]:
-        """Return the triggers as they are to be stored, and the calendars that they and the live ones follow."""
+    ) -> tuple[tuple[PlannedTrigger, ...], Restraints]:
+        """Return the triggers as they are to be stored, and the calendars and windows of them and the live ones."""
         uses = [use for one in checked.triggers.values() if (use := use_of(one.config)) is not None]
         names = dict.fromkeys(name for use in uses for name in use.names)
         names |= dict.fromkeys(await self._deployments.followed(tenant_id, workflow_id))
-        snapshot = await self._calendars.load(tenant_id, names, self._clock.now())
-        return self._definitions.planned(checked, tenant_id, workflow_id, snapshot.bind_known), snapshot
+        types, workflow = self._definitions.trigger_types, checked.definition.name
+        held = await Restraints.load(self._store, types, tenant_id, names, self._clock.now())
+        planned = self._definitions.planned(checked, tenant_id, workflow_id, partial(held.bind_known, workflow))
+        windows = held.of(workflow)
+        if any(window.mode == "defer" for window in windows):
+            waits = partial(deferring, windows)
+            planned = tuple(msgspec.structs.replace(one, deferred=waits) if one.next_due else one for one in planned)
+        return planned, held
 
     async def _publication(self, checked: Checked, tenant_id: str, workflow_id: str, name: str) -> Publication:
-        triggers, snapshot = await self._planned(checked, tenant_id, workflow_id)
+        triggers, held = await self._planned(checked, tenant_id, workflow_id)
         now = self._clock.now()
         return Publication(
             tenant_id=tenant_id,
@@ -304,11 +310,11 @@ class Deployments:
             version=0,
             deployment_id="",
             triggers=triggers,
-            calendars=snapshot.versions,
+            calendars=held.calendars.versions,
             changes="{}",
             now=now,
             tzdata=tzdata_version(),
-            closed=partial(self._closed, tenant_id, now, snapshot.bind),
+            closed=partial(self._closed, tenant_id, now, partial(held.bind, name)),
             calls=called_workflows(checked.definition),
         )
 

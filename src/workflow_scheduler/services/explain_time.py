@@ -15,7 +15,6 @@ from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.sentences import local_time, occurrence_summary
 from workflow_scheduler.services.shapes import instant, malformed_shape
 from workflow_scheduler.stores.portable.backfill_past import PastReader
-from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.decisions import TriggerName
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, stretch_of
 from workflow_scheduler.stores.portable.rows import Malformed
@@ -40,9 +39,12 @@ def trigger_shape(trigger: TriggerName) -> dict[str, Any]:
 
 
 def fire_shape(fire: Fire | None) -> dict[str, Any] | None:
+    """Return a nominal time as previews show it, or None for none."""
+    return None if fire is None else shape_of(fire)
+
+
+def shape_of(fire: Fire) -> dict[str, Any]:
     """Return a nominal time as previews show it."""
-    if fire is None:
-        return None
     return {"utc": instant(fire.utc), "local": fire.local, "fold": fire.fold, "note": fire.note}
 
 
@@ -70,7 +72,6 @@ class TimeExplainer:
         """Read from `store`; compute nominal times with `trigger_types`."""
         self._store = store
         self._types = trigger_types
-        self._calendars = CalendarBook.of(store)
         self._schedules = ScheduleRepository(store)
         self._occurrences = OccurrenceRepository(store)
         self._runs = RunRepository(store)
@@ -89,7 +90,7 @@ class TimeExplainer:
         if isinstance(row, Malformed):
             shown = malformed_shape(row)
             return {"trigger": trigger_shape(trigger), "error": shown["error"], "summary": shown["error"]["message"]}
-        table = await Timetable.read(self._calendars, self._types, row, now)
+        table = await Timetable.read(self._store, self._types, row, now)
         nominal = table.before(now + 1) if at is None else table.meant(at)
         asked = at if at is not None else nominal.utc if nominal else now
         answer: dict[str, Any] = {
@@ -168,15 +169,20 @@ class TimeExplainer:
             return await self._recorded(tenant_id, trigger, occurrence, nominal.utc)
         outcome, words = unrecorded(row, trigger, nominal.utc, now)
         excluded = table.excluded(nominal.utc) if outcome in {"planned", "pending"} else None
+        deferred = table.deferred(nominal.utc) if outcome in {"planned", "pending"} and excluded is None else None
+        reason = None if excluded is None else excluded.reason.value
         if excluded is not None:
-            outcome, words = excluded.outcome.value, f"a calendar leaves that time out: {excluded.note}"
+            who = "a blackout window" if excluded.reason is Reason.BLACKOUT else "a calendar"
+            outcome, words = excluded.outcome.value, f"{who} leaves that time out: {excluded.note}"
+        elif deferred is not None:
+            reason, words = Reason.BLACKOUT.value, f"{words}; it waits for the end of a window: {deferred}"
         elif nominal.note and nominal.utc > now:
             words = f"{words} ({nominal.note})"
         due = f"*{trigger.name}* {'is' if nominal.utc > now else 'was'} due {local_time(nominal.utc, table.timezone)}"
         return {
             "occurrence": None,
             "outcome": outcome,
-            "reason": None if excluded is None else excluded.reason.value,
+            "reason": reason,
             "run_id": None,
             "run_status": None,
             "summary": f"{due}; {words}.",

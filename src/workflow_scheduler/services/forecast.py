@@ -12,12 +12,15 @@ from pydantic import ValidationError
 from workflow_scheduler.core.errors import FieldError, SchedulerError, ValidationFailed
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Store
+from workflow_scheduler.core.time.blackout import Skipping
 from workflow_scheduler.core.time.clock import HOUR_US, MINUTE_US, Clock, to_iso
+from workflow_scheduler.core.time.exclusion import excluding
 from workflow_scheduler.core.time.forecast import Collision, Group, Outlook, collisions, look_ahead, spreading
+from workflow_scheduler.core.time.holding import started_late
 from workflow_scheduler.core.time.late import policy_of
+from workflow_scheduler.core.time.timer import Timer
+from workflow_scheduler.services.restraints import Restraints
 from workflow_scheduler.services.schedule_config import stored
-from workflow_scheduler.services.schedule_times import Bind
-from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.calendars import followed_by_tenant
 from workflow_scheduler.stores.portable.rows import Malformed
 from workflow_scheduler.stores.portable.schedules import ScheduleRepository, ScheduleRow
@@ -32,15 +35,16 @@ _BUSIEST = 60
 class Gathered:
     """The live schedules of a tenant, those with the same times in one group."""
 
-    def __init__(self, bind: Bind) -> None:
-        """Start empty; `bind` puts a schedule under the calendars it follows."""
-        self._bind = bind
+    def __init__(self, held: Restraints, stop: int) -> None:
+        """Start empty; `held` are the calendars and windows, `stop` (microseconds) the end of what is foretold."""
+        self._held = held
+        self._stop = stop
         self.groups: list[Group] = []
         self.names: dict[str, tuple[str, str]] = {}
         self.resting = 0
         self.unreadable = 0
         self.left_out = False
-        self._known: dict[tuple[str, str, int, int], Group | None] = {}
+        self._known: dict[tuple[str, str, int, int, tuple[str, ...]], Group | None] = {}
 
     def room(self, collision: Collision) -> int:
         """Return half the time until any member of a collision fires again: jitter has no more room than that."""
@@ -60,7 +64,8 @@ class Gathered:
             return
         begin = max(now, row.paused_until or 0)
         anchored = getattr(types.get(row.type), "anchored", False)
-        key = (row.type, row.config, row.anchor if anchored else 0, begin)
+        windows = tuple(window.name for window in self._held.of(row.workflow))
+        key = (row.type, row.config, row.anchor if anchored else 0, begin, windows)
         if key not in self._known:
             self._known[key] = self._group(types, row, begin)
         group = self._known[key]
@@ -72,11 +77,14 @@ class Gathered:
 
     def _group(self, types: Mapping[str, ModuleType], row: ScheduleRow, begin: int) -> Group | None:
         try:
-            module, config = self._bind(*stored(types, row.type, row.config))
+            module, config = self._held.bind(row.workflow, *stored(types, row.type, row.config))
         except (SchedulerError, ValidationError, ValueError):
             return None
         timer: Any = module
-        group = Group(timer, config, row.anchor, begin, policy_of(config).jitter > 0, [])
+        windows = self._held.of(row.workflow)
+        late = started_late(Timer(timer, config, row.id, row.anchor), windows, begin, self._stop)
+        config = excluding(config, Skipping(windows)) if windows else config
+        group = Group(timer, config, row.anchor, begin, policy_of(config).jitter > 0, [], tuple(late))
         self.groups.append(group)
         return group
 
@@ -109,8 +117,8 @@ class Forecast:
         now = self._clock.now()
         stop = now + hours * HOUR_US
         names = await followed_by_tenant(self._store, principal.tenant_id)
-        calendars = await CalendarBook.of(self._store).load(principal.tenant_id, names, now)
-        gathered = await self._gather(principal.tenant_id, now, calendars.bind)
+        held = await Restraints.load(self._store, self._types, principal.tenant_id, names, now)
+        gathered = await self._gather(principal.tenant_id, now, Gathered(held, stop))
         found = await asyncio.to_thread(look_ahead, gathered.groups, now, stop)
         worst = collisions(gathered.groups, found, most)
         buckets, width = (found.minutes, MINUTE_US) if minutes else (found.hours, HOUR_US)
@@ -126,8 +134,7 @@ class Forecast:
             "collisions": [_collision_shape(one, gathered, spread=spread) for one in worst],
         }
 
-    async def _gather(self, tenant_id: str, now: int, bind: Bind) -> Gathered:
-        gathered = Gathered(bind)
+    async def _gather(self, tenant_id: str, now: int, gathered: Gathered) -> Gathered:
         cursor: str | None = None
         seen = 0
         while True:

@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import msgspec
-
-from workflow_scheduler.core.errors import FieldError, SchedulerError, ValidationFailed
+from workflow_scheduler.core.errors import FieldError, ValidationFailed
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.registry import Fire
-from workflow_scheduler.core.time.blackout import Window, window_of
 from workflow_scheduler.core.time.clock import DAY_US, from_iso, to_iso
 from workflow_scheduler.core.time.fire import noted
 from workflow_scheduler.services.explain_time import occurrence_shape
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.shapes import instant, shaped
 from workflow_scheduler.stores.portable.backfill_past import PastReader
-from workflow_scheduler.stores.portable.blackouts import BlackoutRepository
-from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, Settled, stretch_of
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.schedules import ScheduleRow
@@ -80,7 +75,6 @@ class Ledger:
         """Read records from `store`; compute times with `trigger_types`."""
         self._store = store
         self._types = trigger_types
-        self._calendars = CalendarBook.of(store)
         self._occurrences = OccurrenceRepository(store)
 
     async def between(
@@ -95,15 +89,14 @@ class Ledger:
 
         """
         whole = _span(span, now)
-        table = await Timetable.read(self._calendars, self._types, row, now)
+        table = await Timetable.read(self._store, self._types, row, now)
         page = Span(max(whole.start, place or whole.start), whole.end, now)
         most = min(limit, OCCURRENCES_MAX)
         skipped = table.skipped.union(instants(row.skips))
         items = await self._settled(row, table, page, most + 1)
-        windows = await self._windows(row)
         for part in _open(row, table, page):
             fires = table.between(part.start, part.end, most + 1)
-            items += [_judged(fire, table, part, skipped, windows) for fire in fires]
+            items += [_judged(fire, table, part, skipped) for fire in fires]
         items = await self._with_backfills(row, _ordered(items)[: most + 1])
         following = items[most].get("utc") if len(items) > most else None
         return {
@@ -122,17 +115,6 @@ class Ledger:
             past = PastReader(self._store, row.tenant_id, row.id)
             made = await past.backfilled(min(times), max(times) + 1)
         return [item | {"backfills": made.get(item["utc"], [])} if item.get("utc") else item for item in items]
-
-    async def _windows(self, row: ScheduleRow) -> list[Window]:
-        """Return the blackout windows that hold for the workflow of a schedule; unreadable ones hold nothing back."""
-        found = []
-        for stored in await BlackoutRepository(self._store).page(row.tenant_id, None, OCCURRENCES_MAX):
-            try:
-                window = window_of(self._types, stored.name, msgspec.json.decode(stored.definition))
-            except (SchedulerError, ValueError, msgspec.MsgspecError):
-                continue
-            found += [window] if window.concerns(row.workflow) else []
-        return found
 
     async def _settled(self, row: ScheduleRow, table: Timetable, page: Span, most: int) -> list[dict[str, Any]]:
         """Return recorded times from the start of the page on, stretches expanded; at least `most` if there are."""
@@ -222,24 +204,21 @@ def _left_out(row: ScheduleRow, table: Timetable) -> bool:
     return (chosen or table.on_resume(by_itself=by_itself)) == "none"
 
 
-def _judged(
-    fire: Fire, table: Timetable, part: Open, skipped: frozenset[int], windows: Sequence[Window]
-) -> dict[str, Any]:
-    """Return one time without a record: its part's word, unless somebody skipped it or a calendar leaves it out."""
+def _judged(fire: Fire, table: Timetable, part: Open, skipped: frozenset[int]) -> dict[str, Any]:
+    """Return one time without a record: its part's word, unless somebody or an exclusion leaves it out."""
     if fire.utc in skipped:
-        return _open_shape(fire, table, part._replace(outcome="skipped", reason=Reason.SKIPPED_BY_HAND.value), windows)
+        return _open_shape(fire, table, part._replace(outcome="skipped", reason=Reason.SKIPPED_BY_HAND.value))
     excluded = table.excluded(fire.utc)
-    if excluded is None:
-        return _open_shape(fire, table, part, windows)
-    word = part._replace(outcome=excluded.outcome.value, reason=excluded.reason.value)
-    return _open_shape(noted(fire, excluded.note), table, word, windows)
+    if excluded is not None:
+        word = part._replace(outcome=excluded.outcome.value, reason=excluded.reason.value)
+        return _open_shape(noted(fire, excluded.note), table, word)
+    deferred = table.deferred(fire.utc) if part.reason is None else None
+    if deferred is not None:
+        return _open_shape(noted(fire, deferred), table, part._replace(reason=Reason.BLACKOUT.value))
+    return _open_shape(fire, table, part)
 
 
-def _open_shape(fire: Fire, table: Timetable, part: Open, windows: Sequence[Window]) -> dict[str, Any]:
-    around = [window for window in windows if part.reason is None and window.around(fire.utc) is not None]
-    if around:
-        part = part._replace(reason=Reason.BLACKOUT.value)
-        fire = noted(fire, f"blackout {around[0].name} ({around[0].mode})")
+def _open_shape(fire: Fire, table: Timetable, part: Open) -> dict[str, Any]:
     return {
         "nominal_local": fire.local,
         "utc": instant(fire.utc),
@@ -308,9 +287,9 @@ def _summed(row: ScheduleRow, table: Timetable, whole: Span, records: Records) -
             for one in skips
             if part.start <= one < part.end
         )
-        calendar = table.left_out_between(part.start, part.end, skips)
-        fates.append((fate, part.reason, _unrecorded(table, part, records) - by_hand - calendar))
-        fates.append(("skipped", Reason.CALENDAR.value, calendar))
+        left_out = table.left_out_between(part.start, part.end, skips.union(one.first for one in records.ahead))
+        fates.append((fate, part.reason, _unrecorded(table, part, records) - by_hand - left_out.total()))
+        fates += [("skipped", why.value, number) for why, number in left_out.items()]
         fates.append(("skipped", Reason.SKIPPED_BY_HAND.value, by_hand))
     for fate, reason, number in fates:
         counts[fate] += number

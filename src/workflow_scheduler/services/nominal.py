@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
+from workflow_scheduler.core.ports.store import Store
+from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.registry import Fire
 from workflow_scheduler.core.time import pieces
+from workflow_scheduler.core.time.blackout import Window
 from workflow_scheduler.core.time.calendars.shift import Shifted
+from workflow_scheduler.core.time.calendars.use import use_of
 from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, MINUTE_US
 from workflow_scheduler.core.time.exclusion import Excluded, exclusion_of
 from workflow_scheduler.core.time.late import Catchup, skipped_of
 from workflow_scheduler.core.time.rest import on_resume
 from workflow_scheduler.core.time.timer import Timer
+from workflow_scheduler.services.restraints import Restraints, deferring
 from workflow_scheduler.services.schedule_config import stored
-from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 
 _LOOK_BACK = (HOUR_US, DAY_US, 8 * DAY_US, 35 * DAY_US, 400 * DAY_US, 3_000 * DAY_US)
 _STEPS_MAX = 4_000
@@ -31,11 +36,16 @@ class ExcludedSpan(NamedTuple):
 
 
 class StoredTimer(Protocol):
-    """A stored time trigger: its tenant, type, configuration (JSON) and anchor."""
+    """A stored time trigger: its tenant, workflow, type, configuration (JSON) and anchor."""
 
     @property
     def tenant_id(self) -> str:
         """The tenant that owns it."""
+        ...
+
+    @property
+    def workflow(self) -> str:
+        """The name of its workflow."""
         ...
 
     @property
@@ -57,22 +67,26 @@ class StoredTimer(Protocol):
 class Timetable:
     """A configured timer: which times it names. `anchor` is when its trigger was created, microseconds."""
 
-    def __init__(self, module: ModuleType, config: Any, anchor: int) -> None:
-        """Ask `module` about `config`, the validated configuration."""
+    def __init__(self, module: ModuleType, config: Any, anchor: int, windows: Sequence[Window] = ()) -> None:
+        """Ask `module` about `config`, the validated configuration; `windows` are those that hold for its workflow."""
         self._module: Any = module
         self._config = config
         self._anchor = anchor
+        self._windows = windows
 
     @classmethod
-    async def read(cls, book: CalendarBook, types: Mapping[str, ModuleType], row: StoredTimer, now: int) -> Timetable:
-        """Return the timetable of a stored trigger under the calendars that it follows now.
+    async def read(cls, store: Store, types: Mapping[str, ModuleType], row: StoredTimer, now: int) -> Timetable:
+        """Return the timetable of a stored trigger under the calendars and blackout windows that hold for it now.
 
         Raises:
             ValidationFailed: the type is not installed, the configuration cannot be read, or a calendar is not there.
 
         """
         module, config = stored(types, row.type, row.config)
-        return cls(*await book.bound(row.tenant_id, module, config, now), row.anchor)
+        use = use_of(config)
+        restraints = await Restraints.load(store, types, row.tenant_id, () if use is None else use.names, now)
+        bound = restraints.bind(row.workflow, module, config)
+        return cls(*bound, row.anchor, restraints.of(row.workflow))
 
     @classmethod
     def parse(cls, types: Mapping[str, ModuleType], kind: str, config: bytes | str, anchor: int) -> Timetable:
@@ -99,9 +113,13 @@ class Timetable:
         return on_resume(self._module, self._config, by_itself=by_itself)
 
     def excluded(self, instant: int) -> Excluded | None:
-        """Return why a fire at `instant` does not run by the calendars of its configuration, or None."""
+        """Return why a fire at `instant` does not run by the calendars and windows that hold for it, or None."""
         exclusion = exclusion_of(self._config)
         return None if exclusion is None else exclusion.of(instant)
+
+    def deferred(self, instant: int) -> str | None:
+        """Return the note about the blackout window whose end a fire at `instant` waits for, or None."""
+        return deferring(self._windows, instant)
 
     def exclusions(self, since: int, until: int) -> list[ExcludedSpan]:
         """Return the spans of [since, until) in which an exclusion keeps fires from running, with their numbers."""
@@ -113,25 +131,31 @@ class Timetable:
             number = 0 if why is None else self.count(at - 1, end - 1)
             if why is not None and number:
                 found.append(ExcludedSpan(at, end - 1, why, number))
-            at = end
+            following = self.after(end - 1)  # spans without a time are not looked at
+            at = until if following is None else max(end, following.utc)
         return found
 
-    def left_out_between(self, since: int, until: int, others: Iterable[int]) -> int:
-        """Return how many nominal times in [since, until) the calendars leave out, `others` not counted."""
+    def left_out_between(self, since: int, until: int, others: Iterable[int]) -> Counter[Reason]:
+        """Return how many nominal times in [since, until) do not run, by the reason; `others` are not counted."""
         exclusion = exclusion_of(self._config)
         first = self.after(since - 1)
+        total: Counter[Reason] = Counter()
         if exclusion is None or first is None or first.utc >= until:
-            return 0
+            return total
         if hasattr(self._module, "count"):
             timer = Timer(self._module, self._config, "", self._anchor)
-            total, at = 0, first.utc if first.utc < until else None
+            at: int | None = first.utc
             while at is not None:
                 found, at = pieces.cut(timer, exclusion, at, until - 1)
-                total += sum(piece.number for piece in found if piece.excluded is not None)
+                for piece in found:
+                    if piece.excluded is not None:
+                        total[piece.excluded.reason] += piece.number
         else:
-            total = sum(exclusion.of(fire.utc) is not None for fire in self.between(since, until, until - since))
+            answers = map(exclusion.of, (fire.utc for fire in self.between(since, until, until - since)))
+            total.update(why.reason for why in answers if why is not None)
         known = (one for one in others if since <= one < until and self.at(one) is not None)
-        return total - sum(exclusion.of(one) is not None for one in known)
+        total.subtract(why.reason for why in map(exclusion.of, known) if why is not None)
+        return total
 
     def moved_from(self, instant: int) -> Fire | None:
         """Return the time to which a calendar moves the one that the trigger alone would have at `instant`."""

@@ -22,8 +22,8 @@ from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.records import Recorder
 from workflow_scheduler.core.time.rest import on_resume
 from workflow_scheduler.core.time.timer import Timer
+from workflow_scheduler.services.restraints import Restraints
 from workflow_scheduler.stores.portable import pausing
-from workflow_scheduler.stores.portable.calendar_book import CalendarBook, Snapshot
 from workflow_scheduler.stores.portable.calendar_checks import followed
 from workflow_scheduler.stores.portable.pausing import Pause, PausedTimer, Resumption
 from workflow_scheduler.stores.portable.skips import with_skips
@@ -111,20 +111,20 @@ class Pauses:
     async def _resume(self, tenant_id: str, workflow_id: str, missed: Missed | None) -> bool:
         now = self._clock.now()
         names = await followed(self._store, tenant_id, workflow_id)
-        calendars = await CalendarBook.of(self._store).load(tenant_id, names, now)
+        held = await Restraints.load(self._store, self._types, tenant_id, names, now)
 
         def decide(timer: PausedTimer) -> Resumption:
-            return self._decide(timer, now, missed, calendars)
+            return self._decide(timer, now, missed, held)
 
         return await self._store.transact(pausing.resume(tenant_id, workflow_id, now, decide))
 
-    def _decide(self, row: PausedTimer, now: int, missed: Missed | None, calendars: Snapshot) -> Resumption:
+    def _decide(self, row: PausedTimer, now: int, missed: Missed | None, held: Restraints) -> Resumption:
         if row.paused_until is not None and row.paused_until > now:
             return Resumption(row.next_fire_at, row.next_nominal, completed=False)  # the schedule's own pause goes on
         try:
             module = self._types[row.type]
             config = module.Config.model_validate(with_skips(msgspec.json.decode(row.config), row.skips))
-            return self._settled(row, calendars.bind(module, config), now, missed)
+            return self._settled(row, held.bind(row.workflow, module, config), now, missed)
         except (SchedulerError, ValueError, KeyError) as error:
             # One broken trigger must not keep its workflow paused; the timer reports what it cannot read.
             _log.warning("timer.unreadable", trigger_id=row.trigger_id, error=str(error))

@@ -11,6 +11,7 @@ from workflow_scheduler.core.model.deployment import PlannedTrigger
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.core.time.fire import noted
+from workflow_scheduler.core.time.timer import Due
 
 FIRES_SHOWN = 5
 
@@ -89,11 +90,23 @@ def next_fires(trigger: PlannedTrigger, now: int, count: int = FIRES_SHOWN) -> l
         due = trigger.next_due(after, now)
         if due is None:
             break
-        left_out = None if trigger.left_out is None else trigger.left_out(due.nominal)
-        shown = {"utc": to_iso(due.nominal), "local": due.fire.local, "note": noted(due.fire, left_out).note}
-        found.append(shown if left_out is None else {**shown, "outcome": "skipped", "reason": Reason.CALENDAR.value})
+        found.append(_foretold(trigger, due))
         after = due.nominal
     return found
+
+
+def _foretold(trigger: PlannedTrigger, due: Due) -> dict[str, Any]:
+    """Return a time to come, with what keeps it from running where something does."""
+    shown = {"utc": to_iso(due.nominal), "local": due.fire.local, "note": due.fire.note}
+    excluded = None if trigger.left_out is None else trigger.left_out(due.nominal)
+    if excluded is not None:
+        why = {"outcome": excluded.outcome.value, "reason": excluded.reason.value}
+        return {**shown, "note": noted(due.fire, excluded.note).note, **why}
+    deferred = None if trigger.deferred is None else trigger.deferred(due.nominal)
+    if deferred is None:
+        return shown
+    why = {"outcome": "planned", "reason": Reason.BLACKOUT.value}
+    return {**shown, "note": noted(due.fire, deferred).note, **why}
 
 
 def is_empty(plan: dict[str, Any]) -> bool:

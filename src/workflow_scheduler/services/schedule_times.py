@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 from workflow_scheduler.core.errors import ValidationFailed
+from workflow_scheduler.core.reasons import Reason
+from workflow_scheduler.core.time.blackout import Window
 from workflow_scheduler.core.time.clock import from_iso
-from workflow_scheduler.core.time.fire import noted
-from workflow_scheduler.services.explain_time import fire_shape
+from workflow_scheduler.core.time.fire import Fire, noted
+from workflow_scheduler.services.explain_time import shape_of
 from workflow_scheduler.services.nominal import Timetable
+from workflow_scheduler.services.restraints import Restraints
 from workflow_scheduler.services.schedule_config import parse
 
 PREVIEW_MAX = 1_000
-Bind = Callable[[Any, Any], tuple[Any, Any]]
 
 
 def moment(text: object, field: str) -> int:
@@ -31,11 +33,12 @@ def moment(text: object, field: str) -> int:
 
 
 def preview(
-    types: Mapping[str, ModuleType], body: Mapping[str, Any], now: int, bind: Bind | None = None
+    types: Mapping[str, ModuleType], body: Mapping[str, Any], now: int, held: Restraints | None = None
 ) -> dict[str, Any]:
     """Return the times of a schedule's body from its `from` (now) on, as many as its `count` (10).
 
-    `bind` puts it under the calendars it names. Times that they leave out are listed with `outcome: skipped`.
+    `held` has the calendars it names and the blackout windows of its tenant; those that concern its `workflow` hold,
+    without one those of all workflows. Times that they leave out are listed with `outcome: skipped`.
 
     Raises:
         ValidationFailed: the expression, the zone, `from` or `count` is wrong.
@@ -49,18 +52,16 @@ def preview(
         raise ValidationFailed(f"`count` must be a number from 1 to {PREVIEW_MAX}.")
     since = now if start is None else moment(start, "from") - 1
     module, config = parse(types, fields)
-    if bind is not None:
-        module, config = bind(module, config)
-    table = Timetable(module, config, since + (start is not None))
-    fires: list[dict[str, Any] | None] = []
+    windows: tuple[Window, ...] = ()
+    if held is not None:
+        workflow = str(fields.get("workflow") or "")
+        windows = held.of(workflow)
+        module, config = held.bind(workflow, module, config)
+    table = Timetable(module, config, since + (start is not None), windows)
+    fires: list[dict[str, Any]] = []
     fire = table.after(since)
     while fire is not None and len(fires) < count:
-        excluded = table.excluded(fire.utc)
-        if excluded is None:
-            fires.append(fire_shape(fire))
-        else:
-            word = {"outcome": excluded.outcome.value, "reason": excluded.reason.value}
-            fires.append({**(fire_shape(noted(fire, excluded.note)) or {}), **word})
+        fires.append(_foretold(table, fire))
         fire = table.after(fire.utc)
     describe = getattr(module, "describe", None)
     return {
@@ -68,3 +69,15 @@ def preview(
         "timezone": table.timezone,
         "description": describe(config) if describe else None,
     }
+
+
+def _foretold(table: Timetable, fire: Fire) -> dict[str, Any]:
+    """Return a time to come, with what keeps it from running where something does."""
+    excluded = table.excluded(fire.utc)
+    if excluded is not None:
+        shown = shape_of(noted(fire, excluded.note))
+        return {**shown, "outcome": excluded.outcome.value, "reason": excluded.reason.value}
+    deferred = table.deferred(fire.utc)
+    if deferred is not None:
+        return {**shape_of(noted(fire, deferred)), "outcome": "planned", "reason": Reason.BLACKOUT.value}
+    return shape_of(fire)

@@ -25,18 +25,19 @@ from workflow_scheduler.services.forecast import Forecast
 from workflow_scheduler.services.ledger import Ledger
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.replay import Accepts, Received
+from workflow_scheduler.services.restraints import Restraints
 from workflow_scheduler.services.schedule_config import parse, trigger_config
 from workflow_scheduler.services.schedule_pauses import SchedulePauses, Settles
 from workflow_scheduler.services.schedule_times import preview
 from workflow_scheduler.services.shapes import instant, malformed_shape, shaped
 from workflow_scheduler.services.skips import Skips
-from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.decisions import DecisionRepository, DecisionRow
 from workflow_scheduler.stores.portable.events import EventRepository, StoredEvent
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.runs import RunRepository
 from workflow_scheduler.stores.portable.schedules import ScheduleRepository, ScheduleRow
 from workflow_scheduler.stores.portable.skips import instants
+from workflow_scheduler.stores.portable.workflows import WorkflowRepository
 
 
 class TriggerEdits(Protocol):
@@ -76,7 +77,6 @@ class Schedules:
         self._edits = edits
         self._inbox = inbox
         self._wake = timer.wake
-        self._calendars = CalendarBook.of(store)
         self._schedules = ScheduleRepository(store)
         self._ledger = Ledger(store, trigger_types)
         self.forecast = Forecast(store, clock, trigger_types)
@@ -85,6 +85,7 @@ class Schedules:
         self._events = EventRepository(store)
         self._decisions = DecisionRepository(store)
         self._runs = RunRepository(store)
+        self._workflows = WorkflowRepository(store)
 
     def _shape(self, row: ScheduleRow) -> dict[str, Any]:
         config: dict[str, Any] = msgspec.json.decode(row.config)
@@ -302,15 +303,19 @@ class Schedules:
     async def preview(self, body: Mapping[str, Any], principal: Principal = LOCAL) -> dict[str, Any]:
         """Return the next times of `{"cron" | "every" | "run_at" | "rrule", …, "from", "count"}`; writes nothing.
 
-        `calendars` are those of the principal's tenant.
+        Calendars and blackout windows are those of the principal's tenant; with `workflow`, its id or a name, the
+        windows that concern it hold as well as those of all workflows.
 
         Raises:
             ValidationFailed: the expression, the zone, `from` or `count` is wrong, or a calendar does not exist.
 
         """
         now = self._clock.now()
-        snapshot = await self._calendars.load(principal.tenant_id, named(body), now)
-        return preview(self._types, body, now, snapshot.bind)
+        held = await Restraints.load(self._store, self._types, principal.tenant_id, named(body), now)
+        workflow = body.get("workflow")
+        record = await self._workflows.find(principal.tenant_id, str(workflow)) if workflow else None
+        given = body if record is None else {**body, "workflow": record.name}
+        return preview(self._types, given, now, held)
 
     async def occurrences(
         self,

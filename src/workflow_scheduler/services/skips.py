@@ -11,7 +11,6 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.services.nominal import Timetable
-from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.rows import Malformed
 from workflow_scheduler.stores.portable.schedules import ScheduleRepository, ScheduleRow
 from workflow_scheduler.stores.portable.skips import SkipRepository, instants
@@ -29,7 +28,7 @@ class Skips:
         self._clock = clock
         self._types = trigger_types
         self._wake = wake
-        self._calendars = CalendarBook.of(store)
+        self._store = store
         self._schedules = ScheduleRepository(store)
         self._skips = SkipRepository(store)
 
@@ -78,7 +77,7 @@ class Skips:
         return nominal
 
     async def _table(self, row: ScheduleRow) -> Timetable:
-        return await Timetable.read(self._calendars, self._types, row, self._clock.now())
+        return await Timetable.read(self._store, self._types, row, self._clock.now())
 
     async def _row(self, principal: Principal, schedule_id: str) -> ScheduleRow:
         row = await self._schedules.get(principal.tenant_id, schedule_id, self._clock.now())

@@ -46,7 +46,7 @@ async def told(house, hours=5):
 async def test_times_in_a_window_that_skips_are_left_out_with_its_name(house, windows, form):
     await house.deploy("report", hourly=HOURLY)
     await windows.create(LOCAL, "freeze", {"mode": "skip", **form})
-    assert (await told(house))[0] == ("planned", "blackout", "blackout freeze (skip)")
+    assert (await told(house))[0] == ("skipped", "blackout", "blackout freeze")
     await pass_hours(house, 4)
     assert await runs_of(house) == [(4, 4)]
     assert await told(house) == [("skipped", "blackout", "blackout freeze")] * 3 + [("run_started", "matched", None)]

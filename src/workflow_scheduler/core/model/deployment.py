@@ -20,6 +20,7 @@ import msgspec
 
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.reasons import Reason
+from workflow_scheduler.core.time.exclusion import Excluded
 from workflow_scheduler.core.time.timer import Due
 
 
@@ -148,7 +149,7 @@ class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):
 
     `keys` are its rows in the matcher's look-up. `next_due` is there for time triggers: called with (after, anchor)
     it returns the first due time later than `after`. `max_fires` is how many runs it may start in all.
-    `left_out` says why one of its times does not run.
+    `left_out` says why one of its times does not run, `deferred` which blackout window it waits for.
     """
 
     id: str
@@ -162,7 +163,8 @@ class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):
     claim: Claim | None = None
     next_due: Callable[[int, int], Due | None] | None = None
     max_fires: int | None = None
-    left_out: Callable[[int], str | None] | None = None
+    left_out: Callable[[int], Excluded | None] | None = None
+    deferred: Callable[[int], str | None] | None = None
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,10 @@ _FEWEST = 2
 
 
 class Group(NamedTuple):
-    """Schedules that fire at the same nominal times: their ids, and the instant (microseconds) they rest until."""
+    """Schedules that fire at the same nominal times: their ids, and the instant (microseconds) they rest until.
+
+    `late` are (instant, number) of fires that waited for the end of a blackout window.
+    """
 
     type: TimerType
     config: Any
@@ -33,6 +36,7 @@ class Group(NamedTuple):
     begin: int
     spread: bool
     members: list[str]
+    late: tuple[tuple[int, int], ...] = ()
 
 
 class Collision(NamedTuple):
@@ -72,6 +76,10 @@ def look_ahead(groups: Sequence[Group], start: int, stop: int) -> Outlook:
     instants: dict[int, list[int]] = defaultdict(list)
     for number in range(0, len(groups), stride):
         group, weight = groups[number], len(groups[number].members) * stride
+        for at, many in group.late:
+            by_minute[at - at % MINUTE_US] += many * weight
+            if not group.spread:
+                instants[at].append(number)
         if fires[number] > minutes and hasattr(group.type, "count"):
             for minute, many in _by_minute(group, start, stop):
                 by_minute[minute] += many * weight

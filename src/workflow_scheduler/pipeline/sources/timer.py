@@ -102,7 +102,7 @@ class Timer:
         place, fired = FIRST_DUE, False
         while True:
             epoch = self._cache.epoch  # taken before the rows are read: what moves in between makes them stale
-            await self._windows.refresh(epoch)
+            await self._windows.refresh(epoch, now)
             rows = await self._catalog.due(now, DUE_ROWS, place)
             if rows:
                 last = rows[-1].schedule
@@ -128,7 +128,7 @@ class Timer:
         """
         while True:
             epoch = self._cache.epoch
-            await self._windows.refresh(epoch)
+            await self._windows.refresh(epoch, self._clock.now())
             row = await self._catalog.due_of(tenant_id, trigger_id, self._clock.now())
             if row is None:
                 return

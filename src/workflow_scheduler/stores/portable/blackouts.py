@@ -15,6 +15,8 @@ _COLUMNS = "name, definition, revision, created_at, updated_at, updated_by"
 _WAKE = """UPDATE schedules SET next_fire_at = next_nominal WHERE tenant_id = :tenant AND next_nominal <= :now
   AND next_fire_at > :now AND paused = 0 AND (paused_until IS NULL OR paused_until <= :now)"""
 
+_RELEASE = "DELETE FROM quarantine WHERE tenant_id = :tenant AND kind = 'blackouts' AND id = :name"
+
 
 class BlackoutRow(msgspec.Struct, frozen=True):
     """A stored window; `definition` is JSON text, times are microseconds."""
@@ -91,9 +93,11 @@ def unknown(name: str) -> NotFound:
     return NotFound(f"There is no blackout `{name[:200]}`.", fix="List them: workflow-scheduler blackout ls")
 
 
-async def every_blackout(store: Store) -> list[tuple[str, str, str]]:
-    """Return (tenant, name, definition) of all windows."""
-    rows = await store.read("SELECT tenant_id, name, definition FROM blackouts ORDER BY tenant_id, name")
+async def every_blackout(store: Store, tenant_id: str | None = None) -> list[tuple[str, str, str]]:
+    """Return (tenant, name, definition) of all windows, or of those of one tenant."""
+    where, params = ("", {}) if tenant_id is None else ("WHERE tenant_id = :tenant", {"tenant": tenant_id})
+    text = f"SELECT tenant_id, name, definition FROM blackouts {where} ORDER BY tenant_id, name"
+    rows = await store.read(text, params)
     return [(str(row[0]), str(row[1]), str(row[2])) for row in rows]
 
 
@@ -119,6 +123,7 @@ def _replace(who: dict[str, Any], definition: str, if_match: int | None) -> Work
         raise unknown(str(who["name"]))
     if if_match is not None and rows[0][0] != if_match + 1:
         raise PreconditionFailed(f"The blackout is at revision {rows[0][0] - 1}, not {if_match}.", fix="Read it again.")
+    yield Sql(_RELEASE, {"tenant": who["tenant"], "name": who["name"]})
     yield Sql(_WAKE, {"tenant": who["tenant"], "now": who["now"]})
 
 
@@ -130,4 +135,5 @@ def _delete(tenant_id: str, name: str, now: int) -> Work[None]:
     )
     if not rows:
         raise unknown(name)
+    yield Sql(_RELEASE, {"tenant": tenant_id, "name": name})
     yield Sql(_WAKE, {"tenant": tenant_id, "now": now})

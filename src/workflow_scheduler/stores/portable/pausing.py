@@ -36,6 +36,7 @@ class PausedTimer(msgspec.Struct, frozen=True):
     next_nominal: int
     paused_until: int | None
     skips: str
+    workflow: str
 
 
 class Resumption(msgspec.Struct, frozen=True):
@@ -98,8 +99,9 @@ def resume(tenant_id: str, workflow_id: str, now: int, decide: Callable[[PausedT
         return False
     timers = yield Sql(
         """SELECT s.tenant_id, s.trigger_id, t.trigger_subtype, t.trigger_config, s.anchor, s.next_fire_at,
-             s.next_nominal, s.paused_until, s.skips
+             s.next_nominal, s.paused_until, s.skips, w.name
            FROM schedules s JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id
+             JOIN workflows w ON w.tenant_id = t.tenant_id AND w.id = t.workflow_id
            WHERE s.tenant_id = :tenant AND s.workflow_id = :id AND s.paused = 1 AND s.paused_by = :mark
              AND s.next_nominal IS NOT NULL AND t.deployment_status = 'active'""",
         {**who, "mark": WORKFLOW_PAUSE},
