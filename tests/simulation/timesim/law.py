@@ -209,7 +209,7 @@ class Plan:
             if nominal in self.skips:
                 fate = BY_HAND
             elif self.paused or self.by_workflow or (self.until is not None and nominal < self.until):
-                left_out = self._on_resume(by_itself=not self.paused and self.until is not None) == "none"
+                left_out = self._on_resume(by_itself=not (self.paused or self.by_workflow)) == "none"
                 passed = PAUSED if left_out else ("pending", "missed_paused")
                 fate = passed if nominal <= now else ("planned", "missed_paused")
             else:

@@ -85,13 +85,12 @@ class Steps:
         return rule if rule.times(self.now, self.now + 1, self.now + law.FAR) else None
 
     async def _settled(self):
-        """Leave nothing unsettled; False where that cannot be."""
+        """Leave nothing unsettled; False where that cannot be, or where the clock stands before what is recorded."""
         await self.tick()
-        return (
-            len(self.books) == 1
-            and not self._waits()
-            and not any(plan.resting(self.now) for plan in self.book.running.values())
-        )
+        plans = self.book.plans.values()
+        rest = any(plan.live and plan.resting(self.now) for plan in plans)
+        ahead = any(at > self.now and fate != law.SUPERSEDED for plan in plans for at, fate in plan.fates.items())
+        return len(self.books) == 1 and not rest and not ahead and not self._waits()
 
     async def _deploy(self, triggers=None):
         if triggers is None and not await self._settled():
