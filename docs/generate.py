@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import json
+import keyword
 import re
+import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,7 @@ from workflow_scheduler.cli.root import app
 from workflow_scheduler.core import errors, reasons
 from workflow_scheduler.core.dag.conditions import COUNTS
 from workflow_scheduler.core.dag.run_if import NEVER_WITHOUT_NEEDS, RULES, Upstream
+from workflow_scheduler.core.definition.problems import aliases
 from workflow_scheduler.core.definition.schema import config_schema
 from workflow_scheduler.core.definition.trigger_check import SharedKeys
 from workflow_scheduler.core.model.workflow import Concurrency, Definition, Job, Retry
@@ -248,6 +254,116 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+CLIENT = "../../src/workflow_scheduler/client/triggers"
+_CLASSES = {"workflow": "Upstream", "github": "GitHub", "rrule": "RRule"}
+
+
+def client_class(name: str) -> str:
+    """Return the name of the class that stands for a trigger type in the Python client."""
+    return _CLASSES.get(name) or "".join(word.capitalize() for word in name.split("_"))
+
+
+def annotation(schema: Mapping[str, Any]) -> str:
+    """Return the type of a field as the client writes it."""
+    parts: list[str] = []
+    if "enum" in schema or "const" in schema:
+        choices = schema.get("enum", [schema.get("const")])
+        parts.append(f"Literal[{', '.join(json.dumps(choice) for choice in choices)}]")
+    elif "anyOf" in schema:
+        parts += [annotation(part) for part in schema["anyOf"]]
+    elif schema.get("type") == "array":
+        parts.append(f"Sequence[{annotation(schema.get('items', {}))}]")
+    else:
+        kinds = schema.get("type", "any" if "$ref" not in schema else "object")
+        parts += [_TYPES[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds)]
+    words = list(dict.fromkeys(word for part in parts for word in part.split(" | ")))
+    words.sort(key=lambda word: word == "None")
+    return "Any" if "Any" in words else " | ".join(words)
+
+
+_TYPES = {
+    "string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None",
+    "object": "Mapping[str, Any]", "any": "Any",
+}  # fmt: skip
+
+
+def client_module(module: Any) -> str:
+    """Return the module of the client that holds the class of one trigger type."""
+    schema = config_schema(module.Config)
+    shared = set(SharedKeys.model_fields)
+    whole = {**schema.get("properties", {}), **getattr(module, "short_fields", {})}
+    fields = {name: part for name, part in whole.items() if not part.get("deprecated") and name not in shared}
+    needed = {aliases(part.validation_alias)[0] if part.validation_alias else name
+              for name, part in module.Config.model_fields.items() if part.is_required()}  # fmt: skip
+    first = [name for name in fields if name in needed and annotation(fields[name]).startswith(("str", "float"))]
+    lines = [f"    {name}: {annotation(fields[name])}" for name in first] + ["    _: KW_ONLY"]
+    for name, part in fields.items():
+        if name not in first:
+            own = f"{name}_" if keyword.iskeyword(name) else name
+            kind = annotation(part)
+            plain, none = kind.removesuffix(" | None"), " | None" if kind.endswith(" | None") else ""
+            open_ = kind if kind == "Any" else f"{plain} | UnsetType{none}"
+            lines.append(f"    {own}: {kind}" if name in needed else f"    {own}: {open_} = UNSET")
+    told = [f"        {name}: {_sentence(part)}" for name, part in fields.items()]
+    text = "\n".join(
+        [
+            f'"""Made from the trigger type `{module.name}` by `make docs`; change the type, not this file."""', "",
+            "from __future__ import annotations", "", *_imports(lines), "",
+            "from workflow_scheduler.client.trigger import Trigger", "", "",
+            "@dataclass(frozen=True)", f"class {client_class(module.name)}(Trigger):",
+            f'    """{_first_sentence(module)}', "",
+            *(["    Attributes:", *told, ""] if told else []), '    """', "",
+            f'    type: ClassVar[str] = "{module.name}"', *(lines if fields else []), "",
+        ]
+    )  # fmt: skip
+    return formatted(text)
+
+
+def _first_sentence(module: Any) -> str:
+    text = " ".join(inspect.cleandoc(module.__doc__).split("\n\n")[0].split())
+    return text.split(". ")[0].rstrip(".") + "."
+
+
+def _sentence(part: Mapping[str, Any]) -> str:
+    text = " ".join(str(part.get("description") or part.get("title") or "").split())
+    return text if len(text) <= 95 else textwrap.shorten(text, 95, placeholder=" …")  # noqa: PLR2004 -- a line
+
+
+def _imports(lines: list[str]) -> list[str]:
+    used = "\n".join(lines)
+    words = {"collections.abc": ("Mapping", "Sequence"), "dataclasses": ("KW_ONLY",), "typing": ("Any", "Literal")}
+    always = {"dataclasses": ("dataclass",), "typing": ("ClassVar",)}
+    found = []
+    for source, names in words.items():
+        wanted = sorted({*always.get(source, ()), *(name for name in names if name in used and len(lines) > 1)})
+        if wanted:
+            wanted = sorted(wanted, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+            found.append(f"from {source} import {', '.join(wanted)}")
+    return found + (["", "from msgspec import UNSET, UnsetType"] if "UNSET" in used else [])
+
+
+def client_names() -> str:
+    """Return the module that names all classes of the client's triggers."""
+    pairs = sorted((client_class(name), name) for name in trigger_types())
+    lines = [f"from workflow_scheduler.client.triggers.{module} import {name}" for name, module in pairs]
+    every = ", ".join(f'"{name}"' for name, _ in pairs)
+    text = [
+        '"""One class for each trigger type, made from the installed types by `make docs`."""', "",
+        *sorted(lines), "", f"__all__ = ({every},)", "",
+    ]  # fmt: skip
+    return formatted("\n".join(text))
+
+
+def formatted(text: str) -> str:
+    """Return Python source as the project formats it."""
+    command = [sys.executable, "-m", "ruff", "format", "--line-length", "120", "-"]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout  # noqa: S603
+
+
+PAGES |= {f"{CLIENT}/{name}.py": partial(client_module, module) for name, module in trigger_types().items()}
+PAGES[f"{CLIENT}/__init__.py"] = client_names
+
+
 def stale() -> list[str]:
     """Return the names of pages that differ from the code."""
     found = []
@@ -267,6 +383,7 @@ def main() -> int:
         return 1 if names else 0
     REFERENCE.mkdir(exist_ok=True)
     for name, make in PAGES.items():
+        (REFERENCE / name).parent.mkdir(exist_ok=True)
         (REFERENCE / name).write_text(make())
     return 0
 

@@ -263,15 +263,37 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
-    kind, data = "", ""
-    for raw in response:
+class EventReader:
+    """Puts server-sent events together, line by line; `last_id` is where a later stream goes on."""
+
+    def __init__(self) -> None:
+        """Begin between two events."""
+        self._kind, self._data = "", ""
+        self.last_id: str | None = None
+
+    def feed(self, raw: bytes) -> dict[str, Any] | None:
+        """Take in a line, and return the event that it ends, if any; `reset` events are left out."""
         line = raw.decode("utf-8", "replace").rstrip("\r\n")
-        if not line:
+        name, _, value = line.partition(":")
+        value = value.strip()
+        if name == "event":
+            self._kind = value
+        elif name == "data":
+            self._data += value
+        elif name == "id":
+            self.last_id = value
+        elif not line:
+            kind, data = self._kind, self._data
+            self._kind, self._data = "", ""
             if data and kind != "reset":
-                yield msgspec.json.decode(data)
-            kind, data = "", ""
-        elif line.startswith("event:"):
-            kind = line.removeprefix("event:").strip()
-        elif line.startswith("data:"):
-            data += line.removeprefix("data:").strip()
+                found: dict[str, Any] = msgspec.json.decode(data)
+                return found
+        return None
+
+
+def _events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+    reader = EventReader()
+    for raw in response:
+        found = reader.feed(raw)
+        if found is not None:
+            yield found

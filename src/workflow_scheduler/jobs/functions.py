@@ -45,6 +45,7 @@ def load(path: str, python_path: Sequence[str]) -> Callable[..., Any]:
         ) from error
     except (Exception, SystemExit) as error:
         raise failure(error) from error
+    target = getattr(target, "__workflow_job__", target)  # what client.job decorated
     if not callable(target):
         raise Rejected(f"`{path}` is not a function but {type(target).__name__}")
     _loaded[path] = target

@@ -1,0 +1,23 @@
+"""One class for each trigger type, made from the installed types by `make docs`."""
+
+from workflow_scheduler.client.triggers.cron import Cron
+from workflow_scheduler.client.triggers.event import Event
+from workflow_scheduler.client.triggers.github import GitHub
+from workflow_scheduler.client.triggers.interval import Interval
+from workflow_scheduler.client.triggers.manual import Manual
+from workflow_scheduler.client.triggers.once import Once
+from workflow_scheduler.client.triggers.rrule import RRule
+from workflow_scheduler.client.triggers.webhook import Webhook
+from workflow_scheduler.client.triggers.workflow import Upstream
+
+__all__ = (
+    "Cron",
+    "Event",
+    "GitHub",
+    "Interval",
+    "Manual",
+    "Once",
+    "RRule",
+    "Upstream",
+    "Webhook",
+)
