@@ -141,6 +141,8 @@ async def _furnished(client):
         await client.post("/api/v1/secrets", json={"name": name, "value": "s3cret"})
     web = {"name": "web", "kind": "smtp", "fields": {"host": "x", "username": "u", "password": "old"}}
     assert (await client.post("/api/v1/connections", json=web)).status == 201
+    template = {"name": "web", "definition": {"version": 1, "jobs": {"work": {"uses": "noop"}}}}
+    assert (await client.post("/api/v1/templates", json=template)).status == 201
     for name, held in (("us-holidays", {"country": "US"}), ("working-days", {"weekend": ["SAT", "SUN"]})):
         await client.post("/api/v1/calendars", json={"name": name, **held})
     for minute in range(4):

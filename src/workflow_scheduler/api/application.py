@@ -21,6 +21,7 @@ RESOURCES = (
     "deployment",
     "triggers",
     "schedules",
+    "templates",
     "backfills",
     "blackouts",
     "forecast",

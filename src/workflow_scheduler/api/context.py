@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.services.runs import Runs
     from workflow_scheduler.services.schedules import Schedules
     from workflow_scheduler.services.secrets import SecretStore
+    from workflow_scheduler.services.templates import Templates
     from workflow_scheduler.services.tenant import TenantSettings
     from workflow_scheduler.services.triggers import Triggers
     from workflow_scheduler.services.workflows import Workflows
@@ -72,6 +73,7 @@ class ApiContext:
     blackouts: Blackouts
     calendars: Calendars
     calendar_dates: CalendarDates
+    templates: Templates
     runs: Runs
     events: Events
     explain: Explain

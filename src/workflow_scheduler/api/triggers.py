@@ -12,9 +12,11 @@ from workflow_scheduler.api import definition_documents as documents
 from workflow_scheduler.api import outcome
 from workflow_scheduler.api.answers import Listing, answer, listing
 from workflow_scheduler.api.body import json_object
-from workflow_scheduler.api.context import Context
+from workflow_scheduler.api.context import ApiContext, Context
 from workflow_scheduler.api.definition_bodies import FlushBody, IfMatch, Reference, revision
 from workflow_scheduler.api.security import Caller
+from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.pipeline.entries import Receipt
 
 _routes = APIRouter(tags=["triggers"])
 _types = APIRouter(tags=["triggers"])
@@ -226,6 +228,13 @@ async def start_workflow(
         confirm=given.confirm,
         trigger=given.trigger,
     )
+    return await started(context, caller, receipt, patience, deadline)
+
+
+async def started(
+    context: ApiContext, caller: Principal, receipt: Receipt, patience: Patience, deadline: float
+) -> Response:
+    """Return the answer to somebody who has started a run, after its end if that is wanted (until `deadline`)."""
     decisions = [
         {
             "trigger_id": decision.trigger_id,

@@ -28,6 +28,7 @@ from workflow_scheduler.services.replay import Replay
 from workflow_scheduler.services.requirements import Requirements
 from workflow_scheduler.services.runs import Runs
 from workflow_scheduler.services.schedules import Schedules
+from workflow_scheduler.services.templates import Templates
 from workflow_scheduler.services.triggers import Triggers
 from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.settings import Settings
@@ -81,6 +82,7 @@ class Services(Engines):
             calendars=Calendars(store, clock, self.types, self.timer.wake), calendar_dates=CalendarDates(store, clock),
             runs=Runs(store, clock, self.launcher, self.tracker, explain), events=Events(store, clock),
             backfills=Backfills(store, clock, self.types, self.backfilling.wake),
+            templates=Templates(store, clock, definitions, workflows, deployments, requirements),
             queues=Queues(store, clock, self.tracker),
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),

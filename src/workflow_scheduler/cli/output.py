@@ -26,6 +26,7 @@ _COMMANDS = {
     "runs": "runs ls",
     "schedules": "schedule ls",
     "secrets": "secret ls",
+    "templates": "template ls",
     "triggers": "trigger ls",
     "workflows": "workflow ls",
 }

@@ -39,16 +39,25 @@ def run(
     if trigger is not None:
         body["trigger"] = trigger
     path = f"/api/v1/triggers/workflows/{segment(name)}/manual"
-    started = session.client.post(path, body, idempotency_key=key)
+    follow(session, session.client.post(path, body, idempotency_key=key), timeout if wait else None)
+
+
+def follow(session: Session, started: dict[str, Any], patience: str | None) -> None:
+    """Show what a start led to; with `patience`, a duration, wait for the end, and exit with its code.
+
+    Raises:
+        Exit: no run was started, it failed, or it has not ended in time.
+
+    """
     if started["run_id"] is None:
         output.show(session, started, _refused)
         raise typer.Exit(Exit.FAILED)
-    if not wait:
+    if patience is None:
         output.show(session, started, lambda one: output.write(one["run_id"]))
         if not session.machine:
             output.note(f"follow it: workflow-scheduler runs watch {started['run_id']}")
         return
-    found = wait_for(session, started["run_id"], seconds(timeout))
+    found = wait_for(session, started["run_id"], seconds(patience))
     output.show(session, found, tell_run)
     raise typer.Exit(status_exit(found))
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from workflow_scheduler.core.ids import mint
+from workflow_scheduler.core.inputs import laid_over
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.run import Run
@@ -77,6 +78,8 @@ def intent(event: Event, compiled: Compiled, now: int, owner: str, overlap_key: 
     run_input = event.input
     if run_input is None:
         run_input = event.data if trigger.input is None else _encode(trigger.input)
+    if trigger.defaults is not None:
+        run_input = laid_over(trigger.defaults, run_input)
     # A run for an engine outside this process can always be found by its next attempt, whoever holds it in memory.
     is_local = trigger.engine == LOCAL_ENGINE
     return Run(

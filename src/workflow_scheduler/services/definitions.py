@@ -192,6 +192,7 @@ def _shared(trigger: CheckedTrigger, definition: Definition) -> dict[str, Any]:
     overlap = overlap_of(shared.overlap, definition)
     return {
         **({} if overlap is None else {"overlap": overlap}),
+        **({"defaults": definition.input} if definition.input else {}),
         "condition": shared.condition,
         "on_unknown": shared.on_unknown,
         "input": shared.input,

@@ -14,8 +14,9 @@ from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.model.template import SOURCE as TEMPLATES
 from workflow_scheduler.core.model.trigger import Trigger
-from workflow_scheduler.core.ports.catalog import Catalog
+from workflow_scheduler.core.ports.catalog import Catalog, WorkflowRef
 from workflow_scheduler.core.ports.judge import Judges
 from workflow_scheduler.core.ports.store import Sql, Store, Work
 from workflow_scheduler.core.reasons import Outcome
@@ -72,6 +73,18 @@ class Starts(Protocol):
         trigger: str | None = None,
     ) -> Received:
         """Return after the durable commit."""
+        ...
+
+    async def start_version(
+        self,
+        principal: Principal,
+        version: WorkflowRef,
+        source: str,
+        *,
+        input: Any = None,  # noqa: A002 - the word of the interface
+        idempotency_key: str | None = None,
+    ) -> Received:
+        """Start a stored version; return after the durable commit."""
         ...
 
 
@@ -190,6 +203,9 @@ class Replay:
 
     async def _would_start(self, event: StoredEvent) -> list[str]:
         """Return the names of the workflows that a replay of `event` would start now."""
+        version = _template_version(event)
+        if version is not None:
+            return [version.name]
         if event.provider == "manual":
             workflow = await self._catalog.workflow(event.tenant_id, event.subject or "")
             return [workflow.name] if workflow is not None and workflow.live_version is not None else []
@@ -231,13 +247,16 @@ class Replay:
 
     async def _again_by_hand(self, principal: Principal, original: StoredEvent, event: Event) -> Received:
         """Start a workflow again that was started by hand: it may have no trigger that the inbox could find."""
-        receipt = await self._manual.start(
-            principal,
-            original.subject or "",
-            input=None if event.input is None else msgspec.json.decode(event.input),
-            idempotency_key=event.event_key,
-            confirm=True,
-        )
+        given = None if event.input is None else msgspec.json.decode(event.input)
+        version = _template_version(original)
+        if version is not None:
+            receipt = await self._manual.start_version(
+                principal, version, original.source, input=given, idempotency_key=event.event_key
+            )
+        else:
+            receipt = await self._manual.start(
+                principal, original.subject or "", input=given, idempotency_key=event.event_key, confirm=True
+            )
         await self._store.transact(_mark(original, receipt.event_id, receipt.run_ids))
         return receipt
 
@@ -270,6 +289,15 @@ def replayed_event(original: StoredEvent, user_id: str, now: int) -> Event:
         input=given,
         scheduled_for=original.time if original.provider in TIMERS else None,
     )
+
+
+def _template_version(original: StoredEvent) -> WorkflowRef | None:
+    """Return the version that the run of a template ran, None for all other events: it is run again as it was."""
+    if not original.source.startswith(TEMPLATES):
+        return None
+    number = msgspec.json.decode(original.attributes)["workflow_version"]
+    name = original.source.removeprefix(TEMPLATES)
+    return WorkflowRef(original.tenant_id, original.subject or "", name, number, number, paused=False)
 
 
 def _mark(original: StoredEvent, event_id: str, run_ids: Sequence[str]) -> Work[None]:

@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 from workflow_scheduler.core.errors import SchedulerError
+from workflow_scheduler.core.model.template import SOURCE as TEMPLATES
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.time import zone
 from workflow_scheduler.core.time.clock import SECOND_US, to_datetime, to_iso
@@ -114,7 +115,9 @@ def started_by(cause: Mapping[str, Any]) -> str:
     elif kind in TIMERS and cause.get("due") is not None:
         return _fired(name, cause)
     elif event.get("provider") == "manual":
-        start = f"Started by hand{_by(cause.get('user_id'))} through *{name}*"
+        source = str(event.get("source"))
+        through = f"from the template *{source.removeprefix(TEMPLATES)}*" if source.startswith(TEMPLATES) else ""
+        start = f"Started by hand{_by(cause.get('user_id'))} {through or f'through *{name}*'}"
         start += ", although it was paused" if cause.get("paused") else ""
     elif kind == "workflow" or event.get("provider") == "workflow":
         upstream = cause.get("upstream") or {}

@@ -70,6 +70,8 @@ class Tenancy:
             assert (await ann.post("/api/v1/secrets", json={"name": name, "value": f"{name}-of-acme"})).status == 201
         web = {"name": "hmac", "kind": "http", "fields": {"auth": "bearer", "secret": "of-acme"}}
         assert (await ann.post("/api/v1/connections", json=web)).status == 201
+        template = {"name": "hmac", "definition": {"version": 1, "jobs": {"work": {"uses": "noop"}}}}
+        assert (await ann.post("/api/v1/templates", json=template)).status == 201
         window = {"name": "hmac", "cron": "0 22 * * FRI", "duration": "8h", "workflows": ["nothing-*"]}
         assert (await ann.post("/api/v1/blackouts", json=window)).status == 201
         workflow = await self.deploy(ann, FLOW)

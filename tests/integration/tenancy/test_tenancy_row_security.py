@@ -32,6 +32,7 @@ async def test_no_row_is_seen_without_the_right_tenant(tenancy, database):
             "connections",
             "api_keys",
             "workflows",
+            "workflow_templates",
             "trigger_index",
         } <= filled
         await connection.execute("SET ROLE wfs_service")

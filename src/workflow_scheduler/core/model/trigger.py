@@ -23,7 +23,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
 
     `config` is the validated configuration of its type, as plain JSON values, without the keys that every trigger
     shares (`type condition on_unknown enabled input overlap`), which stand beside it. `overlap` is None where runs may
-    overlap and nobody counts them.
+    overlap and nobody counts them. `defaults` is the `input` of the definition, over which that of a run is laid.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     condition: str | None = None
     on_unknown: str = "skip"
     input: Any = None
+    defaults: dict[str, Any] | None = None
     workflow_paused: bool = False
     engine: str = "embedded"
     max_depth: int = 10

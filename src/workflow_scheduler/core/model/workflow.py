@@ -160,6 +160,9 @@ class Definition(Part):
     fail_fast: bool = False
     timeout: Duration | None = None
     env: dict[str, str] = Field(default_factory=dict)
+    input: dict[str, Any] = Field(
+        default_factory=dict, description="What the input of a run is taken from where the run's own lacks it."
+    )
     max_depth: int = Field(default=10, ge=1, le=100)
     triggers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     jobs: dict[str, Job] = Field(default_factory=dict)

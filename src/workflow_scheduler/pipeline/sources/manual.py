@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -63,14 +64,50 @@ class ManualSource:
 
         """
         body = _encode(input)
-        for _ in range(STALE_RETRIES_MAX):
-            epoch = self._cache.epoch
+
+        async def made() -> tuple[Event, Compiled]:
             ref = await self._catalog.workflow(principal.tenant_id, workflow)
             if ref is None:
                 raise NotFound(f"There is no workflow `{workflow}`.", fix="Deploy it: workflow-scheduler deploy FILE")
             compiled = await self._trigger(ref, trigger)
             _check(compiled, confirm=confirm)
-            event = self._event(principal, ref, compiled, body, idempotency_key, confirm=confirm)
+            return self._event(principal, ref, compiled, body, idempotency_key, confirm=confirm), compiled
+
+        return await self._started(made)
+
+    async def start_version(
+        self,
+        principal: Principal,
+        version: WorkflowRef,
+        source: str,
+        *,
+        input: Any = None,  # noqa: A002 -- the word of the interface
+        idempotency_key: str | None = None,
+    ) -> Receipt:
+        """Start one run of a stored version that need not be live (a template's); return after the durable commit.
+
+        `source` is that of its event, and the name is the key's realm: `/templates/NAME`.
+
+        Raises:
+            ValidationFailed: the idempotency key was used with another input.
+            BadRequest: the idempotency key is too long, or holds a NUL.
+
+        """
+        body = _encode(input)
+
+        async def made() -> tuple[Event, Compiled]:
+            compiled = await self._trigger(version, None)
+            event = self._event(principal, version, compiled, body, idempotency_key, confirm=True)
+            facts = msgspec.json.decode(event.attributes) | {"workflow_version": version.live_version}
+            return msgspec.structs.replace(event, source=source, attributes=_encode(facts)), compiled
+
+        return await self._started(made)
+
+    async def _started(self, made: Callable[[], Awaitable[tuple[Event, Compiled]]]) -> Receipt:
+        """Make the event of a start and store it, again where what is live has changed meanwhile."""
+        for _ in range(STALE_RETRIES_MAX):
+            epoch = self._cache.epoch
+            event, compiled = await made()
             check_storable(event)
             try:
                 receipt = await self._accept(event, compiled, epoch)
@@ -155,6 +192,7 @@ class ManualSource:
                 type="manual",
                 config={},
                 engine=definition.engine if definition else "embedded",
+                defaults=definition.input or None if definition else None,
                 overlap=None if definition is None else overlap_of(None, definition),
             )
         )

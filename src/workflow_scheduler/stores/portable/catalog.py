@@ -68,6 +68,7 @@ class _Shared(msgspec.Struct):
     condition: str | None = None
     on_unknown: Literal["skip", "hold", "fire"] | None = None
     input: Any = None
+    defaults: dict[str, Any] | None = None
     engine: str | None = None
     max_depth: int | None = None
     overlap: Overlap | None = None
@@ -101,6 +102,7 @@ def trigger_from_row(row: Row) -> Trigger:
         condition=shared.condition,
         on_unknown=shared.on_unknown or "skip",
         input=shared.input,
+        defaults=shared.defaults,
         engine=shared.engine or "embedded",
         max_depth=shared.max_depth or 10,
         overlap=shared.overlap,

@@ -182,7 +182,7 @@ def _create(new: NewVersion) -> Work[None]:
     )
     if not rows:
         raise _name_taken(new.name)
-    yield _insert_version(new, 1)
+    yield insert_version(new, 1)
     yield from sync_pending(new.tenant_id, new.workflow_id, 1, new.triggers, new.now)
 
 
@@ -193,11 +193,12 @@ def _name_taken(name: str) -> Conflict:
     )
 
 
-def _insert_version(new: NewVersion, version: int) -> Sql:
+def insert_version(new: NewVersion, version: int, conflict: str = "") -> Sql:
+    """Return the statement that stores a definition as a version; `conflict` is what SQL says of one that is there."""
     return Sql(
-        """INSERT INTO workflow_versions (tenant_id, workflow_id, version, definition, source, source_format, hash,
+        f"""INSERT INTO workflow_versions (tenant_id, workflow_id, version, definition, source, source_format, hash,
              created_at, created_by)
-           VALUES (:tenant, :id, :version, :definition, :source, :format, :hash, :now, :actor)""",
+           VALUES (:tenant, :id, :version, :definition, :source, :format, :hash, :now, :actor){conflict}""",
         {
             "tenant": new.tenant_id,
             "id": new.workflow_id,
@@ -248,7 +249,7 @@ def _add_version(new: NewVersion) -> Work[int]:
            WHERE tenant_id = :tenant AND id = :id""",
         {**who, "version": latest + 1, "name": new.name, "now": new.now},
     )
-    yield _insert_version(new, latest + 1)
+    yield insert_version(new, latest + 1)
     yield from sync_pending(new.tenant_id, new.workflow_id, latest + 1, new.triggers, new.now)
     return int(latest) + 1
 
