@@ -79,3 +79,14 @@ def test_a_run_that_takes_longer_than_its_timeout_fails_and_starts_nothing_more(
     assert ended.json["status"] == "FAILED"
     assert ended.json["error"]["code"] == "timeout"
     assert {job["id"]: job["status"] for job in ended.json["jobs"]} == {"nap": "CANCELLED", "after": "SKIPPED"}
+
+
+def test_an_owner_sets_the_pools_that_all_jobs_of_the_tenant_share(wfs):
+    changed = wfs("tenant", "set", "--resource", "licence=2", "--resource", "scratch=1")
+    assert (changed.code, changed.json["resources"]) == (0, {"licence": 2, "scratch": 1})
+    assert wfs("tenant", "set", "--resource", "scratch=0").json["resources"] == {"licence": 2}
+    wfs.deploy({"version": 1, "name": "licensed", "jobs": {"work": {"run": "true", "resources": {"licence": 2}}}})
+    assert wfs("run", "licensed", "--wait").json["status"] == "SUCCEEDED"
+    refused = wfs("tenant", "set", "--resource", "licence=many")
+    assert refused.code != 0
+    assert "resources.licence" in refused.err

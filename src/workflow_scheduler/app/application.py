@@ -69,6 +69,7 @@ class Application(Services):
         )
         self._begin("recovery", self.recovery.heartbeat())
         self._begin("wakes", self.wakes.loop())
+        self._begin("pools", self.pools.loop())
         self._begin("suspects", self.recovery.suspects())
         self._begin("inspection", self.inspection.run())
         self._begin("health", self._watch_health())

@@ -67,7 +67,8 @@ class Engines(Pipeline):
             public_url=f"http://{settings.host}:{settings.port}",
         )
         self.embedded.connect_waiting(call=self.calls.call, withdraw=self.calls.withdraw, on_wait=self.wakes.hint)
-        self.wakes.engine = self.embedded
+        self.embedded.connect_pools(claim=self.pools.ask, give_back=self.pools.give_back)
+        self.wakes.engine = self.pools.engine = self.embedded
         self.engines: dict[str, Engine] = {"embedded": self.embedded}
         if settings.workflow_engine_url:
             address = EngineAddress(

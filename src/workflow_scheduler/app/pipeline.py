@@ -20,6 +20,7 @@ from workflow_scheduler.pipeline.launcher import Launcher
 from workflow_scheduler.pipeline.live import LiveFeed
 from workflow_scheduler.pipeline.matcher import Matcher
 from workflow_scheduler.pipeline.observer import PipelineObserver
+from workflow_scheduler.pipeline.pools import Pools
 from workflow_scheduler.pipeline.recovery import Recovery
 from workflow_scheduler.pipeline.redrive import Redrive
 from workflow_scheduler.pipeline.sources.backfill import BackfillSource
@@ -89,6 +90,7 @@ class Pipeline:
         self.manual = ManualSource(self.catalog, store, self.cache, self.inbox, clock, self.vault)
         self.calls = Calls(self.manual, self.launcher, store, self.tracker)
         self.wakes = Wakes(store, clock, owner)
+        self.pools = Pools(store, clock, owner)
         self.inbox.launches = self.launcher
         self.tracker.on_wake = self.wakes.hint
         self.inbox.turns = self.recovery

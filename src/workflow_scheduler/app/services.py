@@ -65,7 +65,7 @@ class Services(Engines):
         members.on_change, members.on_fact = self.authenticator.forget, self.internal.hint
         self.authenticator.members = members
         definitions = Definitions(self.types, self.jobs, clock, rules)
-        requirements = Requirements(self.secrets, self.connections, self.tenant, self.jobs)
+        requirements = Requirements(self.secrets, self.connections, self.tenant, self.jobs, self.tenant)
         deployments = Deployments(store, clock, definitions, requirements)
         workflows = Workflows(store, clock, definitions, deployments)
         triggers = Triggers(store, clock, definitions, workflows, deployments, self.matcher)

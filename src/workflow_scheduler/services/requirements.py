@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Protocol
 
+from workflow_scheduler.core.dag.pools import missing, outside
 from workflow_scheduler.core.definition.check import Checked
 from workflow_scheduler.core.errors import FieldError, ValidationFailed
 from workflow_scheduler.core.ports.resources import CodeRule
@@ -29,6 +30,14 @@ class ConnectionNames(Protocol):
         ...
 
 
+class PoolRule(Protocol):
+    """Tells which pools a tenant has."""
+
+    async def pools(self, tenant_id: str) -> dict[str, int]:
+        """Return the capacities of the tenant's pools by name."""
+        ...
+
+
 class Requirements:
     """Checks them before a deployment."""
 
@@ -38,18 +47,20 @@ class Requirements:
         connections: ConnectionNames | None = None,
         code_rule: CodeRule | None = None,
         job_types: Mapping[str, ModuleType] | None = None,
+        pool_rule: PoolRule | None = None,
     ) -> None:
         """Ask these; what is left out is not checked."""
         self._secrets = secrets
         self._connections = connections
         self._code_rule = code_rule
         self._job_types = job_types or {}
+        self._pool_rule = pool_rule
 
     async def check(self, tenant_id: str, checked: Checked) -> None:
         """Refuse a definition that the tenant lacks something for.
 
         Raises:
-            ValidationFailed: a secret or a connection is not there, or the tenant may not run code.
+            ValidationFailed: a secret, a connection or a pool is not there, or the tenant may not run code.
 
         """
         await self._check_secrets(tenant_id, checked)
@@ -62,6 +73,18 @@ class Requirements:
                 errors=absent,
             )
         await self._check_code(tenant_id, checked)
+        await self._check_pools(tenant_id, checked)
+
+    async def _check_pools(self, tenant_id: str, checked: Checked) -> None:
+        asked = outside(checked.definition)
+        if not asked or self._pool_rule is None:
+            return
+        errors = missing(asked, await self._pool_rule.pools(tenant_id), checked.definition.resources)
+        if errors:
+            fix = (
+                "add it under `resources` of the workflow, or an owner: workflow-scheduler tenant set --resource NAME=N"
+            )
+            raise ValidationFailed(f"{errors[0].field}: {errors[0].message}", fix=fix, errors=errors)
 
     async def _check_code(self, tenant_id: str, checked: Checked) -> None:
         coded = [

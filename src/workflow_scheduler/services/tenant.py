@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -41,8 +41,18 @@ class TenantSettings:
         """Return the tenant's settings, and what follows from them."""
         return self._shape(principal.tenant_id, await self._read(principal.tenant_id))
 
-    async def put(self, principal: Principal, *, allow_code: bool | None) -> dict[str, Any]:
-        """Change the tenant's settings; None leaves the decision to the installation.
+    async def pools(self, tenant_id: str) -> dict[str, int]:
+        """Return the capacities of the tenant's pools of resources by name."""
+        return _pools(await self._read(tenant_id))
+
+    async def put(
+        self, principal: Principal, *, allow_code: bool | None, resources: Mapping[str, int] | None = None
+    ) -> dict[str, Any]:
+        """Change the tenant's settings.
+
+        `allow_code` None leaves the decision to the installation; `resources` replace the tenant's pools, None leaves
+        them as they are. Who waits for a pool that has become larger is let in within seconds; what is held of one that
+        has become smaller is not taken away.
 
         Raises:
             Forbidden: the caller is no owner.
@@ -50,9 +60,11 @@ class TenantSettings:
         """
         if principal.role != "owner":
             raise Forbidden("only an owner may change the settings of the tenant")
-        wanted = {"allow_code": allow_code}
+        wanted: dict[str, Any] = {"allow_code": allow_code}
+        if resources is not None:
+            wanted["resources"] = dict(resources)
         await self._store.transact(_put(principal.tenant_id, wanted, self._clock.now()))
-        return self._shape(principal.tenant_id, wanted)
+        return await self.get(principal)
 
     def _installed(self, tenant_id: str) -> bool:
         return self._allow_code and (not self._code_tenants or tenant_id in self._code_tenants)
@@ -60,12 +72,18 @@ class TenantSettings:
     def _shape(self, tenant_id: str, settings: dict[str, Any]) -> dict[str, Any]:
         own = settings.get("allow_code")
         installed = self._installed(tenant_id)
-        return {"tenant_id": tenant_id, "allow_code": own, "code_allowed": installed and own is not False}
+        return {"tenant_id": tenant_id, "allow_code": own, "code_allowed": installed and own is not False,
+                "resources": _pools(settings)}  # fmt: skip
 
     async def _read(self, tenant_id: str) -> dict[str, Any]:
         rows = await self._store.read("SELECT settings FROM tenants WHERE id = :tenant", {"tenant": tenant_id})
         found = msgspec.json.decode(rows[0][0]) if rows else {}
         return found if isinstance(found, dict) else {}
+
+
+def _pools(settings: dict[str, Any]) -> dict[str, int]:
+    known = settings.get("resources")
+    return known if isinstance(known, dict) else {}
 
 
 def _put(tenant_id: str, wanted: dict[str, Any], now: int) -> Work[None]:

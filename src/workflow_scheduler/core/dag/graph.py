@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from workflow_scheduler.core.dag.conditions import EdgeRules, edge_rules
+from workflow_scheduler.core.dag.pools import check_resources
 from workflow_scheduler.core.dag.references import check_references
 from workflow_scheduler.core.dag.repeat import Repeat
 from workflow_scheduler.core.dag.repeats import check_own_variables, compile_repeat
@@ -56,6 +57,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     timeout_us: int | None
     allow_failure: bool
     repeat: Repeat | None = None
+    resources: Mapping[str, int] = MappingProxyType({})
 
 
 class Graph(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True):
@@ -63,7 +65,8 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True):
 
     `needs_count[i]` is the number of jobs that node i needs. Run output: the output of the one job that no other job
     needs, or an object `{job: output}` when there are several such `leaves`. `edges` says for the needs with a
-    condition of their own, by (needed job, job), how each end counts; `repeats` whether any job is repeated.
+    condition of their own, by (needed job, job), how each end counts; `repeats` whether any job is repeated, `pooled`
+    whether any asks for resources.
     """
 
     definition: Definition
@@ -76,6 +79,7 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True):
     fail_fast: bool
     timeout_us: int | None
     repeats: bool = False
+    pooled: bool = False
     edges: EdgeRules = {}
 
 
@@ -110,6 +114,7 @@ def compile_graph(definition: Definition, job_types: Mapping[str, Any] | None = 
     needs = _sequence(jobs) or _needs(jobs, index, errors)
     _check_types(jobs, job_types, errors)
     _check_rules(jobs, needs, errors)
+    check_resources(definition, errors)
     edges = edge_rules(jobs, index, errors)
     if not any(error.field.startswith("jobs.") and ".needs[" in error.field for error in errors):
         _check_cycles(list(jobs), needs, errors)
@@ -286,6 +291,7 @@ def _assemble(definition: Definition, needs: list[tuple[int, ...]], compiled: li
             timeout_us=None if job.timeout is None else round(job.timeout * _SECOND_US),
             allow_failure=job.allow_failure,
             repeat=compiled[place].repeat,
+            resources=job.resources,
         )
         for place, (job_id, job) in enumerate(definition.jobs.items())
     )
@@ -300,5 +306,6 @@ def _assemble(definition: Definition, needs: list[tuple[int, ...]], compiled: li
         fail_fast=definition.fail_fast,
         timeout_us=None if definition.timeout is None else round(definition.timeout * _SECOND_US),
         repeats=any(node.repeat is not None for node in nodes),
+        pooled=any(node.resources for node in nodes),
         edges=edges,
     )

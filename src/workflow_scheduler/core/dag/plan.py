@@ -158,6 +158,14 @@ class Progress(Settling):
         self._ready.append(job)
         return self._advance([])
 
+    def yield_place(self, job: int) -> list[Action]:
+        """Say that a job which was to start waits for something first, without a slot; `wake` lets it start."""
+        if self._state[job] != RUNNING:
+            return []
+        self._state[job] = WAITING
+        self._running -= 1
+        return self._advance([])
+
     def stop(self, status: RunStatus, code: str) -> list[Action]:
         """Cancel what is under way, start nothing more, and end the run with `status` (CANCELLED or FAILED)."""
         if self._stop is not None:

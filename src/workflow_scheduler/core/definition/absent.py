@@ -16,7 +16,6 @@ _TABLES = "ask on a `cron` or `interval` trigger, in a job"
 
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "resources": "jobs reserve no resources: bound the load with `concurrency`",
         "connections": "they go with `nodes`; beside `jobs`, write `needs`",
         "depends_on": "write `needs`",
         "schedule": "write a `cron` trigger under `triggers`",

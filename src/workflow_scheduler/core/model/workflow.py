@@ -34,6 +34,22 @@ Duration = Annotated[
 RunIf = Literal["all_success", "at_least_one_success", "all_done", "none_failed", "all_failed", "at_least_one_failed"]
 
 
+PoolName = Annotated[str, Field(pattern=JOB_PATTERN)]
+CAPACITY_MAX = 1_000_000
+POOLS_MAX = 100
+Pools = Annotated[
+    dict[PoolName, Annotated[int, Field(ge=1, le=CAPACITY_MAX)]],
+    Field(max_length=POOLS_MAX, description="Pools by name, and how much each has."),
+]
+
+
+def _one_of_each(value: object) -> object:
+    """Read a list of pool names as one of each."""
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return dict.fromkeys(value, 1)
+    return value
+
+
 class Part(BaseModel):
     """Base of every part of a definition: closed and frozen."""
 
@@ -90,6 +106,10 @@ class Job(Part):
     delay: Duration | None = Field(default=None, description="Pause between two iterations of a loop.")
     fail_fast: bool | None = Field(
         default=None, description="Whether the first failed instance stops the others; loops do so, `map` does not."
+    )
+    resources: Annotated[Pools, BeforeValidator(_one_of_each, json_schema_input_type=Pools | list[PoolName])] = Field(
+        default_factory=dict,
+        description="What the job takes of pools of the workflow or the tenant while it runs: {db: 2}, or [db].",
     )
     env: dict[str, str] = Field(default_factory=dict)
     description: str = ""
@@ -156,6 +176,9 @@ class Definition(Part):
     timezone: str | None = None
     engine: str = "embedded"
     concurrency: Concurrency = Concurrency()
+    resources: Pools = Field(
+        default_factory=dict, description="Pools that the jobs of all runs of this workflow share."
+    )
     overlap: OverlapField | None = Field(default=None, description="The `overlap` of triggers that have none.")
     fail_fast: bool = False
     timeout: Duration | None = None

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any, Final
 
 from workflow_scheduler.core.errors import JobFailed
+from workflow_scheduler.core.execution.failure import Failure, failure
+from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.engines.embedded.admission import Admission
 from workflow_scheduler.engines.embedded.desk import Desk
 from workflow_scheduler.engines.embedded.timers import Timer
@@ -99,6 +101,14 @@ class Attempts:
         attempt.admission.leave()
         _disarm(attempt)
         self._on_end(job, attempt, task)
+
+
+def stopped(attempt: Attempt, timeout_us: int | None) -> Failure:
+    """Return the failure of an attempt that ran out of its time, or that cancelled itself."""
+    if attempt.cause == TIMEOUT:
+        limit = (timeout_us or 0) / SECOND_US
+        return failure(TIMEOUT, f"the job took longer than its timeout of {limit:g} s", retryable=True)
+    return failure("interrupted", "the job cancelled itself", retryable=True)
 
 
 def _disarm(attempt: Attempt) -> None:

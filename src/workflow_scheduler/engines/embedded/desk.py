@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from workflow_scheduler.core.dag.pools import Claimed, Want
 from workflow_scheduler.core.execution.failure import body
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import CalledRun, RunSink
@@ -31,6 +32,8 @@ CLOSE_SECONDS = 10.0
 _logger = logging.getLogger(__name__)
 Withdraw: TypeAlias = Callable[[Run, str, str], Awaitable[None]]
 Call: TypeAlias = Callable[[Run, str, str, Any, bool], Awaitable[CalledRun]]
+Claim: TypeAlias = Callable[[Run, str, int, Sequence[Want]], Awaitable[Claimed]]
+GiveBack: TypeAlias = Callable[[Run, str, int], Coroutine[Any, Any, None]]
 Emit: TypeAlias = Callable[[Run, str, Mapping[str, Any], str], Awaitable[str]]
 
 
@@ -68,6 +71,10 @@ class Desk:
         self.emit: Emit = _no_emit
         self.call: Call = _no_call
         self.withdraw: Withdraw = _no_withdraw
+        self.claim: Claim = _no_claim
+        self.give_back: GiveBack = _no_give_back
+        self.claims: dict[tuple[str, str, int, int], Callable[[Claimed], None]] = {}
+        """Who is told about claims that wait, by run, job, fence and attempt."""
         self.on_wait: Callable[[], None] = _nothing
         self.waiting = 0
         self.secrets: Secrets | None = None
@@ -243,6 +250,15 @@ def _nobody(run: Run) -> None:
 
 def _nothing() -> None:
     """Tell nobody that a job has begun to wait."""
+
+
+async def _no_claim(run: Run, job_id: str, attempt: int, wants: Sequence[Want]) -> Claimed:
+    message = f"job {job_id} of run {run.id} cannot ask for {wants} ({attempt}): no pools are connected"
+    raise RuntimeError(message)
+
+
+async def _no_give_back(run: Run, job_id: str, attempt: int) -> None:
+    """Have nothing to give back."""
 
 
 async def _no_withdraw(run: Run, job_id: str, name: str) -> None:

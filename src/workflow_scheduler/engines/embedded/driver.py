@@ -8,6 +8,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from workflow_scheduler.core.dag.graph import Graph
+from workflow_scheduler.core.dag.pools import Claimed
 from workflow_scheduler.core.execution.program import Program, prepare
 from workflow_scheduler.core.model.run import Run, RunChange, RunStatus, Wake
 from workflow_scheduler.core.ports.engine import Capabilities, RunSink, StartResult, Task
@@ -15,7 +16,7 @@ from workflow_scheduler.core.ports.resources import Resources
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.engines.embedded.desk import Call, Desk, Emit, Limits, Withdraw
+from workflow_scheduler.engines.embedded.desk import Call, Claim, Desk, Emit, GiveBack, Limits, Withdraw
 from workflow_scheduler.engines.embedded.execution import Execution
 
 _logger = logging.getLogger(__name__)
@@ -82,6 +83,25 @@ class EmbeddedEngine:
         """
         desk = self._desk
         desk.call, desk.withdraw, desk.on_wait = call, withdraw, on_wait
+
+    def connect_pools(self, *, claim: Claim, give_back: GiveBack) -> None:
+        """Give jobs their resources.
+
+        `claim(run, job_id, attempt, wants)` asks for all of them at once and says how that stands; what comes of it
+        later is told with `claimed`. `give_back(run, job_id, attempt)` ends a claim, granted or not.
+        """
+        self._desk.claim, self._desk.give_back = claim, give_back
+
+    @property
+    def claiming(self) -> int:
+        """How many jobs here wait for resources."""
+        return len(self._desk.claims)
+
+    def claimed(self, run_id: str, job_id: str, turn: tuple[int, int], state: Claimed) -> None:
+        """Take in that a claim was granted or refused; `turn` is its fence and attempt."""
+        told = self._desk.claims.get((run_id, job_id, *turn))
+        if told is not None:
+            told(state)
 
     @property
     def waiting(self) -> int:

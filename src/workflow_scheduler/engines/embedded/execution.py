@@ -28,7 +28,7 @@ from workflow_scheduler.core.dag.actions import (
 from workflow_scheduler.core.dag.park import SleepUntil, WaitFor
 from workflow_scheduler.core.dag.plan import Progress
 from workflow_scheduler.core.execution import ending
-from workflow_scheduler.core.execution.failure import Failure, body, encode_output, failure, from_exception
+from workflow_scheduler.core.execution.failure import Failure, body, encode_output, from_exception
 from workflow_scheduler.core.execution.journal import Journal
 from workflow_scheduler.core.execution.program import Program, See, Step, fill_in
 from workflow_scheduler.core.execution.scope import Scope
@@ -36,7 +36,8 @@ from workflow_scheduler.core.model.run import JobRecord, JobStatus, LogLine, Run
 from workflow_scheduler.core.ports.engine import Task
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.engines.embedded.admission import Admission
-from workflow_scheduler.engines.embedded.attempts import CANCEL, TIMEOUT, Attempt, Attempts
+from workflow_scheduler.engines.embedded.attempts import CANCEL, TIMEOUT, Attempt, Attempts, stopped
+from workflow_scheduler.engines.embedded.claiming import NO_CLAIMS, Claiming
 from workflow_scheduler.engines.embedded.context import Context
 from workflow_scheduler.engines.embedded.desk import Desk
 from workflow_scheduler.engines.embedded.ledger import Ledger
@@ -51,8 +52,9 @@ class Execution:
     """A run in this process. All methods are called on the event loop."""
 
     __slots__ = (
-        "_announced", "_attempts", "_gated", "_graph", "_in_flight", "_journal", "_over", "_parking", "_queued",
-        "_repeating", "_scope", "_size", "_started_at", "_steps", "_timer", "desk", "ledger", "progress", "run",
+        "_announced", "_attempts", "_claiming", "_gated", "_graph", "_in_flight", "_journal", "_over", "_parking",
+        "_queued", "_repeating", "_scope", "_size", "_started_at", "_steps", "_timer", "desk", "ledger", "progress",
+        "run",
     )  # fmt: skip
 
     def __init__(self, task: Task, program: Program, desk: Desk) -> None:
@@ -73,6 +75,7 @@ class Execution:
         self._queued: set[int] | None = None
         self._parking: Parking | None = None
         self._repeating = Repeating(self) if graph.repeats else None
+        self._claiming = Claiming(self, graph.definition) if graph.pooled else NO_CLAIMS
         self._timer: Timer | None = None
         self._in_flight = False
         self._announced = False
@@ -126,6 +129,7 @@ class Execution:
             self._timer.cancel()
         if self._parking is not None:
             self._parking.disarm()
+        self._claiming.disarm()
 
     @property
     def parking(self) -> Parking:
@@ -148,6 +152,11 @@ class Execution:
         """Return the step of a job, and of an instance that of its job."""
         return self._steps[job if job < self._size else self.progress.node(job).index]
 
+    def name(self, job: int) -> None:
+        """Give an instance its id."""
+        if self._repeating is not None and job >= self._size:
+            self._repeating.name(job)
+
     def job_id(self, job: int) -> str:
         """Return the id of a job or of an instance."""
         return self.ledger.job_id(job)
@@ -163,24 +172,29 @@ class Execution:
                 if budget <= 0 or not self._may_start(step, action.job):
                     self._gated.append(action)
                     continue
+                if (asked := self._claiming.ask(action)) is not None:
+                    queue.extend(asked)
+                    continue
                 if step.inline or self._is_repeated(step, action.job):
                     budget -= 1
                 elif not self._admission(step).enter(partial(self._admitted, action)):
-                    self._wait_for_place(action.job)
+                    self._queued = self._queued or set()
+                    self._queued.add(action.job)
                     continue
                 queue.extend(self._start(step, action.job, action.attempt))
             elif isinstance(action, EndRun):
                 self._end(action)
-            elif isinstance(action, SkipJob):
-                self._skip(action.job, action.reason)
-            elif isinstance(action, RetryJob):
-                self.parking.retry(action)
             else:
-                queue.extend(self._cancel_job(action) if isinstance(action, CancelJob) else self._repeat(action))
+                queue.extend(self._carry_out(action))
         if not self._over and (self.ledger.staged or self._gated or self._journal.lines):
             self.desk.mark(self)
 
-    def _repeat(self, action: DelayJob | AskLoop | GatherJob) -> list[Action]:
+    def _carry_out(self, action: CancelJob | SkipJob | RetryJob | DelayJob | AskLoop | GatherJob) -> list[Action]:
+        if isinstance(action, CancelJob):
+            return self._cancel_job(action)
+        if isinstance(action, SkipJob | RetryJob):
+            self._skip(action.job, action.reason) if isinstance(action, SkipJob) else self.parking.retry(action)
+            return []
         assert self._repeating is not None
         if isinstance(action, AskLoop):
             return self._repeating.ask(action)
@@ -250,11 +264,9 @@ class Execution:
 
     def _start(self, step: Step, job: int, number: int) -> list[Action]:
         """Begin an attempt; return what follows when it has ended already."""
-        if self._repeating is not None:
-            if self._is_repeated(step, job):
-                return self._repeating.expand(step, job)
-            if job >= self._size:
-                self._repeating.name(job)
+        if self._repeating is not None and self._is_repeated(step, job):
+            return self._repeating.expand(step, job)
+        self.name(job)
         actions = self._begin_job(step, job, number)
         if not step.inline and (self._attempts is None or job not in self._attempts):
             self._admission(step).leave()
@@ -262,11 +274,6 @@ class Execution:
 
     def _admission(self, step: Step) -> Admission:
         return self.desk.process_admission if step.child else self.desk.admission
-
-    def _wait_for_place(self, job: int) -> None:
-        if self._queued is None:
-            self._queued = set()
-        self._queued.add(job)
 
     def _admitted(self, action: StartJob) -> bool:
         """Start a job that had to wait for a place, unless it was cancelled meanwhile."""
@@ -295,8 +302,7 @@ class Execution:
         grace = max(self.desk.limits.cancel_grace_seconds, getattr(config, "grace", 0.0) * 2)
         limit = step.node.timeout_us
         self.ledger.put(job, JobStatus.RUNNING, number, started_at=now)
-        if self._attempts is None:
-            self._attempts = Attempts(self.desk, self._attempt_ended)
+        self._attempts = self._attempts or Attempts(self.desk, self._attempt_ended)
         attempt = Attempt(number, now, grace, self._admission(step))
         self._attempts.begin(job, attempt, outcome, None if limit is None else limit / SECOND_US)
         return []
@@ -321,14 +327,10 @@ class Execution:
         """Return what follows from an attempt that was cancelled, or that cancelled itself."""
         if attempt.cause == CANCEL:
             return self.cancelled(job, attempt.number, attempt.started_at)
-        if attempt.cause == TIMEOUT:
-            limit = (self.step(job).node.timeout_us or 0) / SECOND_US
-            why = failure(TIMEOUT, f"the job took longer than its timeout of {limit:g} s", retryable=True)
-        else:
-            why = failure("interrupted", "the job cancelled itself", retryable=True)
-        return self.failed(job, attempt.number, attempt.started_at, why)
+        return self.failed(job, attempt.number, attempt.started_at, stopped(attempt, self.step(job).node.timeout_us))
 
     def _returned(self, job: int, number: int, started_at: int, output: Any) -> list[Action]:
+        self._claiming.leave(job)
         if isinstance(output, SleepUntil):
             return self.parking.sleep(job, number, started_at, output)
         if isinstance(output, WaitFor):
@@ -369,6 +371,7 @@ class Execution:
 
     def _close(self, job: int, status: JobStatus, number: int, **values: Any) -> None:
         record = self.ledger.close(job, status, number, **values)
+        self._claiming.leave(job)
         if job < self._size:
             self._scope.ended(job)
         elif self._repeating is not None:
@@ -391,9 +394,7 @@ class Execution:
             if self._parking.withdraw(job):
                 return []
             self._parking.leave(job)
-        if self._repeating is not None:
-            if job < self._size and self.progress.is_expanded(job):
-                return self.progress.halt(job)
-            if job >= self._size:
-                self._repeating.name(job)
+        if self.progress.is_expanded(job):
+            return self.progress.halt(job)
+        self.name(job)
         return self.cancelled(job, record.attempt if record else 1, record.started_at if record else None)

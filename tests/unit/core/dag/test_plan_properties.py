@@ -59,7 +59,8 @@ def workflows(draw, fail_fast=EITHER):
 class Simulation:
     """Carries out a plan step by step in a drawn order, keeps the records a store would have, and checks every step."""
 
-    def __init__(self, graph: Graph, outcomes, choose, parks=frozenset()):
+    def __init__(self, graph: Graph, outcomes, choose, parks=frozenset(), yields=frozenset()):
+        self.yields = set(yields)
         self.graph, self.outcomes, self.choose, self.parks = graph, outcomes, choose, parks
         self.records: dict[int, JobRecord] = {}
         self.running: dict[int, int] = {}
@@ -102,6 +103,12 @@ class Simulation:
                 assert not self.ended(action.job)
                 assert action.job not in self.running
                 assert all(self.ended(need) for need in node.needs), "a job started before one that it needs had ended"
+                if action.job in self.yields:
+                    self.yields.discard(action.job)
+                    self.waiting.add(action.job)
+                    self.put(action.job, JobStatus.QUEUED, action.attempt)
+                    self.queue.extend(self.plan.yield_place(action.job))
+                    continue
                 assert (action.job, action.attempt) not in self.starts, "an attempt started twice"
                 self.starts.append((action.job, action.attempt))
                 self.running[action.job] = action.attempt
@@ -187,6 +194,19 @@ def test_every_job_comes_to_exactly_one_end_in_order_and_within_the_limits(workf
     graph, outcomes = workflow
     simulation = Simulation(graph, outcomes, chooser(data), parks)
     simulation.begin()
+    simulation.finish_all()
+
+
+@given(workflows(), st.sets(st.integers(0, 8)), st.sets(st.integers(0, 8)), st.integers(0, 12), st.data())
+def test_jobs_that_wait_before_they_start_hold_no_place_and_end_as_all_do(workflow, parks, yields, steps, data):
+    graph, outcomes = workflow
+    simulation = Simulation(graph, outcomes, chooser(data), parks, yields)
+    simulation.begin()
+    for _ in range(steps):
+        simulation.step()
+    if simulation.end is None:
+        simulation.waiting = {job for job in simulation.waiting if simulation.records[job].wake_at is not None}
+        simulation.crash_and_restore()
     simulation.finish_all()
 
 
