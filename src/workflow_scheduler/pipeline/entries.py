@@ -41,12 +41,13 @@ class Entry:
     moved since, the caller gets `Stale` and prepares again. `ends` is event id -> id of the run whose end the event
     is, `run_wakes` the id of an ended run -> what its end tells the job that waits for it. `leaving` are the runs among
     `changes` that end and share an overlap key; those that waited for their turn were skipped for the reason
-    `retracted`, where there is one. The rest is written as it is.
+    `retracted`, where there is one. `limits` is trigger id -> `max_fires`, where the transaction decides who starts.
+    The rest is written as it is.
     """
 
     __slots__ = (
-        "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "leaving", "logs", "occurrences",
-        "prepared", "prepared_epoch", "retracted", "run_wakes", "schedule_end",
+        "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "leaving", "limits", "logs",
+        "occurrences", "prepared", "prepared_epoch", "retracted", "run_wakes", "schedule_end",
     )  # fmt: skip
 
     def __init__(self, future: asyncio.Future[Any] | None, events: Sequence[Event] = ()) -> None:
@@ -67,6 +68,7 @@ class Entry:
         self.leaving: Sequence[Run] = ()
         self.retracted: Reason | None = None
         self.schedule_end: ClockRunEnd | None = None
+        self.limits: Mapping[str, int] = {}
 
 
 class Launches(Protocol):

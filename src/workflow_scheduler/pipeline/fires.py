@@ -11,7 +11,7 @@ from workflow_scheduler.core.model.trigger import Occurrence, Schedule
 from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.time.blackout import Skipping, Window, held_until
-from workflow_scheduler.core.time.due import Settlement, Start, Unfired, resume
+from workflow_scheduler.core.time.due import Due, Settlement, Start, Unfired, resume
 from workflow_scheduler.core.time.exclusion import excluding
 from workflow_scheduler.core.time.late import policy_of
 from workflow_scheduler.core.time.payload import clock_event
@@ -23,11 +23,15 @@ from workflow_scheduler.pipeline.intents import HAND_OVER_US, decide
 
 
 class Fired(NamedTuple):
-    """What a due row led to; all of it is written in one transaction, under the guard of the advance."""
+    """What a due row led to; all of it is written in one transaction, under the guard of the advance.
+
+    Where that transaction decides which runs start, it also completes a schedule that has started `most` runs.
+    """
 
     accepted: list[Accepted]
     occurrences: list[Occurrence]
     advance: ScheduleAdvance
+    most: int | None = None
 
 
 def fire(schedule: Schedule, compiled: Compiled, now: int, owner: str, windows: Sequence[Window] = ()) -> Fired:
@@ -51,14 +55,15 @@ def fire(schedule: Schedule, compiled: Compiled, now: int, owner: str, windows: 
         one = _accepted(compiled, start, now, owner)
         accepted.append(one)
         started += bool(one.runs)
+    decided_later = compiled.trigger.overlap is not None
     if left is not None and started >= left:
-        settlement = _ended(settlement, len(accepted))
+        settlement = _ended(settlement, len(accepted), settlement.next if decided_later and left > 0 else None)
     accepted = _spread(accepted, settlement, config, now)
     rules = Timer(compiled.module, config, schedule.trigger_id, schedule.anchor)
     recorder = Recorder(schedule.tenant_id, rules, now)
     occurrences = [_record(recorder, start, one, now) for start, one in zip(settlement.fire, accepted, strict=True)]
     advance = _advance(schedule, settlement, now, started)
-    return Fired(accepted, occurrences + recorder.unfired(settlement), advance)
+    return Fired(accepted, occurrences + recorder.unfired(settlement), advance, most if decided_later else None)
 
 
 def _settled(schedule: Schedule, compiled: Compiled, now: int, windows: Sequence[Window]) -> Settlement:
@@ -99,10 +104,10 @@ def _accepted(compiled: Compiled, start: Start, now: int, owner: str) -> Accepte
     return decide(event, (compiled,), now, owner)
 
 
-def _ended(settlement: Settlement, number: int) -> Settlement:
-    """Return a settlement of which the first `number` fires start, and which is the last one."""
+def _ended(settlement: Settlement, number: int, following: Due | None) -> Settlement:
+    """Return a settlement of which the first `number` fires start; it is the last one, unless one is `following`."""
     beyond = tuple(Unfired(start.fire, Outcome.SKIPPED, Reason.MAX_FIRES) for start in settlement.fire[number:])
-    return Settlement(settlement.fire[:number], settlement.outcomes + beyond, None, settlement.stretches)
+    return Settlement(settlement.fire[:number], settlement.outcomes + beyond, following, settlement.stretches)
 
 
 def _spread(accepted: list[Accepted], settlement: Settlement, config: Any, now: int) -> list[Accepted]:

@@ -123,7 +123,7 @@ class Tracker:
 
     async def _schedule_end(self, run: Run, change: RunChange) -> ClockRunEnd | None:
         """Return what the end of a run tells its schedule, where the schedule counts failures."""
-        if run.scheduled_for is None or change.status is RunStatus.CANCELLED:
+        if run.scheduled_for is None or run.backfill_id is not None or change.status is RunStatus.CANCELLED:
             return None
         probe = Event(
             id="", tenant_id=run.tenant_id, provider=run.trigger_type, source="", type="", event_key="", time=0,

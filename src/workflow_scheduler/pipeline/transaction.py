@@ -263,14 +263,23 @@ def _write_records(entry: Any, result: Result) -> Work[None]:
 
 
 def _recounted(entry: Entry, result: Result, lost: set[str]) -> Work[None]:
-    """Take back the count of fires whose runs did not start after all."""
+    """Take back the count of fires whose runs did not start after all; complete what has started all its runs."""
     started = {one.event.id for one in result.accepted if one.runs}
     for advance in entry.advances:
         real = len(started.intersection((entry.fired or {}).get(advance.trigger_id, ())))
-        if advance.trigger_id not in lost and real < advance.started:
+        if advance.trigger_id in lost:
+            continue
+        if real < advance.started:
             yield Sql(
                 "UPDATE schedules SET fires = fires - :less WHERE tenant_id = :tenant AND trigger_id = :trigger",
                 {"less": advance.started - real, "tenant": advance.tenant_id, "trigger": advance.trigger_id},
+            )
+        most = entry.limits.get(advance.trigger_id)
+        if most is not None:
+            yield Sql(
+                "UPDATE schedules SET completed = 1, next_fire_at = NULL, next_nominal = NULL "
+                "WHERE tenant_id = :tenant AND trigger_id = :trigger AND fires >= :most",
+                {"most": most, "tenant": advance.tenant_id, "trigger": advance.trigger_id},
             )
 
 

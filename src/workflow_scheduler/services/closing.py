@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import ModuleType
 
 import msgspec
@@ -11,17 +12,33 @@ from pydantic import ValidationError
 from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.core.model.deployment import OldTimes
 from workflow_scheduler.core.model.trigger import Occurrence
+from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.time.due import resume
 from workflow_scheduler.core.time.fire import noted
 from workflow_scheduler.core.time.records import Recorder
 from workflow_scheduler.core.time.timer import Timer
 from workflow_scheduler.services.definitions import Bind
+from workflow_scheduler.services.restraints import Restraints
 from workflow_scheduler.services.schedule_config import stored
+from workflow_scheduler.stores.portable.calendar_checks import followed
 from workflow_scheduler.stores.portable.skips import with_skips
 
 _PORTIONS_MAX = 1_000
 _NOTE = "the schedule was changed"
+
+
+async def closer(
+    store: Store, types: Mapping[str, ModuleType], who: tuple[str, str, str], now: int
+) -> Callable[[OldTimes], list[Occurrence]]:
+    """Return `closed` for a workflow: `who` is its tenant, id and name."""
+    tenant_id, workflow_id, name = who
+    held = await Restraints.load(store, types, tenant_id, await followed(store, tenant_id, workflow_id), now)
+
+    def close(old: OldTimes) -> list[Occurrence]:
+        return closed(types, tenant_id, old, now, partial(held.bind_known, name))
+
+    return close
 
 
 def closed(types: Mapping[str, ModuleType], tenant_id: str, old: OldTimes, now: int, bind: Bind) -> list[Occurrence]:

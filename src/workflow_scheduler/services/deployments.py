@@ -20,7 +20,7 @@ from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.calendars.use import use_of
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.zone import tzdata_version
-from workflow_scheduler.services.closing import closed
+from workflow_scheduler.services.closing import closed, closer
 from workflow_scheduler.services.definition_shapes import deployment_shape, moment
 from workflow_scheduler.services.definitions import Bind, Definitions, Given, new_version
 from workflow_scheduler.services.earlier import earlier_triggers
@@ -266,7 +266,10 @@ class Deployments:
             attempt.step = "version"
             planned = self._definitions.planned(checked, record.tenant_id, record.id)
             new = new_version(checked, principal, record.id, planned, self._clock.now())
-            version, name = await self._workflows.add_version(new), new.name
+            who = (record.tenant_id, record.id, record.name)
+            close = await closer(self._store, self._definitions.trigger_types, who, new.now)
+            version = await self._workflows.add_version(msgspec.structs.replace(new, closed=close))
+            name = new.name
         attempt.warnings = await self.warnings(record.tenant_id, name, checked)
         attempt.step = "secrets"
         await self._requirements.check(record.tenant_id, checked)
@@ -314,7 +317,7 @@ class Deployments:
             changes="{}",
             now=now,
             tzdata=tzdata_version(),
-            closed=partial(self._closed, tenant_id, now, partial(held.bind, name)),
+            closed=partial(self._closed, tenant_id, now, partial(held.bind_known, name)),
             calls=called_workflows(checked.definition),
         )
 

@@ -168,6 +168,10 @@ class TimeExplainer:
         if occurrence is not None:
             return await self._recorded(tenant_id, trigger, occurrence, nominal.utc)
         outcome, words = unrecorded(row, trigger, nominal.utc, now)
+        if outcome == "planned" and not row.paused and not row.workflow_paused:
+            begin = max(now + 1, row.paused_until or 0)
+            if nominal.utc >= last_instant(row, table, (now, begin), nominal.utc + 1) and nominal.utc >= begin:
+                return _beyond(trigger, nominal, table)
         excluded = table.excluded(nominal.utc) if outcome in {"planned", "pending"} else None
         deferred = table.deferred(nominal.utc) if outcome in {"planned", "pending"} and excluded is None else None
         reason = None if excluded is None else excluded.reason.value
@@ -189,6 +193,20 @@ class TimeExplainer:
         }
 
 
+def _beyond(trigger: TriggerName, nominal: Fire, table: Timetable) -> dict[str, Any]:
+    """Say that a time comes after the last run that `max_fires` allows."""
+    at = local_time(nominal.utc, table.timezone)
+    words = f"`max_fires` is {table.max_fires}, and by then so many runs have started"
+    return {
+        "occurrence": None,
+        "outcome": "not_scheduled",
+        "reason": Reason.MAX_FIRES.value,
+        "run_id": None,
+        "run_status": None,
+        "summary": f"*{trigger.name}* will not run {at}: {words}.",
+    }
+
+
 def _backfilled(runs: Sequence[Mapping[str, Any]]) -> str:
     """Return the sentence about the backfills of a time; nothing where there are none."""
     parts = [f"backfill {one['backfill_id']} ran it: run {one['run_id']}, {one['run_status']}" for one in runs]
@@ -201,6 +219,19 @@ def _with_note(summary: str, record: Occurrence) -> str:
     note = record.note if stretch is None else stretch.note
     told = record.reason == Reason.CALENDAR or "moved from " in (note or "")
     return f"{summary.removesuffix('.')} ({note})." if note and told else summary
+
+
+def last_instant(row: ScheduleRow, table: Timetable, moment: tuple[int, int], until: int) -> int:
+    """Return the end of the times to come before `until`, exclusive: `max_fires` lets no more run.
+
+    `moment` is now, and the instant from which on times run again; what is due already starts one run.
+    """
+    if table.max_fires is None:
+        return until
+    now, start = moment
+    due = row.next_nominal is not None and row.next_nominal <= now and start == now + 1
+    skips = table.skipped.union(instants(row.skips))
+    return table.end_after(table.max_fires - row.fires - due, start, max(until, start), skips)
 
 
 def paused_now(row: ScheduleRow, now: int) -> bool:

@@ -20,7 +20,7 @@ from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.registry import Fire
 from workflow_scheduler.core.time.clock import DAY_US, from_iso, to_iso
 from workflow_scheduler.core.time.fire import noted
-from workflow_scheduler.services.explain_time import occurrence_shape
+from workflow_scheduler.services.explain_time import last_instant, occurrence_shape
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.shapes import instant, shaped
 from workflow_scheduler.stores.portable.backfill_past import PastReader
@@ -177,13 +177,14 @@ def _open(row: ScheduleRow, table: Timetable, span: Span) -> list[Open]:
         found = [Open(begin, due, "skipped", Reason.UNDEPLOYED.value)]
         return [part for part in found if row.next_nominal is not None and part.start < part.end]
     rested = min(max(begin, _rest_end(row, span)), span.end)
+    last = last_instant(row, table, (span.now, max(span.now + 1, _rest_end(row, span))), span.end)
     passed = "skipped" if _left_out(row, table) else "pending"
     reason = Reason.MISSED_PAUSED.value
     found = [
         Open(begin, min(due, rested), passed, reason),
         Open(max(begin, rested), due, "pending", None),
         Open(max(due, begin), rested, "planned", reason),
-        Open(max(due, rested), span.end, "planned", None),
+        Open(max(due, rested), last, "planned", None),
     ]
     return [part for part in found if part.start < part.end]
 

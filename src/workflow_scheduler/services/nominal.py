@@ -157,6 +157,38 @@ class Timetable:
         total.subtract(why.reason for why in map(exclusion.of, known) if why is not None)
         return total
 
+    @property
+    def max_fires(self) -> int | None:
+        """How many runs it may start in all, or None for any number."""
+        most: int | None = getattr(self._config, "max_fires", None)
+        return most
+
+    def runnable(self, since: int, until: int, skips: Iterable[int]) -> int:
+        """Return how many nominal times in [since, until) nothing leaves out; `skips` do not run either."""
+        skipped = [one for one in skips if since <= one < until and self.at(one) is not None]
+        left_out = self.left_out_between(since, until, skipped).total()
+        return self.count(since - 1, until - 1) - left_out - len(skipped)
+
+    def end_after(self, number: int, since: int, until: int, skips: frozenset[int]) -> int:
+        """Return the instant in [since, until] before which `number` of the times from `since` on run."""
+        if number <= 0:
+            return since
+        if number > _STEPS_MAX:
+            if self.runnable(since, until, skips) <= number:
+                return until
+            low, high = since, until
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (low, middle) if self.runnable(since, middle, skips) >= number else (middle, high)
+            return high
+        fire = self.after(since - 1)
+        while fire is not None and fire.utc < until:
+            number -= fire.utc not in skips and self.excluded(fire.utc) is None
+            if not number:
+                return fire.utc + 1
+            fire = self.after(fire.utc)
+        return until
+
     def moved_from(self, instant: int) -> Fire | None:
         """Return the time to which a calendar moves the one that the trigger alone would have at `instant`."""
         if not isinstance(self._module, Shifted):

@@ -95,7 +95,9 @@ class Pauses:
     async def resume_expired(self) -> int:
         """Resume workflows of every tenant whose pause has run out; at most 100 at once. Returns their number."""
         waiting = await pausing.expired_pauses(self._store, self._clock.now(), _PORTION)
-        resumed = [await self._resume(tenant_id, workflow_id, None) for tenant_id, workflow_id in waiting]
+        resumed = [
+            await self._resume(tenant_id, workflow_id, None, until - 1) for tenant_id, workflow_id, until in waiting
+        ]
         return sum(resumed)
 
     async def watch(self) -> None:
@@ -108,37 +110,43 @@ class Pauses:
                 _log.warning("pauses.unavailable", error=error.detail)
             await self._clock.sleep(WATCH_SECONDS)
 
-    async def _resume(self, tenant_id: str, workflow_id: str, missed: Missed | None) -> bool:
+    async def _resume(self, tenant_id: str, workflow_id: str, missed: Missed | None, last: int | None = None) -> bool:
+        """End a pause whose last instant was `last` (now by default); what fell due later is late, not paused."""
         now = self._clock.now()
+        rested = now if last is None else min(last, now)
         names = await followed(self._store, tenant_id, workflow_id)
         held = await Restraints.load(self._store, self._types, tenant_id, names, now)
 
         def decide(timer: PausedTimer) -> Resumption:
-            return self._decide(timer, now, missed, held)
+            return self._decide(timer, (rested, now), missed, held)
 
         return await self._store.transact(pausing.resume(tenant_id, workflow_id, now, decide))
 
-    def _decide(self, row: PausedTimer, now: int, missed: Missed | None, held: Restraints) -> Resumption:
-        if row.paused_until is not None and row.paused_until > now:
+    def _decide(self, row: PausedTimer, moment: tuple[int, int], missed: Missed | None, held: Restraints) -> Resumption:
+        """Say where a row goes on; `moment` is the last instant of the pause, and now."""
+        if row.paused_until is not None and row.paused_until > moment[1]:
             return Resumption(row.next_fire_at, row.next_nominal, completed=False)  # the schedule's own pause goes on
         try:
             module = self._types[row.type]
             config = module.Config.model_validate(with_skips(msgspec.json.decode(row.config), row.skips))
-            return self._settled(row, held.bind(row.workflow, module, config), now, missed)
+            return self._settled(row, held.bind(row.workflow, module, config), moment, missed)
         except (SchedulerError, ValueError, KeyError) as error:
             # One broken trigger must not keep its workflow paused; the timer reports what it cannot read.
             _log.warning("timer.unreadable", trigger_id=row.trigger_id, error=str(error))
             return Resumption(row.next_nominal, row.next_nominal, completed=False)
 
     @staticmethod
-    def _settled(row: PausedTimer, bound: tuple[Any, Any], now: int, missed: Missed | None) -> Resumption:
+    def _settled(
+        row: PausedTimer, bound: tuple[Any, Any], moment: tuple[int, int], missed: Missed | None
+    ) -> Resumption:
         module, config = bound
+        rested, now = moment
         timer = Timer(module, config, row.trigger_id, row.anchor)
         wanted = on_resume(module, config) if missed is None else missed
-        settlement = dues.resume(timer, row.next_nominal, now, wanted)
+        settlement = dues.resume(timer, row.next_nominal, rested, wanted)
         if settlement.fire:
             return Resumption(
-                now, row.next_nominal, completed=False, settle_until=now, settle_as=wanted
+                now, row.next_nominal, completed=False, settle_until=rested, settle_as=wanted
             )  # the timer settles them, runs and records together
         records = Recorder(row.tenant_id, timer, now).unfired(settlement)
         following = settlement.next
@@ -147,6 +155,6 @@ class Pauses:
             following.nominal if following else None,
             completed=following is None,
             occurrences=records,
-            settle_until=now,
+            settle_until=rested,
             settle_as=wanted,
         )

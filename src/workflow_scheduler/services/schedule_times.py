@@ -60,8 +60,10 @@ def preview(
     table = Timetable(module, config, since + (start is not None), windows)
     fires: list[dict[str, Any]] = []
     fire = table.after(since)
-    while fire is not None and len(fires) < count:
+    left = count if table.max_fires is None else table.max_fires
+    while fire is not None and len(fires) < count and left > 0:
         fires.append(_foretold(table, fire))
+        left -= fires[-1].get("outcome") != "skipped"
         fire = table.after(fire.utc)
     describe = getattr(module, "describe", None)
     return {
@@ -73,6 +75,8 @@ def preview(
 
 def _foretold(table: Timetable, fire: Fire) -> dict[str, Any]:
     """Return a time to come, with what keeps it from running where something does."""
+    if fire.utc in table.skipped:
+        return {**shape_of(fire), "outcome": "skipped", "reason": Reason.SKIPPED_BY_HAND.value}
     excluded = table.excluded(fire.utc)
     if excluded is not None:
         shown = shape_of(noted(fire, excluded.note))

@@ -16,6 +16,7 @@ from workflow_scheduler.core.model.deployment import DeploymentStatus, WorkflowR
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.services.closing import closer
 from workflow_scheduler.services.definition_shapes import (
     count_waiting,
     moment,
@@ -123,7 +124,9 @@ class Workflows:
         """
         planned = self._definitions.planned(checked, record.tenant_id, record.id)
         new = new_version(checked, principal, record.id, planned, self._clock.now())
-        return await self._workflows.add_version(msgspec.structs.replace(new, expected_revision=revision))
+        who = (record.tenant_id, record.id, record.name)
+        close = await closer(self._store, self._definitions.trigger_types, who, new.now)
+        return await self._workflows.add_version(msgspec.structs.replace(new, expected_revision=revision, closed=close))
 
     async def delete(self, principal: Principal, reference: str, *, force: bool = False) -> None:
         """Remove a workflow with its versions and triggers; runs and events stay.

@@ -3,6 +3,7 @@
 import pytest
 
 from workflow_scheduler.core.model.principal import LOCAL
+from workflow_scheduler.core.ports.store import Sql
 from workflow_scheduler.core.time.clock import HOUR_US
 from workflow_scheduler.testing.factories import NOON
 
@@ -148,3 +149,59 @@ async def test_fires_that_start_no_run_are_not_counted(house):
     await settle(house)
     assert await runs_of(house) == [2]
     assert (await house.schedules.show(LOCAL, await house.trigger_id("tick")))["completed"]
+
+
+async def test_a_version_saved_while_nothing_is_deployed_does_not_lose_the_undeployed_stretch(house):
+    await house.deploy("report", tick=HOURLY)
+    await house.deployments.undeploy(LOCAL, "report")
+    await house.clock.advance(2.25 * 3600)
+    text = {"version": 1, "name": "report", "triggers": {"tick": HALF}, "jobs": {"work": {"uses": "noop"}}}
+    await house.workflows.update(LOCAL, "report", text)
+    left_out = [("13:00", "skipped", "undeployed"), ("14:00", "skipped", "undeployed")]
+    assert await told(house, 4) == left_out
+    await house.deployments.deploy(LOCAL, "report")
+    await settle(house)
+    assert (await told(house, 4))[:3] == [*left_out, ("14:30", "planned", None)]
+    await house.clock.advance(1800)
+    await settle(house)
+    assert await runs_of(house) == [2.5]
+
+
+async def test_what_comes_ends_where_max_fires_is_reached(house):
+    body = {**HOURLY, "max_fires": 3, "skip": ["2027-01-05T14:00:00"]}
+    await house.deploy("report", tick=body)
+    await house.clock.advance(3600)
+    await settle(house)
+    expected = [
+        ("13:00", "run_started", "matched"), ("14:00", "skipped", "skipped_by_hand"), ("15:00", "planned", None),
+        ("16:00", "planned", None),
+    ]  # fmt: skip
+    assert await told(house, 9) == expected
+    schedule = await house.trigger_id("tick")
+    later = await house.schedules.occurrences(LOCAL, schedule, since=NOON + 4 * HOUR_US, until=NOON + 9 * HOUR_US)
+    assert [one["utc"][11:16] for one in later["items"]] == ["16:00"]
+    why = await house.explain.trigger(LOCAL, schedule, NOON + 5 * HOUR_US)
+    assert (why["outcome"], why["reason"]) == ("not_scheduled", "max_fires")
+    found = await house.schedules.preview({"cron": "0 * * * *", "max_fires": 2, "skip": body["skip"]}, LOCAL)
+    assert [one["utc"][11:13] for one in found["fires"]] == ["14", "15", "16"]
+
+
+def ended():
+    yield Sql("UPDATE runs SET status = 'SUCCEEDED', ended_at = 1 WHERE tenant_id = :tenant", {"tenant": "local"})
+
+
+@pytest.mark.parametrize("catchup", ["latest", "all"])
+async def test_a_fire_that_overlap_skips_does_not_use_up_one_of_max_fires(house, catchup):
+    await house.deploy("report", tick={**HOURLY, "max_fires": 2, "overlap": "skip", "catchup": catchup})
+    for _ in range(2):
+        await house.clock.advance(3600)
+        await settle(house)
+    shown = await house.schedules.show(LOCAL, await house.trigger_id("tick"))
+    assert (shown["fires"], shown["completed"]) == (1, False)
+    await house.store.transact(ended())
+    await house.clock.advance(3600)
+    await settle(house)
+    shown = await house.schedules.show(LOCAL, await house.trigger_id("tick"))
+    assert (shown["fires"], shown["completed"], shown["next_fire_at"]) == (2, True, None)
+    assert await runs_of(house) == [1, 3]
+    assert [reason for _, _, reason in await told(house, 9)] == ["matched", "overlap_skipped", "matched"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflow_scheduler.core.model.principal import LOCAL
+from workflow_scheduler.core.model.principal import LOCAL, Principal
 from workflow_scheduler.core.time.clock import HOUR_US
 from workflow_scheduler.services.pauses import Pauses
 from workflow_scheduler.testing.factories import NOON
@@ -109,3 +109,48 @@ async def test_the_pause_of_a_schedule_outlasts_that_of_its_workflow(house):
     await house.clock.advance(2 * 3600)
     await settle(house)
     assert await runs_of(house) == [1, 2, 3, 4]
+
+
+async def test_a_pause_with_an_end_that_begins_within_that_of_the_workflow_goes_on_after_it(house):
+    await house.deploy("report", hourly=hourly("none"))
+    schedule = await house.trigger_id("hourly")
+    await house.workflows.pause(LOCAL, "report", reason="freeze")
+    ann = Principal(tenant_id="local", user_id="ann")
+    await house.schedules.pause(ann, schedule, reason="audit", until=NOON + 9 * HOUR_US // 2)
+    await house.cache.refresh()
+    await house.clock.advance(1.5 * 3600)
+    await settle(house)
+    assert await house.store.read("SELECT reason FROM occurrences") == []
+    await house.workflows.resume(LOCAL, "report")
+    await house.cache.refresh()
+    shown = await house.schedules.show(LOCAL, schedule)
+    assert (shown["paused"], shown["paused_by"], shown["paused_reason"]) == (True, "ann", "audit")
+    await house.clock.advance(3.25 * 3600)
+    await settle(house)
+    assert await runs_of(house) == []
+    assert (await sums(house))["reasons"]["missed"] == {"missed_paused": 4}
+    await house.clock.advance(900)
+    await settle(house)
+    assert await runs_of(house) == [5]
+
+
+async def test_who_paused_a_schedule_is_remembered_through_a_pause_of_its_workflow(house):
+    await house.deploy("report", hourly=hourly("none"))
+    schedule = await house.trigger_id("hourly")
+    ann = Principal(tenant_id="local", user_id="ann")
+    await house.schedules.pause(ann, schedule, reason="audit", until=NOON + 9 * HOUR_US // 2)
+    await house.workflows.pause(LOCAL, "report")
+    await house.workflows.resume(LOCAL, "report")
+    assert (await house.schedules.show(LOCAL, schedule))["paused_by"] == "ann"
+
+
+async def test_times_after_the_end_of_a_workflow_pause_that_was_seen_late_are_late_and_not_paused(house):
+    await house.deploy("report", hourly=hourly("none"))
+    await house.workflows.pause(LOCAL, "report", until=NOON + 5 * HOUR_US // 2)
+    await house.clock.advance(4 * 3600)
+    await Pauses(house.store, house.clock, house.types).resume_expired()
+    await house.cache.refresh()
+    await settle(house)
+    assert await runs_of(house) == [4]
+    counted = await sums(house)
+    assert (counted["reasons"]["missed"], counted["fired"]) == ({"missed_paused": 2, "missed_down": 1}, 1)

@@ -1,6 +1,9 @@
 """`pause_after_failures`: counted in the transaction that ends a run, a success begins anew."""
 
 import asyncio
+from types import SimpleNamespace
+
+import msgspec
 
 from workflow_scheduler.core.model.run import RunStatus
 
@@ -51,6 +54,20 @@ async def test_an_end_whose_commit_had_no_answer_counts_once(one):
         await one.clock.advance(1)
     await ending
     assert (await standing(one))[:2] == (0, 1)
+
+
+async def test_runs_of_a_backfill_are_not_counted(one):
+    await one.deploy("report", {"hourly": HOURLY})
+    for _ in range(2):
+        before = len(one.engine.started)
+        await one.clock.advance(3600)
+        await one.timer.tick()
+        await one.until(lambda least=before: len(one.engine.started) > least)
+        task = one.engine.tasks[one.engine.started[-1]]
+        later = msgspec.structs.replace(task.run, backfill_id="b")
+        one.engine.tasks[later.id] = SimpleNamespace(run=later)
+        await one.engine.finish(later.id, RunStatus.FAILED)
+    assert (await standing(one))[:2] == (0, 0)
 
 
 async def test_runs_of_other_schedules_are_not_counted(one):

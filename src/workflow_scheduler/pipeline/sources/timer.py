@@ -185,6 +185,7 @@ class Timer:
         advances: list[ScheduleAdvance] = []
         occurrences: list[Occurrence] = []
         fired: dict[str, tuple[str, ...]] = {}
+        limits: dict[str, int] = {}
         for row in rows:
             schedule = row.schedule
             compiled = self._cache.compile(row.trigger)
@@ -201,12 +202,15 @@ class Timer:
             prepared += found.accepted
             if found.accepted:
                 fired[schedule.trigger_id] = tuple(one.event.id for one in found.accepted)
+            if found.most is not None:
+                limits[schedule.trigger_id] = found.most
             occurrences += found.occurrences
             advances.append(found.advance)
         entry.prepared = prepared
         entry.advances = advances
         entry.occurrences = occurrences
         entry.fired = fired
+        entry.limits = limits
 
     async def _park_broken(self) -> None:
         """Take schedules that cannot be read out of the loop, and list them as quarantined."""

@@ -74,7 +74,7 @@ def pause(p: Pause) -> Work[int]:
     )
     scope = "" if p.workflow_id is None else " AND workflow_id = :id"
     yield Sql(
-        "UPDATE schedules SET paused = 1, paused_by = :mark, revision = revision + 1, "
+        "UPDATE schedules SET paused = 1, rest_by = paused_by, paused_by = :mark, revision = revision + 1, "
         f"updated_at = :now WHERE tenant_id = :tenant AND paused = 0{scope}",
         {**_who(p), "mark": WORKFLOW_PAUSE, "now": p.now},
     )
@@ -110,7 +110,8 @@ def resume(tenant_id: str, workflow_id: str, now: int, decide: Callable[[PausedT
         timer = PausedTimer(*row)
         yield from _move(timer, decide(timer), now)
     yield Sql(
-        """UPDATE schedules SET paused = 0, paused_by = NULL, revision = revision + 1, updated_at = :now
+        """UPDATE schedules SET paused = 0, paused_by = rest_by, rest_by = NULL, revision = revision + 1,
+             updated_at = :now
            WHERE tenant_id = :tenant AND workflow_id = :id AND paused = 1 AND paused_by = :mark""",
         {**who, "now": now, "mark": WORKFLOW_PAUSE},
     )
@@ -137,13 +138,14 @@ def _move(timer: PausedTimer, to: Resumption, now: int) -> Work[None]:
         yield put_occurrence(row)
 
 
-async def expired_pauses(store: Store, now: int, limit: int) -> list[tuple[str, str]]:
-    """Return (tenant, workflow) of workflows whose pause has run out."""
+async def expired_pauses(store: Store, now: int, limit: int) -> list[tuple[str, str, int]]:
+    """Return (tenant, workflow, end of the pause) of workflows whose pause has run out."""
     rows = await store.read(
-        "SELECT tenant_id, id FROM workflows WHERE paused_until <= :now ORDER BY paused_until LIMIT :limit",
+        "SELECT tenant_id, id, paused_until FROM workflows WHERE paused_until <= :now "
+        "ORDER BY paused_until LIMIT :limit",
         {"now": now, "limit": limit},
     )
-    return [(str(row[0]), str(row[1])) for row in rows]
+    return [(str(row[0]), str(row[1]), int(row[2])) for row in rows]
 
 
 async def paused_workflows(store: Store, tenant_id: str) -> list[str]:

@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from workflow_scheduler.core.model.deployment import PlannedTrigger
+from workflow_scheduler.core.model.deployment import OldTimes, PlannedTrigger
+from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Sql, Work
+from workflow_scheduler.core.reasons import Reason
+from workflow_scheduler.stores.portable.intake import put_occurrence
 from workflow_scheduler.stores.portable.publishing import StoredTrigger, stored_triggers
 
+Closed = Callable[[OldTimes], Sequence[Occurrence]]
 _NEVER_LIVE = frozenset({"pending", "failed"})
 
 
 def sync_pending(
-    tenant_id: str, workflow_id: str, version: int, triggers: Sequence[PlannedTrigger], now: int
+    tenant_id: str, workflow_id: str, version: int, triggers: Sequence[PlannedTrigger], at: tuple[int, Closed]
 ) -> Work[None]:
-    """Bring the triggers that are not live in line with a new version; those that are live are left to the deploy."""
+    """Bring the triggers that are not live in line with a new version; those that are live are left to the deploy.
+
+    `at` is now, in microseconds, and what gives the records of the times of a rule that was live once.
+    """
     who = {"tenant": tenant_id, "id": workflow_id}
+    now, closed = at
     stored = yield from stored_triggers(who)
     for trigger in triggers:
         before = stored.get(trigger.id)
         if before is None or before.status != "active":
+            if before is not None and not before.removed and not before.same_as(trigger):
+                yield from _close(tenant_id, before, closed)
             yield from _show(who, version, trigger, before, now)
     staying = {trigger.id for trigger in triggers}
     for row in stored.values():
         if row.id not in staying and row.status != "active" and not row.removed:
             yield from _drop(tenant_id, row, now)
+
+
+def _close(tenant_id: str, before: StoredTrigger, closed: Closed) -> Work[None]:
+    """Record the times that passed since the rule was live."""
+    own = {"tenant": tenant_id, "trigger": before.id}
+    rows = yield Sql(
+        """SELECT skips, anchor, next_nominal FROM schedules WHERE tenant_id = :tenant AND trigger_id = :trigger
+             AND next_nominal IS NOT NULL AND completed = 0""",
+        own,
+    )
+    for skips, anchor, nominal in rows:
+        old = OldTimes(
+            trigger_id=before.id, type=before.type, config=before.config, skips=skips, anchor=anchor, nominal=nominal,
+            cause=Reason.UNDEPLOYED, replaced=False, stays=lambda _: False,
+        )  # fmt: skip
+        for record in closed(old):
+            yield put_occurrence(record)
 
 
 def _show(

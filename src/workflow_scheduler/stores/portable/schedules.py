@@ -8,6 +8,7 @@ import msgspec
 
 from workflow_scheduler.core.errors import NotFound
 from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
+from workflow_scheduler.stores.portable.publishing import WORKFLOW_PAUSE
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine, read_rows
 from workflow_scheduler.stores.portable.skips import NO_SKIPS
 
@@ -37,6 +38,9 @@ _ONE = f"""{_SELECT} FROM trigger_index t {_WORKFLOW}
     LEFT JOIN schedules s ON s.tenant_id = t.tenant_id AND s.trigger_id = t.id
     WHERE t.tenant_id = :tenant AND t.id = :id AND t.removed_at IS NULL
       AND t.trigger_subtype IN ('cron', 'interval', 'once', 'rrule')"""
+
+_WORKFLOW_RESTS = """EXISTS (SELECT 1 FROM workflows w WHERE w.tenant_id = schedules.tenant_id
+  AND w.id = schedules.workflow_id AND w.paused = 1)"""
 
 
 class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -79,7 +83,8 @@ class DueMove(msgspec.Struct, frozen=True, kw_only=True):
     """A pause or its end, written where the row still stands at `was_nominal`. Times are microseconds.
 
     A pause with `until` needs nobody to end it: its due row stays live and wakes the timer at `until` or at the first
-    fire after it. `settle_until` and `settle_as` say what the timer makes of the times that passed.
+    fire after it; where the workflow is paused, it stays paused with it, and the pause of its own goes on later.
+    `settle_until` and `settle_as` say what the timer makes of the times that passed.
     """
 
     was_nominal: int | None
@@ -138,8 +143,11 @@ class ScheduleRepository:
 
 def _move(tenant_id: str, schedule_id: str, to: DueMove, now: int) -> Work[bool]:
     rows = yield Sql(
-        """UPDATE schedules SET paused = :paused, paused_reason = :reason, paused_until = :until, paused_by = :by,
-             next_fire_at = :fire, resume_until = :settle_until, resume_as = :settle_as,
+        f"""UPDATE schedules SET paused = CASE WHEN :paused = 1 OR {_WORKFLOW_RESTS} THEN 1 ELSE 0 END,
+             paused_by = CASE WHEN :paused = 0 AND {_WORKFLOW_RESTS} THEN :mark ELSE :by END,
+             rest_by = CASE WHEN :paused = 0 AND {_WORKFLOW_RESTS} THEN :by END,
+             paused_reason = :reason, paused_until = :until, next_fire_at = :fire,
+             resume_until = :settle_until, resume_as = :settle_as,
              revision = revision + 1, updated_at = :now
            WHERE tenant_id = :tenant AND trigger_id = :id AND COALESCE(next_nominal, -1) = :was RETURNING trigger_id""",
         {
@@ -150,6 +158,7 @@ def _move(tenant_id: str, schedule_id: str, to: DueMove, now: int) -> Work[bool]
             "reason": to.reason,
             "until": to.until,
             "by": to.by,
+            "mark": WORKFLOW_PAUSE,
             "fire": to.next_fire_at,
             "was": -1 if to.was_nominal is None else to.was_nominal,
             "settle_until": to.settle_until,

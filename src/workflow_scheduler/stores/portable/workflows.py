@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from workflow_scheduler.core.errors import Conflict, NotFound, PreconditionFailed
-from workflow_scheduler.core.model.deployment import DeploymentStatus, PlannedTrigger, VersionRecord, WorkflowRecord
+from workflow_scheduler.core.model.deployment import (
+    DeploymentStatus,
+    OldTimes,
+    PlannedTrigger,
+    VersionRecord,
+    WorkflowRecord,
+)
+from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Page, Sql, Store, Work
 from workflow_scheduler.stores.portable.pending import sync_pending
 from workflow_scheduler.stores.portable.publishing import BUMP_EPOCH
@@ -35,7 +42,10 @@ class WorkflowFilter(msgspec.Struct, frozen=True):
 
 
 class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """A definition to store. `expected_revision` is what the caller has seen (If-Match), None when it does not mind."""
+    """A definition to store. `expected_revision` is what the caller has seen (If-Match), None when it does not mind.
+
+    `closed` returns the records of the times of a rule that was live once and is replaced before it is again.
+    """
 
     tenant_id: str
     workflow_id: str
@@ -48,6 +58,7 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     actor: str | None
     now: int
     expected_revision: int | None = None
+    closed: Callable[[OldTimes], Sequence[Occurrence]] = lambda _: ()
 
 
 class WorkflowRepository:
@@ -183,7 +194,7 @@ def _create(new: NewVersion) -> Work[None]:
     if not rows:
         raise _name_taken(new.name)
     yield insert_version(new, 1)
-    yield from sync_pending(new.tenant_id, new.workflow_id, 1, new.triggers, new.now)
+    yield from sync_pending(new.tenant_id, new.workflow_id, 1, new.triggers, (new.now, new.closed))
 
 
 def _name_taken(name: str) -> Conflict:
@@ -250,7 +261,7 @@ def _add_version(new: NewVersion) -> Work[int]:
         {**who, "version": latest + 1, "name": new.name, "now": new.now},
     )
     yield insert_version(new, latest + 1)
-    yield from sync_pending(new.tenant_id, new.workflow_id, latest + 1, new.triggers, new.now)
+    yield from sync_pending(new.tenant_id, new.workflow_id, latest + 1, new.triggers, (new.now, new.closed))
     return int(latest) + 1
 
 
