@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from workflow_scheduler.app.plugins import job_types, open_store, trigger_types
 from workflow_scheduler.core.dag.graph import Graph, compile_graph
@@ -36,9 +38,13 @@ from workflow_scheduler.stores.portable.catalog import StoreCatalog
 from workflow_scheduler.stores.portable.inspection import Inspector
 from workflow_scheduler.stores.portable.quarantine import QuarantineRepository
 from workflow_scheduler.stores.portable.secrets import SecretRepository
+from workflow_scheduler.stores.sqlite.store import SqliteStore
 from workflow_scheduler.stores.vault import open_vault
 from workflow_scheduler.telemetry.failpoints import signals_from
 from workflow_scheduler.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from workflow_scheduler.stores.postgres.store import PostgresStore
 
 PRIVATE = 0o700  # of folders that are made here: they hold the database and the key file
 
@@ -52,15 +58,23 @@ class Pipeline:
         self.clock = clock or SystemClock()
         self.owner = mint(self.clock.now())
         self.signals = signals_from(dict(os.environ))
-        self.store = open_store(settings, self.clock)
+        self.store = self.open_store()
         self.types = trigger_types()
-        self.jobs = job_types()
+        self.jobs = self.load_jobs()
         settings.data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         self.vault = open_vault(settings.data / "keys.json")
         self.metrics = Metrics()
         self.live = LiveFeed(self.clock.now() // 1000)
         self._tasks: list[asyncio.Task[None]] = []
         self._wire_pipeline()
+
+    def open_store(self) -> SqliteStore | PostgresStore:
+        """Return the store of this instance; the test kit has one that it can watch."""
+        return open_store(self.settings, self.clock)
+
+    def load_jobs(self) -> dict[str, ModuleType]:
+        """Return the job types of this instance; the test kit answers for some of them."""
+        return job_types()
 
     def _wire_pipeline(self) -> None:
         store, clock, owner = self.store, self.clock, self.owner

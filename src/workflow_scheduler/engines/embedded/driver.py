@@ -18,6 +18,7 @@ from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.engines.embedded.desk import Call, Claim, Desk, Emit, GiveBack, Limits, Withdraw
 from workflow_scheduler.engines.embedded.execution import Execution
+from workflow_scheduler.engines.embedded.timers import Timers
 
 _logger = logging.getLogger(__name__)
 
@@ -102,6 +103,11 @@ class EmbeddedEngine:
         told = self._desk.claims.get((run_id, job_id, *turn))
         if told is not None:
             told(state)
+
+    @property
+    def timers(self) -> Timers:
+        """What is planned for later: time-outs, attempts, the ends of sleeps."""
+        return self._desk.timers
 
     @property
     def waiting(self) -> int:

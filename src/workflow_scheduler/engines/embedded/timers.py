@@ -55,6 +55,10 @@ class Timers:
         self._arm()
         return timer
 
+    def planned(self) -> list[tuple[float, Callable[[], None]]]:
+        """Return when what is planned is due, and what that is."""
+        return [(due, timer.callback) for due, _, timer in self._heap if timer.callback is not None]
+
     def forget(self) -> None:
         """Count a timer as cancelled, and drop such entries once they are the larger part of the heap."""
         self._dead += 1
