@@ -29,6 +29,7 @@ RESOURCES = (
     "events",
     "runs",
     "dead_letters",
+    "waits",
     "engine",
     "secrets",
     "connections",
@@ -40,6 +41,7 @@ RESOURCES = (
     "schemas",
     "quarantine",
     "operations",
+    "answer_pages",
     "pages",
 )
 TITLE = "Workflow Scheduler"

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.services.templates import Templates
     from workflow_scheduler.services.tenant import TenantSettings
     from workflow_scheduler.services.triggers import Triggers
+    from workflow_scheduler.services.waits import Waits
     from workflow_scheduler.services.workflows import Workflows
 
 
@@ -86,6 +87,7 @@ class ApiContext:
     keys: Keys
     members: Members
     audit: Audit
+    waits: Waits
     trigger_types: Mapping[str, ModuleType]
     job_types: Mapping[str, ModuleType]
     tracer: Tracer = field(default_factory=Tracer)

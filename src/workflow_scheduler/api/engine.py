@@ -15,6 +15,7 @@ from workflow_scheduler.api import cursors, documents
 from workflow_scheduler.api.answers import Listing, Status, Text, answer
 from workflow_scheduler.api.context import Context
 from workflow_scheduler.api.security import Caller
+from workflow_scheduler.api.waits import read_answer
 from workflow_scheduler.core.errors import Conflict, ValidationFailed
 
 router = APIRouter(prefix="/v2", tags=["engine"])
@@ -34,7 +35,9 @@ class Execute(BaseModel):
 class Resume(BaseModel):
     """An answer for a paused execution."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(
+        extra="allow", json_schema_extra={"example": {"resume_data": {"approved": True, "comment": "looks good"}}}
+    )
 
     resume_data: Any = None
     interaction_id: str | None = None
@@ -100,13 +103,15 @@ async def show_execution(execution_id: Id, context: Context, caller: Caller) -> 
     "/executions/{execution_id}/resume", response_model=documents.Execution, summary="Resume a paused execution"
 )
 async def resume_execution(execution_id: Id, context: Context, caller: Caller, body: Resume | None = None) -> Response:
-    """Answer a paused execution. An execution that waits for nobody is refused with 409."""
+    """Answer a paused execution. An execution that waits for nobody is refused with 409.
+
+    `resume_data` is read as an answer of `POST /api/v1/waits/{wait_id}`: an object with `approved`, `answer` and
+    `comment`, or true or false. Without `interaction_id` the execution must have exactly one open interaction.
+    """
     run = await context.runs.find(caller, execution_id)
-    asked = f" `{body.interaction_id}`" if body is not None and body.interaction_id else ""
-    raise Conflict(
-        f"Execution `{run.id}` is {run.status.value} and has no open interaction{asked} to answer.",
-        fix=f"See where it stands: GET /v2/executions/{run.id}",
-    )
+    given = body or Resume()
+    await context.waits.answer_by_run(caller, run.id, given.interaction_id, read_answer(given.resume_data))
+    return answer(await context.runs.execution(caller, execution_id))
 
 
 @router.post("/executions/{execution_id}/cancel", response_model=documents.Execution, summary="Cancel an execution")

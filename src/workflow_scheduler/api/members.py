@@ -24,6 +24,9 @@ class MemberChange(BaseModel):
     role: str | None = Field(default=None, description="owner, editor or viewer.")
     name: str | None = Field(default=None, max_length=200)
     email: str | None = Field(default=None, max_length=200)
+    groups: list[str] | None = Field(
+        default=None, description="Groups that waits may ask, `group:NAME` there.", max_length=100
+    )
 
 
 class NewMember(BaseModel):
@@ -40,6 +43,7 @@ class NewMember(BaseModel):
     role: str = Field(default="editor", description="owner, editor or viewer.")
     name: str | None = Field(default=None, max_length=200)
     email: str | None = Field(default=None, max_length=200)
+    groups: list[str] = Field(default=[], description="Groups that waits may ask, `group:NAME` there.", max_length=100)
 
 
 class ShownMember(BaseModel):
@@ -49,6 +53,7 @@ class ShownMember(BaseModel):
     role: str
     name: str | None
     email: str | None
+    groups: list[str]
     created_at: str
     created_by: str
     updated_at: str
@@ -84,7 +89,7 @@ async def show_me(caller: Caller) -> dict[str, Any]:
 @router.post("/members", status_code=201, response_model=ShownMember, summary="Add a member")
 async def add_member(new: NewMember, context: Context, caller: Caller) -> dict[str, Any]:
     """Add a member. The role replaces what the tokens of that user claim; `user_created` tells workflows of it."""
-    return await context.members.add(caller, new.user_id, new.role, name=new.name, email=new.email)
+    return await context.members.add(caller, new.user_id, new.role, name=new.name, email=new.email, groups=new.groups)
 
 
 @router.get("/members", response_model=MemberPage, summary="List members")
@@ -105,7 +110,7 @@ async def show_member(user_id: UserId, context: Context, caller: Caller) -> dict
 
 @router.put("/members/{user_id}", response_model=ShownMember, summary="Change a member")
 async def change_member(user_id: UserId, change: MemberChange, context: Context, caller: Caller) -> dict[str, Any]:
-    """Set role, name or email. The last owner stays one: 409."""
+    """Set role, name, email or groups. The last owner stays one: 409."""
     return await context.members.change(caller, user_id, change.model_dump(exclude_none=True))
 
 

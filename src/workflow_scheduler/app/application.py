@@ -82,6 +82,7 @@ class Application(Services):
             self._begin("internal", self.internal.loop())
         if "timer" in roles:
             self._begin("timer", self.timer.loop())
+            self._begin("waits", self.asking.loop())
         if "dispatch" in roles:
             self._begin("dispatch", self.dispatcher.loop())
 

@@ -66,7 +66,9 @@ class Engines(Pipeline):
             leased=self.recovery.lease.valid,
             public_url=f"http://{settings.host}:{settings.port}",
         )
-        self.embedded.connect_waiting(call=self.calls.call, withdraw=self.calls.withdraw, on_wait=self.wakes.hint)
+        self.embedded.connect_waiting(
+            call=self.calls.call, ask=self.asking.ask, withdraw=self._withdraw, on_wait=self.wakes.hint
+        )
         self.embedded.connect_pools(claim=self.pools.ask, give_back=self.pools.give_back)
         self.wakes.engine = self.pools.engine = self.embedded
         self.engines: dict[str, Engine] = {"embedded": self.embedded}
@@ -87,6 +89,11 @@ class Engines(Pipeline):
         from workflow_scheduler.jobs.probes import probe
 
         return await probe(principal.tenant_id, connection, self.resources, self.clock.now())
+
+    async def _withdraw(self, run: Run, job_id: str, name: str) -> None:
+        """Say that a job does not wait any more, to whoever answers to the name."""
+        await self.calls.withdraw(run, job_id, name)
+        await self.asking.withdraw(run, name)
 
     async def _emit(self, run: Run, _job_id: str, event: Mapping[str, Any], key: str) -> str:
         """Accept an event that a job sends; `key` makes a repeated attempt harmless."""

@@ -12,6 +12,8 @@ from workflow_scheduler.core.dag.graph import Graph, compile_graph
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.workflow import Definition
 from workflow_scheduler.core.time.clock import Clock, SystemClock
+from workflow_scheduler.pipeline.answering import Answering
+from workflow_scheduler.pipeline.asking import Asking
 from workflow_scheduler.pipeline.calls import Calls
 from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.dispatch import Dispatcher
@@ -105,6 +107,10 @@ class Pipeline:
         self.calls = Calls(self.manual, self.launcher, store, self.tracker)
         self.wakes = Wakes(store, clock, owner)
         self.pools = Pools(store, clock, owner)
+        self.asking = Asking(store, self.tracker, clock, self.vault, self.signals)
+        self.asking.public_url = f"http://{settings.host}:{settings.port}"
+        self.inbox.transactions.answering = Answering(self.vault)
+        self.inbox.on_woken = self.wakes.hint
         self.inbox.launches = self.launcher
         self.tracker.on_wake = self.wakes.hint
         self.inbox.turns = self.recovery

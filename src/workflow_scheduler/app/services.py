@@ -30,6 +30,7 @@ from workflow_scheduler.services.runs import Runs
 from workflow_scheduler.services.schedules import Schedules
 from workflow_scheduler.services.templates import Templates
 from workflow_scheduler.services.triggers import Triggers
+from workflow_scheduler.services.waits import Waits
 from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.stores.portable.keys import KeyRepository
@@ -70,6 +71,8 @@ class Services(Engines):
         workflows = Workflows(store, clock, definitions, deployments)
         triggers = Triggers(store, clock, definitions, workflows, deployments, self.matcher)
         explain = Explain(store, clock, self.catalog, self.matcher, self.types)
+        waits = Waits(store, clock, self.vault, self.asking.public_url)
+        waits.on_answer = self.wakes.hint
         self.backfilling = Backfilling(store, clock, self.types, self.backfill, self.launcher, self.live)
         self.backfilling.owner = self.owner
         self.tracker.on_end = self._ended
@@ -87,7 +90,7 @@ class Services(Engines):
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),
             secrets=self.secrets, connections=self.connections, tenant=self.tenant, keys=keys, members=members,
-            audit=Audit(store, clock),
+            audit=Audit(store, clock), waits=waits,
             trigger_types=self.types, job_types=self.jobs,
             tracer=connect(settings.otel_endpoint, "workflow_scheduler", settings.environment),
         )  # fmt: skip

@@ -16,17 +16,19 @@ User = Annotated[str, typer.Argument(metavar="USER", help="Id of the user, as in
 Role = Annotated[str | None, typer.Option(help="owner, editor or viewer.")]
 Name = Annotated[str | None, typer.Option(help="Name of the person.")]
 Email = Annotated[str | None, typer.Option(help="Address of the person.")]
+Groups = Annotated[list[str] | None, typer.Option("--group", help="A group of theirs; may be given several times.")]
 _COLUMNS = {
     "USER": "user_id",
     "ROLE": "role",
     "NAME": "name",
     "EMAIL": "email",
+    "GROUPS": lambda one: ", ".join(one["groups"]),
     "SINCE": lambda one: times.short(one["created_at"]),
 }
 
 
-def _fields(role: str | None, name: str | None, email: str | None) -> dict[str, Any]:
-    given = {"role": role, "name": name, "email": email}
+def _fields(role: str | None, name: str | None, email: str | None, groups: list[str] | None) -> dict[str, Any]:
+    given = {"role": role, "name": name, "email": email, "groups": groups or None}
     return {field: value for field, value in given.items() if value is not None}
 
 
@@ -39,18 +41,32 @@ def list_(context: typer.Context, limit: options.Limit = 50, cursor: options.Cur
 
 
 @app.command()
-def add(context: typer.Context, user: User, role: Role = None, name: Name = None, email: Email = None) -> None:
+def add(
+    context: typer.Context,
+    user: User,
+    role: Role = None,
+    name: Name = None,
+    email: Email = None,
+    group: Groups = None,
+) -> None:
     """Add a member; an editor unless --role says more."""
     session = session_of(context)
-    member = session.client.post(_BASE, {"user_id": user, **_fields(role, name, email)})
+    member = session.client.post(_BASE, {"user_id": user, **_fields(role, name, email, group)})
     output.show(session, member, lambda one: output.note(f"{one['user_id']} is {one['role']}"))
 
 
 @app.command("set")
-def set_(context: typer.Context, user: User, role: Role = None, name: Name = None, email: Email = None) -> None:
-    """Change the role, the name or the address of a member."""
+def set_(
+    context: typer.Context,
+    user: User,
+    role: Role = None,
+    name: Name = None,
+    email: Email = None,
+    group: Groups = None,
+) -> None:
+    """Change the role, the name, the address or the groups of a member."""
     session = session_of(context)
-    member = session.client.put(f"{_BASE}/{segment(user)}", _fields(role, name, email))
+    member = session.client.put(f"{_BASE}/{segment(user)}", _fields(role, name, email, group))
     output.show(session, member, lambda one: output.note(f"{one['user_id']} is {one['role']}"))
 
 

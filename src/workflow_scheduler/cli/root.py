@@ -40,6 +40,7 @@ from workflow_scheduler.cli import (
     tenant,
     trigger,
     up,
+    waits,
     workflow,
 )
 from workflow_scheduler.cli.exits import exit_of
@@ -131,6 +132,7 @@ for _group, _name in (
     (events.app, "events"),
     (runs.app, "runs"),
     (dead.app, "dead"),
+    (waits.app, "waits"),
     (quarantine.app, "quarantine"),
     (blackout.app, "blackout"),
     (secret.app, "secret"),

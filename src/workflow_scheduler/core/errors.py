@@ -14,6 +14,7 @@
     ├── NotFound                  404 not_found          no such thing in this tenant
     ├── MethodNotAllowed          405 method_not_allowed
     ├── Conflict                  409 conflict           the state does not allow it
+    │   ├── LateResponse          409 late_response      the answer came after its wait was closed
     │   └── PreconditionFailed    412 precondition_failed the If-Match version is not the current one
     ├── TooLarge                  413 too_large
     ├── UnsupportedMedia          415 unsupported_media_type
@@ -148,6 +149,12 @@ class Conflict(SchedulerError):
 
     code = "conflict"
     status = 409
+
+
+class LateResponse(Conflict):
+    """The answer came after its wait was closed."""
+
+    code = "late_response"
 
 
 class PreconditionFailed(Conflict):

@@ -64,4 +64,7 @@ class Reason(StrEnum):
     QUEUED_CONCURRENCY = "queued_concurrency"  # the workflow already has max_runs running
     BACKFILLED = "backfilled"  # a backfill ran this time of a schedule
     STARTED_WHILE_PAUSED = "started_while_paused"  # a person started it although schedule or workflow are paused
+    WAIT_ANSWERED = "wait_answered"  # the event answered a paused run; the line `wait` says on which evidence
+    AMBIGUOUS_WAIT = "ambiguous_wait"  # the event may answer several paused runs, and nothing decides between them
+    LATE_RESPONSE = "late_response"  # the event answers a wait that was closed before it came
     REPLAYED = "replayed"  # started again by a person with replay

@@ -99,6 +99,7 @@ class CandidateCache:
         self._buckets: dict[tuple[str, str, str, str], Bucket] = {}
         self._hot: set[tuple[str, str, str]] = set()
         self._targets: dict[str, Compiled] = {}
+        self._awaiting: dict[str, bool] = {}
         self._size = 0
         self._generation = 0
         self.epoch = 0
@@ -116,6 +117,7 @@ class CandidateCache:
         self._buckets.clear()
         self._hot.clear()
         self._targets.clear()
+        self._awaiting.clear()
         self._size = 0
 
     def moved(self, epoch: int) -> None:
@@ -165,6 +167,19 @@ class CandidateCache:
             for compiled in await self._find_key(event, index_key):
                 found[compiled.trigger.id] = compiled
         return tuple(found.values())
+
+    async def awaits(self, tenant_id: str) -> bool:
+        """Return whether runs of the tenant may wait for people; true for ever once a workflow was deployed that asks.
+
+        Deploys move the epoch, so that this is as true as the candidates are.
+        """
+        known = self._awaiting.get(tenant_id)
+        if known is None:
+            generation = self._generation
+            known = await self._catalog.awaits(tenant_id)
+            if generation == self._generation:
+                self._awaiting[tenant_id] = known
+        return known
 
     async def _find_target(self, tenant_id: str, trigger_id: str) -> Bucket:
         generation = self._generation

@@ -42,12 +42,13 @@ class Entry:
     is, `run_wakes` the id of an ended run -> what its end tells the job that waits for it. `leaving` are the runs among
     `changes` that end and share an overlap key; those that waited for their turn were skipped for the reason
     `retracted`, where there is one. `limits` is trigger id -> `max_fires`, where the transaction decides who starts.
+    `pauses` says that runs among `changes` begin to wait for people.
     The rest is written as it is.
     """
 
     __slots__ = (
         "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "leaving", "limits", "logs",
-        "occurrences", "prepared", "prepared_epoch", "retracted", "run_wakes", "schedule_end",
+        "occurrences", "pauses", "prepared", "prepared_epoch", "retracted", "run_wakes", "schedule_end",
     )  # fmt: skip
 
     def __init__(self, future: asyncio.Future[Any] | None, events: Sequence[Event] = ()) -> None:
@@ -69,6 +70,7 @@ class Entry:
         self.retracted: Reason | None = None
         self.schedule_end: ClockRunEnd | None = None
         self.limits: Mapping[str, int] = {}
+        self.pauses = False
 
 
 class Launches(Protocol):

@@ -35,6 +35,7 @@ from workflow_scheduler.pipeline.entries import (
     receipt,
 )
 from workflow_scheduler.pipeline.intents import decide, without_runs
+from workflow_scheduler.pipeline.listening import overheard
 from workflow_scheduler.pipeline.transaction import Decided, Transactions, Written
 from workflow_scheduler.pipeline.turns import Turns
 
@@ -54,7 +55,7 @@ class Inbox:
     ) -> None:
         """Write to `store`; the runs belong to the instance `owner`.
 
-        `launches` and `turns` are set by the composition root.
+        `launches`, `turns` and `on_woken` (told when parked jobs were told something) are set by the composition root.
         """
         self._store = store
         self._cache = cache
@@ -63,7 +64,7 @@ class Inbox:
         self._observer = observer
         self._signals = signals
         self._doubts = Doubts(store, clock, self._launch_late)
-        self._transactions = Transactions(store, owner, Ends(cache, clock), self._doubt)
+        self.transactions = Transactions(store, owner, Ends(cache, clock), self._doubt)
         self._waiting: list[Entry] = []
         self._waiting_bytes = 0
         self._flush_planned = False
@@ -71,6 +72,7 @@ class Inbox:
         self._tasks: set[asyncio.Task[None]] = set()
         self.launches: Launches | None = None
         self.turns: TurnTaker | None = None
+        self.on_woken: Callable[[], None] | None = None
         self._passing: set[asyncio.Task[None]] = set()
         self.in_flight_max = 2
 
@@ -233,7 +235,8 @@ class Inbox:
         asking: list[Decided] = []
         for entry in entries:
             accepted = await self._decide(entry, now)
-            asks = entry.leaving or entry.schedule_end is not None or any(one.asks for one in accepted)
+            asks = entry.leaving or entry.pauses or entry.schedule_end is not None
+            asks = asks or any(one.asks or one.listening for one in accepted)
             (asking if asks else together).append((entry, accepted))
         if not asking:
             return await self._write_together(together, epoch, now)
@@ -274,7 +277,7 @@ class Inbox:
         stale: list[Entry] = []
         for start in range(0, len(asking), ASKING_ENTRIES_MAX):
             part = asking[start : start + ASKING_ENTRIES_MAX]
-            written = await self._transactions.commit(part, epoch, now)
+            written = await self.transactions.commit(part, epoch, now)
             if written.stale:
                 stale += [entry for entry, _ in part]
             else:
@@ -298,6 +301,8 @@ class Inbox:
                 entry.future.set_result(frozenset(result.fenced))
         if changes:
             self._observer.changed(changes)
+        if written.woken and self.on_woken is not None:
+            self.on_woken()
         self._pass_on(written.turns)
 
     def _pass_on(self, turns: Turns) -> None:
@@ -319,7 +324,8 @@ class Inbox:
             bucket = self._cache.cached(event)
             if bucket is None:
                 bucket = await self._cache.find(event)
-            accepted.append(decide(event, bucket, now, self.owner))
+            decided = decide(event, bucket, now, self.owner)
+            accepted.append(overheard(decided) if await self._cache.awaits(event.tenant_id) else decided)
         return accepted
 
     def _answer(

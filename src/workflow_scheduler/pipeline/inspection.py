@@ -28,7 +28,7 @@ _log = structlog.get_logger("workflow_scheduler")
 
 
 class Inspection:
-    """Looks at triggers, schedules, live versions and runs, once."""
+    """Looks at triggers, schedules, live versions, open waits and runs, once."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Inspection:
             self._walk(look.schedules),
             self._walk(look.triggers),
             self._walk(look.versions),
+            self._walk(look.waits),
             self._walk(look.runs, RUNS_MAX),
         )
         if self.found:

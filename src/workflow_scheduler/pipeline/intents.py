@@ -11,9 +11,11 @@ from workflow_scheduler.core.inputs import laid_over
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.run import Run
+from workflow_scheduler.core.model.trigger import Trigger
 from workflow_scheduler.core.ports.store import Accepted
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.pipeline.candidates import Bucket, Compiled
+from workflow_scheduler.pipeline.listening import listening
 from workflow_scheduler.pipeline.matcher import Judgement, judge
 
 _encode = msgspec.json.encode
@@ -39,6 +41,7 @@ def decide(event: Event, bucket: Bucket, now: int, owner: str) -> Accepted:
     decisions: list[Decision] = []
     runs: list[Run] = []
     asks: list[Ask] = []
+    awaiting: list[Trigger] = []
     for compiled in bucket:
         judgement = judge(compiled, view, now)
         run_id = None
@@ -51,8 +54,10 @@ def decide(event: Event, bucket: Bucket, now: int, owner: str) -> Accepted:
                 run = intent(event, compiled, now, owner, overlap_key)
                 runs.append(run)
                 run_id = run.id
+            if compiled.trigger.awaits:
+                awaiting.append(compiled.trigger)
         decisions.append(decision(event, compiled, judgement, now, run_id))
-    return Accepted(event, decisions, runs, asks)
+    return Accepted(event, decisions, runs, asks, listening(event, awaiting) if awaiting else None)
 
 
 def decision(event: Event, compiled: Compiled, judgement: Judgement, now: int, run_id: str | None) -> Decision:

@@ -52,6 +52,7 @@ class Tracker:
         """Write durably, and return the ids of the runs that were fenced off."""
         entry = Entry(None)
         entry.changes, entry.jobs, entry.logs = changes, jobs, logs
+        entry.pauses = any(change.status is RunStatus.PAUSED for change in changes)
         fenced: frozenset[str] = await self._commit(entry)
         for change in changes:
             if change.status in FINAL:
@@ -107,6 +108,11 @@ class Tracker:
             self.on_wake()
         if self.on_end is not None:
             self.on_end(run.id)
+
+    def woken(self) -> None:
+        """Say that parked jobs may have been told something."""
+        if self.on_wake is not None:
+            self.on_wake()
 
     async def _commit(self, entry: Entry) -> Any:
         """Submit the entry until it is written, and return what the inbox answers."""

@@ -19,11 +19,12 @@ from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Accepted, Sql, Store, Work
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.pipeline import joins
+from workflow_scheduler.pipeline.answering import Answering, tell_pauses
 from workflow_scheduler.pipeline.ends import Ends
 from workflow_scheduler.pipeline.entries import Entry
 from workflow_scheduler.pipeline.intents import Ask, without_runs
 from workflow_scheduler.pipeline.turns import Ended, Turns
-from workflow_scheduler.stores.portable import intake, turns
+from workflow_scheduler.stores.portable import intake, turns, waits
 from workflow_scheduler.stores.portable.failures import note_end
 
 ROUNDS_MAX = 20
@@ -53,6 +54,7 @@ class Written(msgspec.Struct):
 
     turns: Turns
     stale: bool = False
+    woken: bool = False
     results: list[Result] = msgspec.field(default_factory=list)
     ends: Result = msgspec.field(default_factory=Result)
 
@@ -77,6 +79,7 @@ class Transactions:
         self._owner = owner
         self._ends = ends
         self._doubt = doubt
+        self.answering = Answering()
 
     async def commit(self, decided: Sequence[Decided], epoch: int, now: int) -> Written:
         """Write the entries in one transaction; nothing is written when the index epoch is not `epoch`.
@@ -89,6 +92,7 @@ class Transactions:
         for _ in range(ROUNDS_MAX):
             silent = await self._silent(decided, prepared)
             steps = _Steps(self._store.dialect, self._owner, (epoch, now), prepared, silent)
+            steps.answering = self.answering
             try:
                 return await self._store.transact(steps.write(decided))
             except UnpreparedError as error:
@@ -123,6 +127,7 @@ class _Steps:
         self._silent = silent
         self._unprepared: list[Ended] = []
         self._turns = Turns(owner, self._now)
+        self.answering = Answering()
         self.written = Written(self._turns)
 
     def write(self, decided: Sequence[Decided]) -> Work[Written]:
@@ -151,6 +156,8 @@ class _Steps:
         keys |= {(run.tenant_id, run.overlap_key) for entry, _ in decided for run in entry.leaving if run.overlap_key}
         for key in sorted(keys):
             yield from turns.lock(self._dialect, key)
+        for tenant in sorted({one.event.tenant_id for one in accepted if one.listening is not None}):
+            yield from waits.lock(self._dialect, tenant)
         for tenant, trigger in sorted(
             {(tenant, ask.compiled.trigger.id) for tenant, ask in asks if ask.compiled.joins}
         ):
@@ -167,6 +174,8 @@ class _Steps:
         yield from _write_records(entry, result)
         if entry.schedule_end is not None and entry.schedule_end.run_id not in result.fenced:
             yield from note_end(entry.schedule_end, self._now)
+        if entry.pauses:
+            yield from tell_pauses(entry.changes, result.fenced, self._now)
         yield from self._leave(entry, result)
         for one in accepted:
             if one.event.id not in dropped and entry.ends.get(one.event.id) not in result.fenced:
@@ -196,6 +205,9 @@ class _Steps:
 
     def _settle(self, one: Accepted) -> Work[Accepted]:
         """Answer what the event asks of the tables; store its runs and decisions."""
+        if one.listening is not None:
+            one, answered = yield from self.answering.settle(one, self._now)
+            self.written.woken |= answered
         decisions: dict[str, Decision] = {decision.trigger_id: decision for decision in one.decisions}
         asks: dict[str, Ask] = {ask.compiled.trigger.id: ask for ask in one.asks}
         plain = [run for run in one.runs if run.trigger_id not in asks]

@@ -200,6 +200,7 @@ def _shared(trigger: CheckedTrigger, definition: Definition) -> dict[str, Any]:
         "description": shared.description,
         "engine": definition.engine,
         "max_depth": definition.max_depth,
+        **({"resume": True} if shared.resume else {}),
     }
 
 

@@ -16,6 +16,7 @@ from workflow_scheduler.core.errors import Conflict, NotFound, SchedulerError, V
 from workflow_scheduler.core.model.deployment import OldTimes, PlannedTrigger, Publication, WorkflowRecord
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.trigger import Occurrence
+from workflow_scheduler.core.model.wait import JOB_TYPE as WAITING
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.calendars.use import use_of
 from workflow_scheduler.core.time.clock import Clock
@@ -319,6 +320,7 @@ class Deployments:
             tzdata=tzdata_version(),
             closed=partial(self._closed, tenant_id, now, partial(held.bind_known, name)),
             calls=called_workflows(checked.definition),
+            awaits=any(job.type == WAITING for job in checked.definition.jobs.values()),
         )
 
     def _closed(self, tenant_id: str, now: int, bind: Bind, old: OldTimes) -> list[Occurrence]:

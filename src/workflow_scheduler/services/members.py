@@ -12,6 +12,7 @@ from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.stores.portable.members import Member, MemberRepository
 
 TEXT_CHARACTERS_MAX = 200
+GROUP_CHARACTERS_MAX = 64
 
 
 class Members:
@@ -42,8 +43,8 @@ class Members:
             raise Forbidden("this user was removed from the tenant", fix="ask an owner of the tenant to be added again")
         return member.role
 
-    async def add(self, principal: Principal, user_id: str, role: str, **about: str | None) -> dict[str, Any]:
-        """Add a member; the internal event `user_created` tells of it. `about` holds `name` and `email`.
+    async def add(self, principal: Principal, user_id: str, role: str, **about: Any) -> dict[str, Any]:
+        """Add a member; the internal event `user_created` tells of it. `about` holds `name`, `email` and `groups`.
 
         Raises:
             ValidationFailed: the id, the role, the name or the address cannot be used.
@@ -56,6 +57,7 @@ class Members:
         member = Member(
             tenant_id=principal.tenant_id, user_id=user_id, role=role, name=about.get("name"), email=about.get("email"),
             created_at=now, created_by=principal.user_id, updated_at=now,
+            groups=tuple(about.get("groups") or ()),
         )  # fmt: skip
         added = shape(await self._members.add(member))
         self._changed()
@@ -82,7 +84,7 @@ class Members:
         return Page([shape(member) for member in found[:limit]], following)
 
     async def change(self, principal: Principal, user_id: str, values: dict[str, Any]) -> dict[str, Any]:
-        """Set what `values` holds of role, name and email; it counts at once here, within seconds elsewhere.
+        """Set what `values` holds of role, name, email and groups; it counts at once here, within seconds elsewhere.
 
         Raises:
             ValidationFailed: a value cannot be used.
@@ -118,10 +120,15 @@ def shape(member: Member) -> dict[str, Any]:
         "role": member.role,
         "name": member.name,
         "email": member.email,
+        "groups": list(member.groups),
         "created_at": to_iso(member.created_at),
         "created_by": member.created_by,
         "updated_at": to_iso(member.updated_at),
     }
+
+
+def _is_group(name: str) -> bool:
+    return 0 < len(name) <= GROUP_CHARACTERS_MAX and all(one.isalnum() or one in "._-" for one in name)
 
 
 def _check(values: dict[str, Any]) -> None:
@@ -130,6 +137,11 @@ def _check(values: dict[str, Any]) -> None:
         for field in ("user_id", "name", "email")
         if values.get(field) is not None
         and not (0 < len(values[field]) <= TEXT_CHARACTERS_MAX and values[field].isprintable())
+    ]
+    errors += [
+        FieldError(f"groups.{place}", "must be a name of 1 to 64 letters, digits, dots, dashes and underscores")
+        for place, group in enumerate(values.get("groups") or ())
+        if not _is_group(group)
     ]
     email = values.get("email")
     if email is not None and ("@" not in email or " " in email):

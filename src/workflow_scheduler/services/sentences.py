@@ -55,6 +55,9 @@ REASONS: Mapping[Reason, str] = {
     Reason.QUEUED_CONCURRENCY: "the workflow already has as many runs as it allows",
     Reason.BACKFILLED: "a backfill ran this time",
     Reason.STARTED_WHILE_PAUSED: "a person started it although it was paused",
+    Reason.WAIT_ANSWERED: "it answered a paused run",
+    Reason.AMBIGUOUS_WAIT: "it may answer several paused runs, and nothing decides between them",
+    Reason.LATE_RESPONSE: "it came after the wait that it answers was closed",
     Reason.REPLAYED: "it was started again by a replay",
 }
 TIMERS = frozenset({"cron", "interval", "once", "rrule"})

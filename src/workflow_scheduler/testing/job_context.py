@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from workflow_scheduler.core.errors import NotConnected
 from workflow_scheduler.core.model.connection import Connection, Fields
 from workflow_scheduler.core.model.run import RunStatus
-from workflow_scheduler.core.ports.engine import CalledRun
+from workflow_scheduler.core.model.wait import WaitRequest
+from workflow_scheduler.core.ports.engine import CalledRun, OpenedWait
 from workflow_scheduler.core.ports.resources import Dialer, HttpReply, HttpRequest, Outbound, Workers
 from workflow_scheduler.jobs.resources import ThreadWorkers
 from workflow_scheduler.testing.fake_smtp import FakeMailDialer
@@ -118,6 +119,7 @@ class FakeJobContext:
         self.lines: list[tuple[str, str]] = []
         self.events: list[tuple[Mapping[str, Any], str]] = []
         self.calls: list[tuple[str, Any, bool]] = []
+        self.asked: list[WaitRequest] = []
         self.called: CalledRun | None = None
         self.now_us = NOW_US
         self._secrets = dict(secrets or {})
@@ -147,6 +149,13 @@ class FakeJobContext:
         if self._held:
             await asyncio.Event().wait()
         return self.called or CalledRun(id=f"run-of-{workflow}", workflow=workflow, status=RunStatus.QUEUED)
+
+    async def ask(self, request: WaitRequest) -> OpenedWait:
+        """Keep the request; the wait has just been registered."""
+        self.asked.append(request)
+        if self._held:
+            await asyncio.Event().wait()
+        return OpenedWait(id="wait-1", url="/api/v1/waits/wait-1")
 
     async def secret(self, name: str) -> str | None:
         """Return the test's secret."""

@@ -30,6 +30,7 @@ FLOW = {
     "jobs": {"work": {"uses": "noop"}},
 }
 SLOW = {"version": 1, "name": "slow-one", "jobs": {"nap": {"uses": "sleep_for", "with": {"duration": "1h"}}}}
+ASKING = {"version": 1, "name": "asking", "jobs": {"ask": {"uses": "approval", "with": {"ask": "Go on?"}}}}
 
 
 def token(tenant, user="user", **claims):
@@ -90,6 +91,13 @@ class Tenancy:
             if (await ann.get(f"/api/v1/backfills/{backfill['id']}")).json()["status"] == "completed":
                 break
             await self.application.clock.sleep(0.05)
+        asking = await self.deploy(ann, ASKING)
+        await ann.post("/v2/workflows/asking/execute", json={"input": 1})
+        waiting: list = []
+        while not waiting:
+            waiting = (await ann.get("/api/v1/waits")).json()["items"]
+            await self.application.clock.sleep(0.02)
+        (asked,) = waiting
         member = (await ann.post("/api/v1/members", json={"user_id": "member-of-acme"})).json()
         while await self.application.internal.accept_some():
             pass
@@ -98,7 +106,7 @@ class Tenancy:
         self.ids = {
             "calendar": ["acme-closed"],
             "backfill_id": [backfill["id"]],
-            "workflow_id": [workflow["id"], slow["id"], "orders"],
+            "workflow_id": [workflow["id"], slow["id"], asking["id"], "orders"],
             "trigger_id": list(triggers.values()),
             "schedule_id": [triggers["nightly"]],
             "event_id": [heard["event_id"]],
@@ -108,6 +116,7 @@ class Tenancy:
             "key_id": [key["id"]],
             "user_id": [member["user_id"]],
             "name": ["hmac"],
+            "wait_id": [asked["id"]],
             "row_id": [heard["event_id"]],
         }
 

@@ -288,6 +288,11 @@ class Progress(Settling):
             self._live[number] = None
             actions.append(CancelJob(number))
 
+    def rests(self, parked: int) -> bool:
+        """Return whether nothing is under way but `parked` parked jobs, and the repeated jobs they are instances of."""
+        opened = sum(1 for job in self._groups.by_job if self._state[job] == OPEN)
+        return len(self._live) == parked + opened
+
     # Ends
 
     def _retry(self, job: int, result: Result) -> RetryJob | None:

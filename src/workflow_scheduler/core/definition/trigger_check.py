@@ -36,6 +36,10 @@ class SharedKeys(Part):
     overlap: OverlapField | None = Field(
         default=None, description="What becomes of a fire while an earlier run is still under way."
     )
+    resume: bool = Field(
+        default=False,
+        description="Whether events of a clock, of polling, of other workflows or a start by hand answer paused runs.",
+    )
     description: str = Field(default="", description="For people.")
 
 

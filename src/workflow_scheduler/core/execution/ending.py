@@ -25,11 +25,9 @@ SKIP_ERRORS: Final[Mapping[SkipReason, bytes]] = MappingProxyType(
 )
 
 
-def beginning(run: Run, started_at: int) -> RunChange:
-    """Return the change that says that a run is under way."""
-    return RunChange(
-        tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=RunStatus.RUNNING, started_at=started_at
-    )
+def standing(run: Run, started_at: int, status: RunStatus) -> RunChange:
+    """Return the change that says that a run is under way, or waits for people only."""
+    return RunChange(tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=status, started_at=started_at)
 
 
 def change(run: Run, end: EndRun, graph: Graph, records: Mapping[int, JobRecord], times: tuple[int, int]) -> RunChange:

@@ -170,7 +170,8 @@ class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one publishing transaction needs to know. `now` is in microseconds.
 
-    `calls` are the names of the workflows that its jobs run. `closed` returns the records of an old rule's times.
+    `calls` are the names of the workflows that its jobs run, `awaits` says that some job waits for people, and
+    `closed` returns the records of an old rule's times.
     `calendars` are the versions of the calendars with which due times are computed.
     """
 
@@ -184,5 +185,6 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     tzdata: str
     calls: tuple[str, ...] = ()
+    awaits: bool = False
     closed: Callable[[OldTimes], Sequence[Occurrence]] = lambda _: ()
     calendars: dict[str, int] = {}

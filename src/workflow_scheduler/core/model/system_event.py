@@ -12,6 +12,7 @@ import msgspec
 
 SOURCE_ACCESS = "/system/access"
 SOURCE_WORKFLOWS = "/system/workflows"
+SOURCE_WAITS = "/system/waits"
 
 _END_FIELDS = (
     "workflow_id", "workflow_name", "workflow_version", "run_id", "status", "trigger_type", "started_at", "ended_at",
@@ -22,6 +23,21 @@ SYSTEM_EVENTS: dict[str, tuple[str, ...]] = {
     "workflow_failed": _END_FIELDS,
     "workflow_cancelled": _END_FIELDS,
     "workflow_deployed": ("workflow_id", "workflow_name", "workflow_version", "action", "actor"),
+    "run_paused": ("workflow_id", "workflow_name", "workflow_version", "run_id", "trigger_type", "started_at"),
+    "approval_pending": (
+        "workflow_id",
+        "workflow_name",
+        "run_id",
+        "job_id",
+        "wait_id",
+        "ask",
+        "to",
+        "expires_at",
+        "url",
+        "links",
+        "reminder",
+        "escalated",
+    ),
     "user_created": ("user_id", "name", "email", "role", "actor"),
     "api_key_created": ("key_id", "name", "role", "user_id", "prefix", "expires_at"),
 }

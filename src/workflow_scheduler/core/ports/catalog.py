@@ -57,6 +57,10 @@ class Catalog(Protocol):
         """Return the live triggers of one type of a workflow."""
         ...
 
+    async def awaits(self, tenant_id: str) -> bool:
+        """Return whether runs of any workflow of the tenant may wait for people."""
+        ...
+
     async def routes(self, provider: str, index_key: str) -> list[Trigger]:
         """Return the triggers of every tenant under a public index key (webhook paths, see core/match/keys)."""
         ...

@@ -9,6 +9,7 @@ import msgspec
 
 from workflow_scheduler.core.dag.graph import Graph
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, RunStatus
+from workflow_scheduler.core.model.wait import WaitRequest
 from workflow_scheduler.core.ports.resources import Resources
 from workflow_scheduler.core.ports.store import DeadLetter
 
@@ -114,6 +115,13 @@ class CalledRun(msgspec.Struct, frozen=True, kw_only=True):
     error: bytes | None = None
 
 
+class OpenedWait(msgspec.Struct, frozen=True, kw_only=True):
+    """A wait that a job has registered; a job that is run again finds the one it registered before."""
+
+    id: str
+    url: str
+
+
 class JobContext(Protocol):
     """What a job type may use while it runs.
 
@@ -148,6 +156,10 @@ class JobContext(Protocol):
 
         With `wait` the end of that run is told to the job under the name `run:ID` (see core/dag/park.py).
         """
+        ...
+
+    async def ask(self, request: WaitRequest) -> OpenedWait:
+        """Register that people are asked, once for (run, job); they answer to the name `wait:ID`."""
         ...
 
     async def secret(self, name: str) -> str | None:

@@ -48,13 +48,15 @@ Work = Generator[Sql, list[Row], T]
 class Accepted(msgspec.Struct, frozen=True, gc=False):
     """An event with everything that was decided about it; all of it is written, or none.
 
-    `asks` are the decisions that need the state in the tables, as the pipeline puts them; stores take no notice.
+    `asks` are the decisions that need the state in the tables, and `listening` says that it may answer a paused job, as
+    the pipeline puts them; stores take no notice.
     """
 
     event: Event
     decisions: list[Decision]
     runs: list[Run]
     asks: Sequence[Any] = ()
+    listening: Any = None
 
 
 class ScheduleAdvance(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workflow_scheduler.core.errors import Unavailable
-from workflow_scheduler.core.ports.engine import CalledRun
+from workflow_scheduler.core.model.wait import WaitRequest
+from workflow_scheduler.core.ports.engine import CalledRun, OpenedWait
 from workflow_scheduler.core.ports.resources import Resources
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ class Context:
     async def call(self, workflow: str, value: Any, *, wait: bool) -> CalledRun:
         """Start a run of a workflow, once for this job."""
         return await self._execution.desk.call(self._execution.run, self.job_id, workflow, value, wait)
+
+    async def ask(self, request: WaitRequest) -> OpenedWait:
+        """Register that people are asked, once for this job."""
+        return await self._execution.desk.ask(self._execution.run, self.job_id, request)
 
     async def secret(self, name: str) -> str | None:
         """Return a secret of the run's tenant."""

@@ -17,7 +17,8 @@ import msgspec
 from workflow_scheduler.core.dag.pools import Claimed, Want
 from workflow_scheduler.core.execution.failure import body
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, RunStatus
-from workflow_scheduler.core.ports.engine import CalledRun, RunSink
+from workflow_scheduler.core.model.wait import WaitRequest
+from workflow_scheduler.core.ports.engine import CalledRun, OpenedWait, RunSink
 from workflow_scheduler.core.ports.resources import Resources
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.signals import Signals
@@ -34,6 +35,7 @@ Withdraw: TypeAlias = Callable[[Run, str, str], Awaitable[None]]
 Call: TypeAlias = Callable[[Run, str, str, Any, bool], Awaitable[CalledRun]]
 Claim: TypeAlias = Callable[[Run, str, int, Sequence[Want]], Awaitable[Claimed]]
 GiveBack: TypeAlias = Callable[[Run, str, int], Coroutine[Any, Any, None]]
+Ask: TypeAlias = Callable[[Run, str, WaitRequest], Awaitable[OpenedWait]]
 Emit: TypeAlias = Callable[[Run, str, Mapping[str, Any], str], Awaitable[str]]
 
 
@@ -70,6 +72,7 @@ class Desk:
         self.process_admission = Admission(limits.processes_max, self._defer)
         self.emit: Emit = _no_emit
         self.call: Call = _no_call
+        self.ask: Ask = _no_ask
         self.withdraw: Withdraw = _no_withdraw
         self.claim: Claim = _no_claim
         self.give_back: GiveBack = _no_give_back
@@ -263,6 +266,11 @@ async def _no_give_back(run: Run, job_id: str, attempt: int) -> None:
 
 async def _no_withdraw(run: Run, job_id: str, name: str) -> None:
     """Call nothing off."""
+
+
+async def _no_ask(run: Run, job_id: str, request: WaitRequest) -> OpenedWait:
+    message = f"job {job_id} of run {run.id} cannot ask `{request.ask}`: nobody is connected"
+    raise RuntimeError(message)
 
 
 async def _no_call(run: Run, job_id: str, workflow: str, value: Any, wait: bool) -> CalledRun:

@@ -16,7 +16,7 @@ from workflow_scheduler.core.ports.resources import Resources
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.engines.embedded.desk import Call, Claim, Desk, Emit, GiveBack, Limits, Withdraw
+from workflow_scheduler.engines.embedded.desk import Ask, Call, Claim, Desk, Emit, GiveBack, Limits, Withdraw
 from workflow_scheduler.engines.embedded.execution import Execution
 from workflow_scheduler.engines.embedded.timers import Timers
 
@@ -76,14 +76,15 @@ class EmbeddedEngine:
             admission.gate = leased or admission.gate
         desk.public_url = desk.public_url if public_url is None else public_url.rstrip("/")
 
-    def connect_waiting(self, *, call: Call, withdraw: Withdraw, on_wait: Callable[[], None]) -> None:
+    def connect_waiting(self, *, call: Call, ask: Ask, withdraw: Withdraw, on_wait: Callable[[], None]) -> None:
         """Give jobs what they may wait for.
 
+        `ask(run, job_id, request)` registers once for (run, job id) that people are asked.
         `call(run, job_id, workflow, input, wait)` starts a run once for (run, job id). `withdraw(run, job_id, name)`
         says durably that the job does not wait for `name` any more. `on_wait` is told when a job begins to wait.
         """
         desk = self._desk
-        desk.call, desk.withdraw, desk.on_wait = call, withdraw, on_wait
+        desk.call, desk.ask, desk.withdraw, desk.on_wait = call, ask, withdraw, on_wait
 
     def connect_pools(self, *, claim: Claim, give_back: GiveBack) -> None:
         """Give jobs their resources.

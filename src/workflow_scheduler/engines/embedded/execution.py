@@ -52,8 +52,8 @@ class Execution:
     """A run in this process. All methods are called on the event loop."""
 
     __slots__ = (
-        "_announced", "_attempts", "_claiming", "_gated", "_graph", "_in_flight", "_journal", "_over", "_parking",
-        "_queued", "_repeating", "_scope", "_size", "_started_at", "_steps", "_timer", "desk", "ledger", "progress",
+        "_attempts", "_claiming", "_gated", "_graph", "_in_flight", "_journal", "_over", "_parking", "_queued",
+        "_repeating", "_scope", "_size", "_standing", "_started_at", "_steps", "_timer", "desk", "ledger", "progress",
         "run",
     )  # fmt: skip
 
@@ -78,7 +78,7 @@ class Execution:
         self._claiming = Claiming(self, graph.definition) if graph.pooled else NO_CLAIMS
         self._timer: Timer | None = None
         self._in_flight = False
-        self._announced = False
+        self._standing: RunStatus | None = None
         self._over = False
 
     # The life of the run
@@ -223,8 +223,6 @@ class Execution:
         change = ending.change(self.run, action, self._graph, self.ledger.records, times)
         self.desk.finish(self, change, self.ledger.take_off(), self._journal.take())
 
-    # Checkpoints
-
     def ready_for_checkpoint(self) -> bool:
         """Return whether nothing of this run is on its way to the store."""
         return not self._in_flight and not self._over
@@ -232,9 +230,10 @@ class Execution:
     def take_off(self, changes: list[RunChange], jobs: list[JobRecord], logs: list[LogLine]) -> None:
         """Hand over everything that is to be recorded."""
         self._in_flight = True
-        if not self._announced:
-            self._announced = True
-            changes.append(ending.beginning(self.run, self._started_at))
+        standing = RunStatus.RUNNING if self._parking is None else self._parking.standing()
+        if standing is not self._standing:
+            self._standing = standing
+            changes.append(ending.standing(self.run, self._started_at, standing))
         jobs.extend(self.ledger.take_off())
         logs.extend(self._journal.take())
 

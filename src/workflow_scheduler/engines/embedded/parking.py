@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from workflow_scheduler.core.dag.actions import PAUSED, Action, RetryJob
 from workflow_scheduler.core.dag.park import SleepUntil, WaitFor, waiting_for
 from workflow_scheduler.core.execution.failure import Failure, encode_output, failure, from_wake
-from workflow_scheduler.core.model.run import JobRecord, JobStatus, Wake
+from workflow_scheduler.core.model.run import JobRecord, JobStatus, RunStatus, Wake
+from workflow_scheduler.core.model.wait import is_wait
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.engines.embedded.attempts import TIMEOUT
 from workflow_scheduler.engines.embedded.timers import Timer
@@ -25,13 +26,14 @@ _logger = logging.getLogger(__name__)
 class Parking:
     """Keeps the timers and the names; all that is durable about them stands in the job's record."""
 
-    __slots__ = ("_execution", "_names", "_timers")
+    __slots__ = ("_execution", "_names", "_people", "_timers")
 
     def __init__(self, execution: Execution) -> None:
         """Serve one run."""
         self._execution = execution
         self._timers: dict[int, Timer] = {}
         self._names: dict[int, str] = {}
+        self._people = 0
 
     def plan(self, job: int, at: int, call: Callable[[], None]) -> None:
         """Call at a wall-clock instant; the wait is cut into pieces, so that clock changes are noticed."""
@@ -53,14 +55,17 @@ class Parking:
         self._timers.clear()
         self._execution.desk.waiting -= len(self._names)
         self._names.clear()
+        self._people = 0
 
     def leave(self, job: int) -> None:
         """Forget one job."""
         timer = self._timers.pop(job, None)
         if timer is not None:
             timer.cancel()
-        if self._names.pop(job, None) is not None:
+        name = self._names.pop(job, None)
+        if name is not None:
             self._execution.desk.waiting -= 1
+            self._people -= is_wait(name)
 
     def restore(self, job: int, record: JobRecord) -> None:
         """Let a job of a run that was taken over wait on."""
@@ -123,11 +128,17 @@ class Parking:
     def _begin(self, job: int, name: str, started_at: int | None) -> None:
         run = self._execution
         self._names[job] = name
+        self._people += is_wait(name)
         run.desk.waiting += 1
         limit = run.step(job).node.timeout_us
         if limit is not None:
             self.plan(job, (started_at or run.desk.clock.now()) + limit, partial(self._expired, job, limit))
         run.desk.on_wait()
+
+    def standing(self) -> RunStatus:
+        """Return PAUSED where the run has nothing to do until people answer."""
+        rests = self._people and self._execution.progress.rests(self._people)
+        return RunStatus.PAUSED if rests else RunStatus.RUNNING
 
     def complete(self, job: int, wake: Wake) -> bool:
         """Take in a wake; return whether the job has come to its end, so that the wake is of no more use."""

@@ -17,7 +17,7 @@ from workflow_scheduler.stores.portable.skips import NO_SKIPS, with_skips
 
 TRIGGER_COLUMNS = (
     "t.id, t.tenant_id, t.workflow_id, w.name, t.workflow_version, t.name, t.trigger_subtype, t.trigger_config, "
-    "t.index_key, t.mode, t.mode_reason, t.shared, w.paused, t.updated_at"
+    "t.index_key, t.mode, t.mode_reason, t.shared, w.paused, t.updated_at, w.awaits"
 )
 _JOIN = "JOIN workflows w ON w.tenant_id = t.tenant_id AND w.id = t.workflow_id"
 _KEYED = (
@@ -72,6 +72,7 @@ class _Shared(msgspec.Struct):
     engine: str | None = None
     max_depth: int | None = None
     overlap: Overlap | None = None
+    resume: bool | None = None
 
 
 _shared = msgspec.json.Decoder(_Shared)
@@ -108,6 +109,8 @@ def trigger_from_row(row: Row) -> Trigger:
         overlap=shared.overlap,
         workflow_paused=bool(row[12]),
         updated_at=row[13],
+        resume=shared.resume or False,
+        awaits=bool(row[14]),
     )
 
 
@@ -172,6 +175,13 @@ class StoreCatalog:
         params = {"tenant": tenant_id, "workflow": workflow_id, "provider": provider}
         where = " AND t.tenant_id = :tenant AND t.workflow_id = :workflow AND t.trigger_subtype = :provider"
         return self._triggers(await self._store.read(_LIVE + where, params))
+
+    async def awaits(self, tenant_id: str) -> bool:
+        """Return whether any workflow of the tenant asks people, or ever did."""
+        rows = await self._store.read(
+            "SELECT 1 FROM workflows WHERE tenant_id = :tenant AND awaits = 1 LIMIT 1", {"tenant": tenant_id}
+        )
+        return bool(rows)
 
     async def routes(self, provider: str, index_key: str) -> list[Trigger]:
         """Return the triggers of every tenant under a public index key."""

@@ -8,7 +8,7 @@ import msgspec
 
 from workflow_scheduler.core.errors import NotFound
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.ports.store import Row, Store
+from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
 from workflow_scheduler.stores.portable.rows import Malformed, numbered, quarantine, read_row, strings
 from workflow_scheduler.stores.portable.scan import Scan, between, page
 
@@ -44,6 +44,15 @@ def _read(row: Row) -> StoredEvent | Malformed:
         return read_row(StoredEvent, COLUMNS, tuple(values))
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         return Malformed("events", str(row[0]), str(error))
+
+
+def stored(tenant_id: str, event_id: str) -> Work[StoredEvent | None]:
+    """Return one event, as a step of a transaction; None where there is none that can be read."""
+    rows = yield Sql(
+        f"SELECT {_EVENTS} FROM events WHERE tenant_id = :tenant AND id = :id", {"tenant": tenant_id, "id": event_id}
+    )
+    found = _read(rows[0]) if rows else None
+    return found if isinstance(found, StoredEvent) else None
 
 
 class EventRepository:

@@ -11,6 +11,7 @@ from workflow_scheduler.core.model.run import RunStatus
 from workflow_scheduler.core.model.trigger import Trigger
 from workflow_scheduler.core.ports.store import Row, Store
 from workflow_scheduler.stores.portable.catalog import TRIGGER_COLUMNS, trigger_from_row
+from workflow_scheduler.stores.portable.waits import SELECT, wait_from_row
 
 Place: TypeAlias = tuple[str, ...]
 
@@ -30,6 +31,10 @@ _SCHEDULES = (
 _RUNS = (
     "SELECT tenant_id, id, status FROM runs WHERE (tenant_id, id) < (:tenant, :id) "
     "ORDER BY tenant_id DESC, id DESC LIMIT :limit"
+)
+_WAITS = (
+    f"SELECT {SELECT} FROM waits WHERE (tenant_id, id) > (:tenant, :id) AND status = 'OPEN' "
+    "ORDER BY tenant_id, id LIMIT :limit"
 )
 _VERSIONS = (
     "SELECT w.tenant_id, w.id, w.live_version, v.version FROM workflows w LEFT JOIN workflow_versions v "
@@ -107,6 +112,17 @@ class Inspector:
             for tenant_id, run_id, status in rows
             if status not in _STATUSES
         ]
+        return Looked(_after(rows, 0, 1), findings)
+
+    async def waits(self, place: Place | None) -> Looked:
+        """Return what is wrong with a page of the open waits."""
+        rows = await self._page(_WAITS, place or _FIRST)
+        findings = []
+        for row in rows:
+            try:
+                wait_from_row(row)
+            except (ValueError, TypeError) as error:
+                findings.append(Finding(str(row[0]), "waits", str(row[1]), str(error)))
         return Looked(_after(rows, 0, 1), findings)
 
     async def versions(self, place: Place | None) -> Looked:

@@ -12,7 +12,7 @@ from workflow_scheduler.core.model.system_event import SOURCE_ACCESS, SystemEven
 from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
 from workflow_scheduler.stores.portable import outbox
 
-_COLUMNS = "tenant_id, user_id, role, name, email, created_at, created_by, updated_at, removed_at"
+_COLUMNS = "tenant_id, user_id, role, name, email, created_at, created_by, updated_at, removed_at, member_of"
 _LAST_OWNER = "the last owner of the tenant stays one"
 
 
@@ -28,6 +28,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
     updated_at: int
     removed_at: int | None = None
+    groups: tuple[str, ...] = ()
 
 
 class MemberRepository:
@@ -64,7 +65,7 @@ class MemberRepository:
         return await self._store.transact(_add(member))
 
     async def change(self, tenant_id: str, user_id: str, values: dict[str, Any], now: int) -> Member:
-        """Set role, name or email, whichever `values` holds.
+        """Set role, name, email or groups, whichever `values` holds.
 
         Raises:
             NotFound: the tenant has no such member.
@@ -85,20 +86,26 @@ class MemberRepository:
 
 
 def _member(row: Row) -> Member:
-    return Member(**dict(zip(Member.__struct_fields__, row, strict=True)))
+    *values, groups = row
+    return Member(**dict(zip(Member.__struct_fields__[:-1], values, strict=True)), groups=_groups(groups))
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    return msgspec.json.decode(text, type=tuple[str, ...])
 
 
 def _add(member: Member) -> Work[Member]:
     rows = yield Sql(
         f"""INSERT INTO members ({_COLUMNS})
-            VALUES (:tenant, :user, :role, :name, :email, :now, :by, :now, NULL)
+            VALUES (:tenant, :user, :role, :name, :email, :now, :by, :now, NULL, :groups)
             ON CONFLICT (tenant_id, user_id) DO UPDATE SET role = excluded.role, name = excluded.name,
               email = excluded.email, created_at = excluded.created_at, created_by = excluded.created_by,
-              updated_at = excluded.updated_at, removed_at = NULL
+              updated_at = excluded.updated_at, removed_at = NULL, member_of = excluded.member_of
             WHERE members.removed_at IS NOT NULL RETURNING {_COLUMNS}""",
         {
             "tenant": member.tenant_id, "user": member.user_id, "role": member.role, "name": member.name,
             "email": member.email, "now": member.created_at, "by": member.created_by,
+            "groups": msgspec.json.encode(member.groups).decode(),
         },
     )  # fmt: skip
     if not rows:
@@ -153,11 +160,12 @@ def _change(tenant_id: str, user_id: str, values: dict[str, Any], now: int) -> W
         yield from _keep_owner(member)
     changed = msgspec.structs.replace(member, updated_at=now, **values)
     yield Sql(
-        """UPDATE members SET role = :role, name = :name, email = :email, updated_at = :now
+        """UPDATE members SET role = :role, name = :name, email = :email, member_of = :groups,
+             updated_at = :now
            WHERE tenant_id = :tenant AND user_id = :user""",
         {
             "tenant": tenant_id, "user": user_id, "role": changed.role, "name": changed.name, "email": changed.email,
-            "now": now,
+            "now": now, "groups": msgspec.json.encode(changed.groups).decode(),
         },
     )  # fmt: skip
     return changed

@@ -80,9 +80,9 @@ def publish(p: Publication) -> Work[None]:
     yield from _close_history(p)
     rows = yield Sql(
         """UPDATE workflows SET live_version = :version, deployment_status = 'DEPLOYED', deployment_error = NULL,
-             revision = revision + 1, updated_at = :now
+             revision = revision + 1, updated_at = :now, awaits = CASE WHEN awaits = 1 THEN 1 ELSE :awaits END
            WHERE tenant_id = :tenant AND id = :id AND deployment_status = 'DEPLOYING' RETURNING paused""",
-        {**who, "version": p.version, "now": p.now},
+        {**who, "version": p.version, "now": p.now, "awaits": int(p.awaits)},
     )
     if not rows:
         raise Conflict("the workflow was deleted or deployed by somebody else in the meantime", fix="deploy it again")

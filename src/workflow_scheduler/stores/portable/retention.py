@@ -128,7 +128,8 @@ def _runs(tenant: str, after: str, before: int, limit: int) -> Work[Progress]:
     ids = yield from _old_ids("runs", tenant, after, before, limit, f"AND {_ENDED} AND ended_at < :before")
     yield from _delete("jobs", "run_id", tenant, ids)
     yield from _delete("job_logs", "run_id", tenant, ids)
-    yield from _delete("wakes", "run_id", tenant, ids)
+    for table in ("wakes", "wait_answers", "wait_keys", "waits"):
+        yield from _delete(table, "run_id", tenant, ids)
     deleted = yield from _delete("runs", "id", tenant, ids)
     return deleted, _following(ids, limit)
 

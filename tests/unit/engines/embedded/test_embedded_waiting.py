@@ -25,7 +25,7 @@ def asking(bench):
         bench.waits += 1
 
     def connect():
-        bench.engine.connect_waiting(call=None, withdraw=withdraw, on_wait=began)
+        bench.engine.connect_waiting(call=None, ask=None, withdraw=withdraw, on_wait=began)
 
     def ask(config, context):
         bench.seen(context)
