@@ -39,7 +39,7 @@ TRIGGER_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 )  # fmt: skip
 JOB_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "approval": "end the workflow here, and start the rest with a `manual` trigger that has `require_confirmation`",
+        "human": "write `uses: approval`",
         "shell": "write `run: COMMAND`",
         "bash": "write `run: COMMAND`",
     }

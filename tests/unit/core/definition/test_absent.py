@@ -19,10 +19,10 @@ def errors_of(text):
 
 
 def test_a_type_of_other_schedulers_comes_with_a_way_out():
-    message, near = type_problem("job", "approval", JOBS, JOB_TYPES)
+    message, near = type_problem("job", "human", JOBS, JOB_TYPES)
     assert near is None
-    assert message.startswith("there is no job type `approval` here: end the workflow here")
-    assert "known are email, emit, http, noop" in message
+    assert message.startswith("there is no job type `human` here: write `uses: approval`")
+    assert "known are approval, email, emit, http, noop" in message
 
 
 def test_capitals_and_typos_are_suggested():
@@ -30,7 +30,9 @@ def test_capitals_and_typos_are_suggested():
         "there is no trigger type `CRON`, did you mean `cron`?", "cron",
     )  # fmt: skip
     assert type_problem("trigger", "webhok", TRIGGERS, TRIGGER_TYPES)[1] == "webhook"
-    assert type_problem("job", "zzz", JOBS, JOB_TYPES)[0].startswith("there is no job type `zzz`; known are email")
+    assert type_problem("job", "zzz", JOBS, JOB_TYPES)[0].startswith(
+        "there is no job type `zzz`; known are approval, email"
+    )
 
 
 def test_one_look_shows_unknown_fields_and_types_together():
@@ -40,7 +42,7 @@ def test_one_look_shows_unknown_fields_and_types_together():
         triggers: {s: {type: slack}}
         jobs:
           load: {depends_on: [ask], run: echo}
-          ask: {uses: approval, with: {ask: "Publish?"}}
+          ask: {uses: human, with: {ask: "Publish?"}}
         """
     )
     assert set(found) == {"triggers.s.type", "jobs.load.depends_on", "jobs.ask.uses"}
@@ -48,7 +50,7 @@ def test_one_look_shows_unknown_fields_and_types_together():
 
 
 def test_a_wrong_type_is_told_once():
-    assert list(errors_of("{name: w, jobs: {a: {uses: approval}}}")) == ["jobs.a.uses"]
+    assert list(errors_of("{name: w, jobs: {a: {uses: human}}}")) == ["jobs.a.uses"]
 
 
 def test_a_template_in_the_input_of_a_trigger_is_warned_of():
