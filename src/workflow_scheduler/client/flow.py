@@ -48,8 +48,10 @@ class JobOptions(TypedDict, total=False):
     max_iterations: int
     delay: str | float
     fail_fast: bool
+    resources: Mapping[str, int] | Sequence[str]
     env: Mapping[str, str]
     description: str
+    order_index: int
     isolation: str
 
 
@@ -60,6 +62,8 @@ class WorkflowOptions(TypedDict, total=False):
     timezone: str
     engine: str
     concurrency: Mapping[str, int]
+    resources: Mapping[str, int]
+    input: Mapping[str, Any]
     overlap: str | Mapping[str, Any]
     fail_fast: bool
     timeout: str | float

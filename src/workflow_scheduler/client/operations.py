@@ -245,6 +245,13 @@ class Operations(ABC, Generic[T]):
         """List templates."""
         return self._get("/api/v1/templates", **query)
 
+    def create_template(
+        self, name: str, workflow: Definition, *, input_schema: Mapping[str, Any] | None = None, **more: Any
+    ) -> T:
+        """Keep a workflow as a template; `more` are its `description` and `category`."""
+        body = {"name": name, "definition": definition_of(workflow), "input_schema": input_schema, **more}
+        return self._post("/api/v1/templates", body)
+
     def run_template(self, name: str, input: Any = None, *, key: str | None = None) -> T:  # noqa: A002
         """Run a template; its input is checked against its schema."""
         body = {} if input is None else {"input": input}

@@ -20,6 +20,8 @@ FLOW = (
     .build()
 )
 
+NODES = {"nodes": [{"id": "say", "type": "ACTION", "subtype": "NOOP", "parameters": {"output": "hello ${input.name}"}}]}
+
 
 @pytest.fixture
 async def server(tmp_path):
@@ -50,6 +52,8 @@ def calls(client):
         "scheduled": client.create_schedule("greet", "daily", cron="0 7 * * *", timezone="Europe/Berlin"),
         "schedules": client.schedules(),
         "previewed": client.preview(cron="0 7 * * *", timezone="UTC", count=2),
+        "template": client.create_template("hello", NODES, category="notifications"),
+        "from_template": client.run_template("hello", {"name": "Cy"}),
         "paused": client.pause("greet", reason="stocktaking"),
         "resumed": client.resume("greet"),
     }
@@ -65,6 +69,8 @@ def judged(found):
     assert [one["type"] for one in found["nodes"]["definition"]["nodes"]] == ["TRIGGER", "TRIGGER", "ACTION"]
     assert [one["name"] for one in found["schedules"]["items"]] == ["daily"]
     assert len(found["previewed"]["fires"]) == 2
+    assert found["template"]["definition"]["jobs"]["say"]["uses"] == "noop"
+    assert found["from_template"]["run_id"]
     assert (found["paused"]["paused"], found["resumed"]["paused"]) == (True, False)
 
 
@@ -76,7 +82,7 @@ async def test_the_asynchronous_client_does_it_all(server):
         judged(found)
         why = await client.explain(found["sent"]["event_id"])
         assert why["kind"] == "event"
-        assert len([one async for one in client.each(client.runs, limit=1)]) == 2
+        assert len([one async for one in client.each(client.runs, workflow="greet", limit=1)]) == 2
         with pytest.raises(NotFound):
             await client.show_run("nothing")
 
@@ -85,7 +91,7 @@ async def test_the_waiting_client_says_the_same(server):
     def work():
         client = Client(server)
         judged(calls(client))
-        assert len(list(client.each(client.runs, limit=1))) == 2
+        assert len(list(client.each(client.runs, workflow="greet", limit=1))) == 2
         with pytest.raises(DefinitionInvalid) as caught:
             client.deploy({"name": "x", "jobs": {"a": {"uses": "nop"}}})
         assert [one.field for one in caught.value.errors] == ["jobs.a.uses"]

@@ -10,8 +10,10 @@ import pytest
 from workflow_scheduler import client
 from workflow_scheduler.app import job_types, trigger_types
 from workflow_scheduler.client import Cron, Event, Ref, Upstream, Webhook, WorkflowBuilder, approval, job, task, uses
+from workflow_scheduler.client.flow import JobOptions, WorkflowOptions
 from workflow_scheduler.core.definition.check import inspect
 from workflow_scheduler.core.definition.load import read, read_value
+from workflow_scheduler.core.model.workflow import Definition, Job
 from workflow_scheduler.jobs import functions
 
 TRIGGERS, JOBS = trigger_types(), job_types()
@@ -148,6 +150,17 @@ def test_every_trigger_type_has_a_class_that_holds_all_its_fields(name):
         assert made.document() == {"type": name, **{key: given[key] for key in spelled}}
     fields = TRIGGERS[name].Config.model_fields
     assert set(fields) <= {one.removesuffix("_") for one in kind.__dataclass_fields__} | {"installation"}
+
+
+def test_every_key_of_a_job_and_of_a_definition_is_an_option():
+    def spelled(model):
+        names = {field.alias or name for name, field in model.model_fields.items()}
+        return {f"{name}_" if name in {"if", "while"} else name for name in names}
+
+    made_by_calls = {"run", "uses", "with", "map"}
+    assert spelled(Job) - made_by_calls == set(JobOptions.__annotations__) - {"name", "isolation"}
+    made_by_the_function = {"version", "name", "triggers", "jobs"}
+    assert spelled(Definition) - made_by_the_function == set(WorkflowOptions.__annotations__)
 
 
 def test_importing_the_sdk_loads_no_server_and_no_http_library():
