@@ -90,3 +90,24 @@ def test_an_owner_sets_the_pools_that_all_jobs_of_the_tenant_share(wfs):
     refused = wfs("tenant", "set", "--resource", "licence=many")
     assert refused.code != 0
     assert "resources.licence" in refused.err
+
+
+def test_a_run_of_a_higher_priority_overtakes_those_that_wait(wfs):
+    wfs.deploy({**LANES, "name": "ranked", "triggers": {}, "priority": "low",
+                "concurrency": {"max_runs": 1, "key": "event.data.input.lane"}})  # fmt: skip
+    lane = ("-d", "lane=a")
+    first, plain = (wfs("run", "ranked", *lane).json["run_id"] for _ in range(2))
+    urgent = wfs("run", "ranked", *lane, "--priority", "high").json["run_id"]
+    other = wfs("run", "ranked", "-d", "lane=b").json["run_id"]
+    shown = [wfs("runs", "show", one).json for one in (first, plain, urgent, other)]
+    assert [one["priority"] for one in shown] == [-50, -50, 50, -50]
+    assert [one["waiting"] for one in shown] == [False, True, True, False]
+    assert shown[2]["waits_for"] == [first]
+    explained = wfs("explain", plain)
+    assert "as many runs as it allows" in explained.out
+    assert wfs("runs", "cancel", first).code == 0
+    wfs("run", "ranked", "-d", "lane=c")
+    assert [wfs("runs", "show", one).json["waiting"] for one in (plain, urgent)] == [True, False]
+    refused = wfs("run", "ranked", "--priority", "urgent")
+    assert refused.code != 0
+    assert "low, normal, high" in refused.err

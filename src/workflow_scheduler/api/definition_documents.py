@@ -37,6 +37,7 @@ class Trigger(_Open):
     deployment_status: str
     revision: int
     overlap: Any
+    priority: int
     waiting: int
 
 

@@ -133,6 +133,7 @@ class Run(Document):
     input: Any
     output: Any
     error: Any
+    priority: int = Field(description="Of runs that wait, the higher goes first.")
     created_at: str
     started_at: str | None
     ended_at: str | None

@@ -16,6 +16,7 @@ from workflow_scheduler.api.context import ApiContext, Context
 from workflow_scheduler.api.definition_bodies import FlushBody, IfMatch, Reference, revision
 from workflow_scheduler.api.security import Caller
 from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.model.priority import Priority
 from workflow_scheduler.pipeline.entries import Receipt
 
 _routes = APIRouter(tags=["triggers"])
@@ -104,6 +105,7 @@ class StartBody(BaseModel):
     data: Any = Field(default=None, description="The same, under its older name.")
     confirm: bool = Field(default=False, description="For triggers that ask for a confirmation.")
     trigger: str | None = Field(default=None, max_length=256, description="Name of the manual trigger, if several.")
+    priority: Priority | None = Field(default=None, description="Of this run; the trigger's where it is left out.")
 
 
 class Patience(BaseModel):
@@ -227,6 +229,7 @@ async def start_workflow(
         idempotency_key=idempotency_key,
         confirm=given.confirm,
         trigger=given.trigger,
+        priority=given.priority,
     )
     return await started(context, caller, receipt, patience, deadline)
 

@@ -57,7 +57,12 @@ class Services(Engines):
 
     def _wire_services(self) -> ApiContext:
         store, clock, settings = self.store, self.clock, self.settings
-        rules = Rules(allow_code=settings.allow_code, timezone=settings.scheduler_timezone, engines=tuple(self.engines))
+        rules = Rules(
+            allow_code=settings.allow_code,
+            timezone=settings.scheduler_timezone,
+            engines=tuple(self.engines),
+            several=store.dialect == "postgres",
+        )
         keys = Keys(KeyRepository(store), clock)
         tokens = _token_verifier(settings, self.outbound) if settings.jwt_configured else None
         self.authenticator = Authenticator(settings, keys, clock, tokens)

@@ -29,6 +29,7 @@ def run(
     timeout: Timeout = "5m",
     trigger: Annotated[str | None, typer.Option(help="Name of the manual trigger, if there are several.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Confirm, where the trigger asks for it.")] = False,
+    priority: Annotated[str | None, typer.Option(help="low, normal, high, or -100 to 100.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="Idempotency key: equal keys start one run.")] = None,
 ) -> None:
     """Start one run of a workflow's live version."""
@@ -38,6 +39,8 @@ def run(
         body["input"] = input_of(data or [], file)
     if trigger is not None:
         body["trigger"] = trigger
+    if priority is not None:
+        body["priority"] = priority
     path = f"/api/v1/triggers/workflows/{segment(name)}/manual"
     follow(session, session.client.post(path, body, idempotency_key=key), timeout if wait else None)
 

@@ -16,8 +16,8 @@ def tell_run(run: dict[str, Any]) -> None:
     """Write a run with its jobs."""
     output.pairs(
         run,
-        ("id", "workflow", "version", "status", "trigger_type", "event_id", "scheduled_for", "input", "output", "error",
-         "created_at", "ended_at", "duration_ms"),
+        ("id", "workflow", "version", "status", "priority", "trigger_type", "event_id", "scheduled_for", "input",
+         "output", "error", "created_at", "ended_at", "duration_ms"),
     )  # fmt: skip
     if run.get("parallelism"):
         output.write(_parallel(run["parallelism"]))

@@ -51,8 +51,8 @@ def show(context: typer.Context, trigger: Reference) -> None:
     """Show a trigger with its configuration and its last decision."""
     session = session_of(context)
     names = ("id", "workflow", "name", "type", "mode", "mode_reason", "deployment_status", "config", "condition",
-             "on_unknown", "overlap", "waiting", "index_key", "next_fire_at", "last_fired_at", "last_decision",
-             "error")  # fmt: skip
+             "on_unknown", "overlap", "priority", "waiting", "index_key", "next_fire_at", "last_fired_at",
+             "last_decision", "error")  # fmt: skip
     output.show(session, found(session, trigger), lambda one: output.pairs(one, names))
 
 

@@ -61,8 +61,9 @@ class WorkflowOptions(TypedDict, total=False):
     description: str
     timezone: str
     engine: str
-    concurrency: Mapping[str, int]
+    concurrency: Mapping[str, Any]
     resources: Mapping[str, int]
+    priority: int | str
     input: Mapping[str, Any]
     overlap: str | Mapping[str, Any]
     fail_fast: bool

@@ -137,11 +137,13 @@ class Operations(ABC, Generic[T]):
         trigger: str | None = None,
         confirm: bool = False,
         key: str | None = None,
+        priority: int | str | None = None,
     ) -> T:
         """Start one run of a workflow; equal `key`s start one."""
         body: dict[str, Any] = {"confirm": confirm}
         body |= {} if input is None else {"input": input}
         body |= {} if trigger is None else {"trigger": trigger}
+        body |= {} if priority is None else {"priority": priority}
         return self._post(f"/api/v1/triggers/workflows/{segment(workflow)}/manual", body, key=key)
 
     def runs(self, **query: Any) -> T:

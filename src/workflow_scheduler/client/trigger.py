@@ -21,6 +21,7 @@ class Trigger:
     enabled: bool | UnsetType = UNSET
     input: Any = UNSET
     overlap: str | Mapping[str, Any] | UnsetType = UNSET
+    priority: int | str | UnsetType = UNSET
     description: str | UnsetType = UNSET
 
     def document(self) -> dict[str, Any]:

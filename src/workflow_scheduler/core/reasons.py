@@ -62,6 +62,7 @@ class Reason(StrEnum):
     OVERLAP_FLUSHED = "overlap_flushed"  # somebody flushed the queue in which the run waited
     OVERLAP_TERMINATED = "overlap_terminated"  # a later fire ended the run, because overlap is terminate_running
     QUEUED_CONCURRENCY = "queued_concurrency"  # the workflow already has max_runs running
+    CONCURRENCY_SKIPPED = "concurrency_skipped"  # the workflow already has max_runs running, and on_limit is skip
     BACKFILLED = "backfilled"  # a backfill ran this time of a schedule
     STARTED_WHILE_PAUSED = "started_while_paused"  # a person started it although schedule or workflow are paused
     WAIT_ANSWERED = "wait_answered"  # the event answered a paused run; the line `wait` says on which evidence

@@ -1,4 +1,6 @@
-"""Runs that wait for a place in their workflow: some in memory, in the order they came, the others in their rows.
+"""Runs that wait for a place in their workflow: some in memory, the others in their rows.
+
+Those in memory go in the order of their priority, and in the order they came where that is the same.
 
 Memory holds at most BACKLOG_RUNS_MAX tasks over all workflows. Once a run of a workflow had to be left in its row,
 all later ones of that workflow are left there as well, so that none overtakes it, until the rows have been read again.
@@ -7,7 +9,7 @@ all later ones of that workflow are left there as well, so that none overtakes i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TypeAlias
 
 from workflow_scheduler.core.model.run import Run
@@ -24,7 +26,7 @@ class Backlog:
     def __init__(self, runs_max: int = BACKLOG_RUNS_MAX) -> None:
         """Keep at most `runs_max` tasks in memory, and the ids of as many that were taken from their rows lately."""
         self._runs_max = runs_max
-        self._queues: dict[Key, deque[Task]] = {}
+        self._queues: dict[Key, dict[int, deque[Task]]] = {}
         self._ids: set[str] = set()
         self._left: dict[Key, str] = {}
         self._reading: dict[Key, set[str]] = {}
@@ -62,26 +64,37 @@ class Backlog:
             self.leave(task.run)
             return
         self._ids.add(task.run.id)
-        self._queues.setdefault(key, deque()).append(task)
+        self._queues.setdefault(key, {}).setdefault(task.run.priority, deque()).append(task)
 
     def pop(self, key: Key) -> Task | None:
-        """Return the task of the workflow that has waited longest in memory."""
-        queue = self._queues.get(key)
-        if not queue:
+        """Return the task of the highest priority of the workflow that has waited longest in memory."""
+        lanes = self._queues.get(key)
+        if not lanes:
             return None
-        task = queue.popleft()
+        highest = max(lanes)
+        task = lanes[highest].popleft()
         self._ids.discard(task.run.id)
-        if not queue:
-            del self._queues[key]
+        self._drop_empty(key, highest)
         return task
+
+    def _drop_empty(self, key: Key, priority: int) -> None:
+        lanes = self._queues[key]
+        if not lanes[priority]:
+            del lanes[priority]
+        if not lanes:
+            del self._queues[key]
+
+    def _tasks(self) -> Iterator[Task]:
+        return (task for lanes in self._queues.values() for queue in lanes.values() for task in queue)
 
     def remove(self, run: Run) -> bool:
         """Take a run out; return whether it waited here, in memory or in its row."""
         key = (run.tenant_id, run.workflow_id)
         if run.id in self._ids:
-            queue = self._queues[key]
+            queue = self._queues[key][run.priority]
             queue.remove(next(task for task in queue if task.run.id == run.id))
             self._ids.discard(run.id)
+            self._drop_empty(key, run.priority)
             return True
         if key in self._reading:
             self._reading[key].add(run.id)
@@ -89,7 +102,7 @@ class Backlog:
 
     def fences(self) -> dict[str, int]:
         """Return the fence of every task in memory, by its run's id."""
-        return {task.run.id: task.run.fence for queue in self._queues.values() for task in queue}
+        return {task.run.id: task.run.fence for task in self._tasks()}
 
     def forget(self, run_ids: Collection[str]) -> None:
         """Let go of tasks whose runs belong to other instances now."""
@@ -97,12 +110,10 @@ class Backlog:
         if not gone:
             return
         self._ids -= gone
-        for key, queue in list(self._queues.items()):
-            left = deque(task for task in queue if task.run.id not in gone)
-            if left:
-                self._queues[key] = left
-            else:
-                del self._queues[key]
+        for key, lanes in list(self._queues.items()):
+            for priority, queue in list(lanes.items()):
+                lanes[priority] = deque(task for task in queue if task.run.id not in gone)
+                self._drop_empty(key, priority)
 
     def note_taken(self, run: Run) -> None:
         """Remember that a run was taken from its row: whoever still has it in hand must not start it as well."""

@@ -24,7 +24,7 @@ from workflow_scheduler.core.match.condition import (
 from workflow_scheduler.core.match.expression import Expression
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.trigger import Trigger
-from workflow_scheduler.core.overlap import trigger_key, value_key, workflow_key
+from workflow_scheduler.core.overlap import limit_key, limit_value_key, trigger_key, value_key, workflow_key
 from workflow_scheduler.core.ports.catalog import Catalog
 from workflow_scheduler.core.ports.store import Store
 
@@ -77,12 +77,13 @@ class Compiled:
             return None
         if rule.scope == "trigger":
             return trigger_key(trigger.id)
+        of_all, of_value = (limit_key, limit_value_key) if rule.places else (workflow_key, value_key)
         if rule.scope == "workflow" or self._key is None:
-            return workflow_key(trigger.workflow_id)
+            return of_all(trigger.workflow_id)
         try:
-            return value_key(trigger.workflow_id, self._key.value(event_variables(view, trigger, now)))
+            return of_value(trigger.workflow_id, self._key.value(event_variables(view, trigger, now)))
         except (Undefined, msgspec.MsgspecError, ValueError, RecursionError):
-            return value_key(trigger.workflow_id, None)
+            return of_value(trigger.workflow_id, None)
 
 
 Bucket = tuple[Compiled, ...]

@@ -105,6 +105,7 @@ class Dispatcher:
         now = self._clock.now()
         due = await claims.due_runs(self._store, now, self._owner, DUE_RUNS)
         fresh = [run for run in await claims.readable_runs(self._store, due, now) if run.id not in self._busy]
+        fresh.sort(key=lambda run: -run.priority)
         fresh = fresh[: max(0, IN_HAND_MAX - len(self._busy))]
         for run in fresh:
             self.dispatch(run, await self._event(run))

@@ -110,6 +110,7 @@ def intent(event: Event, compiled: Compiled, now: int, owner: str, overlap_key: 
         user_id=event.user_id,
         bearer=event.bearer,
         overlap_key=overlap_key,
+        priority=trigger.priority if event.priority is None else event.priority,
     )
 
 

@@ -12,6 +12,7 @@ from workflow_scheduler.core.dag.graph import Graph
 from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run, RunChange, RunStatus
+from workflow_scheduler.core.overlap import limited_workflow
 from workflow_scheduler.core.ports.engine import Engine, RunSink, Task
 from workflow_scheduler.core.ports.store import Accepted, Store
 from workflow_scheduler.core.time.clock import SECOND_US, Clock, to_iso
@@ -384,5 +385,10 @@ class Launcher:
 
 
 def _limit(task: Task) -> int | None:
-    """Return how many runs of the workflow may be under way; a backfill counts its own runs, beside those."""
-    return None if task.run.backfill_id is not None else task.graph.definition.concurrency.max_runs
+    """Return how many runs of the workflow may be under way here; None where that is not counted here.
+
+    A backfill counts its own runs, beside those; runs under a limit that the store counts have their turn already.
+    """
+    run, rule = task.run, task.graph.definition.concurrency
+    counted = run.backfill_id is not None or rule.key is not None or limited_workflow(run.overlap_key) is not None
+    return None if counted else rule.max_runs

@@ -15,7 +15,7 @@ from workflow_scheduler.core.dag.calls import wake_of
 from workflow_scheduler.core.match.verdict import Predicate
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
-from workflow_scheduler.core.overlap import Move, Overlap, Place, judge
+from workflow_scheduler.core.overlap import Move, Overlap, Place, judge, limited_workflow
 from workflow_scheduler.core.ports.store import Work
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.stores.portable import intake, turns
@@ -57,11 +57,14 @@ class Turns:
         if earlier is not None:
             return replace(decision, outcome=Outcome.DUPLICATE, reason=Reason.ALREADY_SEEN, run_id=earlier), None
         under_way: list[str] = []
-        queue = 0
+        busy = queue = 0
         if rule.policy != "allow":
             under_way = yield from turns.running(key, NAMED_RUNS_MAX)
-            queue = yield from turns.waiting(key, rule.limit)
-        move = judge(rule, len(under_way), queue)
+            busy = len(under_way)
+            if busy == NAMED_RUNS_MAX < rule.places:
+                busy = yield from turns.count_running(key, rule.places)
+            queue = yield from turns.waiting(key, 1 if rule.places else rule.limit)
+        move = judge(rule, busy, queue)
         yield from self._clear(key, move)
         decision = _recorded(decision, rule, move, (under_way, queue))
         if move.place is Place.NONE:
@@ -69,15 +72,16 @@ class Turns:
         if move.place is Place.WAIT:
             run = replace(run, owner=None, next_attempt_at=None)
         yield from intake.put_run(run)
-        if move.place is Place.WAIT and not under_way:
+        if move.place is Place.WAIT and busy < max(rule.places, 1):
             yield from self.release(key)
         return decision, run
 
     def release(self, key: turns.Key) -> Work[None]:
-        """Give the next run of a key its turn, where none is under way."""
-        run = yield from turns.take_next(key, self._owner, self._now)
-        if run is not None:
+        """Give the next run of a key its turn, where none is under way; under a limit, as many as there is room for."""
+        while (run := (yield from turns.take_next(key, self._owner, self._now))) is not None:
             self.released.append(run)
+            if limited_workflow(key[1]) is None:
+                return
 
     def _clear(self, key: turns.Key, move: Move) -> Work[None]:
         """Do what a move wants done about the other runs of the key."""
@@ -113,10 +117,11 @@ def _key(run: Run) -> turns.Key:
 def _recorded(decision: Decision, rule: Overlap, move: Move, others: tuple[list[str], int]) -> Decision:
     """Return the decision with a line about the runs that were there before."""
     under_way, queue = others
-    if not under_way and not queue:
+    if (not under_way and not queue) or (rule.places and move.place is Place.START):
         return decision
     actual: dict[str, Any] = {"running": under_way, "waiting": queue}
-    line = Predicate("overlap", _wanted(rule), actual, move.place is Place.START, _note(move, under_way))
+    name = "concurrency" if rule.places else "overlap"
+    line = Predicate(name, _wanted(rule), actual, move.place is Place.START, _note(move, under_way))
     lines = _encode([*msgspec.json.decode(decision.predicates), line])
     if move.place is Place.START:
         return replace(decision, predicates=lines)
@@ -126,6 +131,8 @@ def _recorded(decision: Decision, rule: Overlap, move: Move, others: tuple[list[
 
 def _wanted(rule: Overlap) -> str:
     of = {"trigger": "this trigger", "workflow": "this workflow", "key": "the same key"}[rule.scope]
+    if rule.places:
+        return f"fewer than {rule.places} runs of {of} under way, and none waiting"
     return f"no other run of {of} under way ({rule.policy})"
 
 

@@ -18,7 +18,8 @@ from workflow_scheduler.core.definition.trigger_check import CheckedTrigger
 from workflow_scheduler.core.match.keys import trigger_keys
 from workflow_scheduler.core.model.deployment import Claim, PlannedTrigger
 from workflow_scheduler.core.model.principal import Principal
-from workflow_scheduler.core.model.workflow import Definition, overlap_of
+from workflow_scheduler.core.model.workflow import Definition, limit_of, overlap_of
+from workflow_scheduler.core.overlap import Overlap
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.due import next_due
 from workflow_scheduler.core.time.exclusion import exclusion_of
@@ -108,7 +109,8 @@ class Definitions:
         self, checked: Checked, tenant_id: str, workflow_id: str, bind: Bind | None = None
     ) -> tuple[PlannedTrigger, ...]:
         """Return the triggers of a definition as they are to be stored; `bind` puts time triggers under calendars."""
-        plan = partial(_planned, definition=checked.definition, tenant_id=tenant_id, workflow_id=workflow_id, bind=bind)
+        rules = (checked.definition, limit_of(checked.definition, several=self.rules.several))
+        plan = partial(_planned, rules=rules, tenant_id=tenant_id, workflow_id=workflow_id, bind=bind)
         return tuple(plan(trigger) for trigger in checked.triggers.values())
 
 
@@ -159,7 +161,12 @@ def trigger_id(tenant_id: str, workflow_id: str, name: str) -> str:
 
 
 def _planned(
-    trigger: CheckedTrigger, *, definition: Definition, tenant_id: str, workflow_id: str, bind: Bind | None
+    trigger: CheckedTrigger,
+    *,
+    rules: tuple[Definition, Overlap | None],
+    tenant_id: str,
+    workflow_id: str,
+    bind: Bind | None,
 ) -> PlannedTrigger:
     own_id = trigger_id(tenant_id, workflow_id, trigger.name)
     module, config = trigger.module, trigger.config
@@ -172,7 +179,7 @@ def _planned(
         name=trigger.name,
         type=trigger.type,
         config=_encode(trigger.plain, order="sorted").decode(),
-        shared=_encode(_shared(trigger, definition), order="sorted").decode(),
+        shared=_encode(_shared(trigger, *rules), order="sorted").decode(),
         enabled=trigger.shared.enabled,
         index_key=index_keys[0] if index_keys else None,
         keys=tuple(pairs),
@@ -187,11 +194,14 @@ def _next_due(module: Any, config: Any, own_id: str, after: int, anchor: int) ->
     return next_due(module, config, own_id, after, anchor)
 
 
-def _shared(trigger: CheckedTrigger, definition: Definition) -> dict[str, Any]:
+def _shared(trigger: CheckedTrigger, definition: Definition, limit: Overlap | None) -> dict[str, Any]:
     shared = trigger.shared
     overlap = overlap_of(shared.overlap, definition)
+    priority = definition.priority if shared.priority is None else shared.priority
     return {
         **({} if overlap is None else {"overlap": overlap}),
+        **({} if limit is None else {"limit": limit}),
+        **({} if not priority else {"priority": priority}),
         **({"defaults": definition.input} if definition.input else {}),
         "condition": shared.condition,
         "on_unknown": shared.on_unknown,

@@ -14,7 +14,7 @@ from workflow_scheduler.core.errors import FieldError, SchedulerError, Validatio
 _KINDS = {
     "cron": "cron", "cron_expression": "cron", "every": "interval", "run_at": "once", "at": "once", "rrule": "rrule",
 }  # fmt: skip
-_SHARED = ("input", "condition", "on_unknown", "enabled", "overlap", "description")
+_SHARED = ("input", "condition", "on_unknown", "enabled", "overlap", "priority", "description")
 _OWN = ("workflow", "name")
 
 

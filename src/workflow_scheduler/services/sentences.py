@@ -53,6 +53,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.OVERLAP_FLUSHED: "somebody flushed the queue in which it waited",
     Reason.OVERLAP_TERMINATED: "a later fire ended it, and `overlap` is terminate_running",
     Reason.QUEUED_CONCURRENCY: "the workflow already has as many runs as it allows",
+    Reason.CONCURRENCY_SKIPPED: "the workflow already had as many runs as it allows, and `on_limit` is skip",
     Reason.BACKFILLED: "a backfill ran this time",
     Reason.STARTED_WHILE_PAUSED: "a person started it although it was paused",
     Reason.WAIT_ANSWERED: "it answered a paused run",

@@ -179,6 +179,7 @@ def run_shape(run: Run) -> dict[str, Any]:
         "traceparent": run.traceparent,
         "user_id": run.user_id,
         "overlap_key": run.overlap_key,
+        "priority": run.priority,
         "waiting": run.waits,
     }
 

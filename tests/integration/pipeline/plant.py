@@ -177,9 +177,9 @@ class Instance:
         self.inbox.turns = self.recovery
         self.tracker.on_end = self.launcher.ended
         store.on_epoch(self.cache.moved)
-        definitions = Definitions(TRIGGERS, JOBS, clock, Rules(engines=("embedded", "http")))
-        self.deployments = Deployments(store, clock, definitions, Requirements(self.secrets))
-        self.workflows = Workflows(store, clock, definitions, self.deployments)
+        self.definitions = Definitions(TRIGGERS, JOBS, clock, Rules(engines=("embedded", "http")))
+        self.deployments = Deployments(store, clock, self.definitions, Requirements(self.secrets))
+        self.workflows = Workflows(store, clock, self.definitions, self.deployments)
 
     async def begin(self, *, alone=False):
         await self.cache.refresh()

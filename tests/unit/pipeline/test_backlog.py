@@ -98,3 +98,13 @@ def test_workflows_have_lines_of_their_own():
     assert not backlog.has_left(KEY)
     assert backlog.has_left((run.tenant_id, run.workflow_id))
     assert backlog.pop(KEY) is made[0]
+
+
+def test_the_higher_priority_goes_first_and_the_older_among_equals():
+    backlog = Backlog()
+    made = [Task(make_run(TRIGGER, priority=priority), None) for priority in (0, -5, 7, 0, 7)]
+    for task in made:
+        backlog.put(KEY, task)
+    assert backlog.remove(made[3].run)
+    assert [backlog.pop(KEY) for _ in range(5)] == [made[2], made[4], made[0], made[1], None]
+    assert (len(backlog), backlog.fences()) == (0, {})

@@ -20,7 +20,7 @@ from workflow_scheduler.core.definition.trigger_check import (
     key_problem,
 )
 from workflow_scheduler.core.errors import DefinitionInvalid, FieldError, SchedulerError, did_you_mean
-from workflow_scheduler.core.model.workflow import Definition
+from workflow_scheduler.core.model.workflow import Definition, overlaps
 from workflow_scheduler.core.time import zone
 
 EMBEDDED = "embedded"
@@ -31,11 +31,13 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a check depends on besides the file and the time.
 
     `timezone` is the default of the tenant; `engines` are the engines that are configured, None when that is unknown.
+    `several`: more than one instance may share the store.
     """
 
     allow_code: bool = True
     timezone: str = "UTC"
     engines: Collection[str] | None = None
+    several: bool = False
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -95,12 +97,28 @@ def inspect(
     problem = None if reading.definition is None else key_problem(reading.definition.overlap)
     if problem is not None:
         errors.append(reading.document.issue(("overlap", "key"), problem))
+    _check_limit(reading, errors)
     graph = None if reading.definition is None else _graph(reading, job_types, errors)
     if errors or graph is None:
         raise invalid(list(dict.fromkeys(errors)))
     loaded = reading.loaded()
     warnings += _general_warnings(loaded.definition) + _overlap_warnings(loaded.definition, triggers)
     return Checked(loaded, loaded.definition, triggers, graph, tuple(warnings))
+
+
+def _check_limit(reading: Reading, errors: list[FieldError]) -> None:
+    """Look at the limit of runs at once."""
+    definition = reading.definition
+    if definition is None:
+        return
+    rule = definition.concurrency
+    problem = key_problem(rule)
+    if problem is not None:
+        errors.append(reading.document.issue(("concurrency", "key"), problem))
+    name = "key" if rule.key is not None else "on_limit" if rule.on_limit == "skip" else None
+    if name is not None and overlaps(definition):
+        text = f"`{name}` does not go together with `overlap`, which lets one run at a time through; keep one of them"
+        errors.append(reading.document.issue(("concurrency", name), text))
 
 
 def _timezone(document: Document, rules: Rules, errors: list[FieldError]) -> str:

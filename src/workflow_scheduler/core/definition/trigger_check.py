@@ -16,7 +16,8 @@ from workflow_scheduler.core.definition.problems import explain
 from workflow_scheduler.core.errors import FieldError, SchedulerError
 from workflow_scheduler.core.match.condition import compile_condition
 from workflow_scheduler.core.match.expression import EVENT_VARIABLES, compile_expression
-from workflow_scheduler.core.model.workflow import NAME_PATTERN, OverlapField, OverlapRule, Part
+from workflow_scheduler.core.model.priority import Priority
+from workflow_scheduler.core.model.workflow import NAME_PATTERN, Concurrency, OverlapField, OverlapRule, Part
 from workflow_scheduler.core.registry import Config
 
 TRIGGERS_MAX = 1_000
@@ -39,6 +40,9 @@ class SharedKeys(Part):
     resume: bool = Field(
         default=False,
         description="Whether events of a clock, of polling, of other workflows or a start by hand answer paused runs.",
+    )
+    priority: Priority | None = Field(
+        default=None, description="The priority of the runs this trigger starts; the workflow's where there is none."
     )
     description: str = Field(default="", description="For people.")
 
@@ -196,8 +200,8 @@ class _Check:
             self._complain((), error.detail)
 
 
-def key_problem(rule: OverlapRule | None) -> str | None:
-    """Return what is wrong with the expression of an overlap key, or None."""
+def key_problem(rule: OverlapRule | Concurrency | None) -> str | None:
+    """Return what is wrong with the expression by which runs are told apart, or None."""
     if rule is None or rule.key is None:
         return None
     try:

@@ -40,6 +40,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     replay_of: str | None = None
     input: bytes | None = None
     scheduled_for: int | None = None
+    priority: int | None = None
 
 
 class EventView:

@@ -64,7 +64,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is refused. `deliveries` counts how often it was handed to an engine, counted at claim time. A run with a
     `backfill_id` belongs to that backfill, and stands beside the limits of its workflow's own runs.
     Runs with the same `overlap_key` get into each other's way (see core/overlap); a queued one that has no owner waits
-    for its turn, and nobody launches it.
+    for its turn, and nobody launches it. Of runs that wait, those of a higher `priority` (-100 to 100) go first.
     """
 
     id: str
@@ -99,6 +99,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cancel_requested: bool = False
     backfill_id: str | None = None
     overlap_key: str | None = None
+    priority: int = 0
 
     @property
     def waits(self) -> bool:

@@ -22,10 +22,10 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     """One live trigger. `id` is logical: it survives redeployment of the same workflow and trigger name.
 
     `config` is the validated configuration of its type, as plain JSON values, without the keys that every trigger
-    shares (`type condition on_unknown enabled input overlap resume`), which stand beside it. `overlap` is None where
-    runs may overlap and nobody counts them. `defaults` is the `input` of the definition, over which that of a run is
-    laid. `awaits` says that runs of the workflow may wait for people, and `resume` that its events may answer them
-    although their kind never does.
+    shares (`type condition on_unknown enabled input overlap resume priority`), which stand beside it. `overlap` is None
+    where runs may overlap and nobody counts them; it may be the workflow's limit of runs at once. `defaults` is the
+    `input` of the definition, over which that of a run is laid. `awaits` says that runs of the workflow may wait for
+    people, and `resume` that its events may answer them although their kind never does.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = "embedded"
     max_depth: int = 10
     overlap: Overlap | None = None
+    priority: int = 0
     updated_at: int = 0
     resume: bool = False
     awaits: bool = False

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from workflow_scheduler.core.model.priority import Priority
 from workflow_scheduler.core.overlap import LIMIT_DEFAULT, LIMIT_MAX, Overlap, Policy, Scope
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$")
@@ -124,8 +125,21 @@ class Job(Part):
 class Concurrency(Part):
     """Limits: runs of this workflow at once, and jobs of one run at once."""
 
-    max_runs: int | None = Field(default=None, ge=1)
+    max_runs: int | None = Field(
+        default=None, ge=1, le=100_000, description="Runs of this workflow at once, or of each value of `key`."
+    )
+    key: str | None = Field(default=None, description="CEL over the event; `max_runs` holds for each value of it.")
+    on_limit: Literal["queue", "skip"] = Field(
+        default="queue", description="What becomes of a run beyond `max_runs`: it waits for its turn, or is left out."
+    )
     max_parallel_jobs: int = Field(default=5, ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Concurrency:
+        if self.max_runs is None and (self.key is not None or self.on_limit == "skip"):
+            message = "`key` and `on_limit` go with `max_runs`; say how many runs there may be at once"
+            raise ValueError(message)
+        return self
 
 
 class OverlapRule(Part):
@@ -180,6 +194,7 @@ class Definition(Part):
         default_factory=dict, description="Pools that the jobs of all runs of this workflow share."
     )
     overlap: OverlapField | None = Field(default=None, description="The `overlap` of triggers that have none.")
+    priority: Priority = 0
     fail_fast: bool = False
     timeout: Duration | None = None
     env: dict[str, str] = Field(default_factory=dict)
@@ -204,3 +219,26 @@ def overlap_of(own: OverlapRule | None, definition: Definition) -> Overlap | Non
     if is_counted or (definition.overlap is not None and definition.overlap.scope == "workflow"):
         return Overlap("allow", "workflow")
     return None
+
+
+def limit_of(definition: Definition, *, several: bool) -> Overlap | None:
+    """Return the rule by which the runs of a workflow are counted in the store, or None where that is not needed.
+
+    A plain `max_runs` of the embedded engine is counted in the process where no `several` instances share the store.
+    Where `overlap` lets one run at a time through, `max_runs` is left to the process as well.
+    """
+    rule = definition.concurrency
+    if rule.max_runs is None or overlaps(definition):
+        return None
+    if rule.key is None and rule.on_limit == "queue" and definition.engine == "embedded" and not several:
+        return None
+    policy: Policy = "skip" if rule.on_limit == "skip" else "queue_all"
+    return Overlap(policy, "workflow" if rule.key is None else "key", rule.key, places=rule.max_runs)
+
+
+def overlaps(definition: Definition) -> bool:
+    """Return whether the workflow or any of its triggers has a rule of overlap other than `allow`."""
+    given = [trigger.get("overlap") for trigger in definition.triggers.values()]
+    policies = [one.get("policy") if isinstance(one, dict) else one for one in given]
+    own = "allow" if definition.overlap is None else definition.overlap.policy
+    return any(policy not in {None, "allow"} for policy in (own, *policies))

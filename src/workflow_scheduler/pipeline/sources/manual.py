@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import msgspec
 
@@ -16,7 +16,8 @@ from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.model.trigger import Mode, Trigger
-from workflow_scheduler.core.model.workflow import overlap_of
+from workflow_scheduler.core.model.workflow import Definition, limit_of, overlap_of
+from workflow_scheduler.core.overlap import Overlap
 from workflow_scheduler.core.ports.catalog import Catalog, WorkflowRef
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.ports.vault import Vault
@@ -28,6 +29,14 @@ from workflow_scheduler.pipeline.intents import decide
 
 _encode = msgspec.json.encode
 STALE_RETRIES_MAX = 20
+
+
+class StartOptions(TypedDict, total=False):
+    """How a run is started: whether somebody confirmed it, by which manual trigger, and with a priority of its own."""
+
+    confirm: bool
+    trigger: str | None
+    priority: int | None
 
 
 class ManualSource:
@@ -51,8 +60,7 @@ class ManualSource:
         *,
         input: Any = None,  # noqa: A002 -- the word of the interface
         idempotency_key: str | None = None,
-        confirm: bool = False,
-        trigger: str | None = None,
+        **more: Unpack[StartOptions],
     ) -> Receipt:
         """Start one run of the live version and return after the durable commit.
 
@@ -64,14 +72,16 @@ class ManualSource:
 
         """
         body = _encode(input)
+        confirm = more.get("confirm", False)
 
         async def made() -> tuple[Event, Compiled]:
             ref = await self._catalog.workflow(principal.tenant_id, workflow)
             if ref is None:
                 raise NotFound(f"There is no workflow `{workflow}`.", fix="Deploy it: workflow-scheduler deploy FILE")
-            compiled = await self._trigger(ref, trigger)
+            compiled = await self._trigger(ref, more.get("trigger"))
             _check(compiled, confirm=confirm)
-            return self._event(principal, ref, compiled, body, idempotency_key, confirm=confirm), compiled
+            event = self._event(principal, ref, compiled, body, idempotency_key, confirm=confirm)
+            return msgspec.structs.replace(event, priority=more.get("priority")), compiled
 
         return await self._started(made)
 
@@ -144,7 +154,7 @@ class ManualSource:
             event = msgspec.structs.replace(
                 self._event(principal, ref, compiled, body, key, confirm=True),
                 source=f"/runs/{run.id}/jobs", depth=run.depth + 1, cause_run_id=run.id, traceparent=run.traceparent,
-                user_id=run.user_id, bearer=None,
+                user_id=run.user_id, bearer=None, priority=run.priority or None,
             )  # fmt: skip
             check_storable(event)
             try:
@@ -193,7 +203,8 @@ class ManualSource:
                 config={},
                 engine=definition.engine if definition else "embedded",
                 defaults=definition.input or None if definition else None,
-                overlap=None if definition is None else overlap_of(None, definition),
+                overlap=None if definition is None else _rule(definition, self._store.dialect),
+                priority=0 if definition is None else definition.priority,
             )
         )
 
@@ -252,6 +263,11 @@ class ManualSource:
             )
         run_ids = [row[1] for row in rows if row[1]]
         return Receipt(receipt.event_id, duplicate=True, decisions=[], run_ids=run_ids, tenant_id=event.tenant_id)
+
+
+def _rule(definition: Definition, dialect: str) -> Overlap | None:
+    """Return what holds for starts of a workflow that has no manual trigger."""
+    return overlap_of(None, definition) or limit_of(definition, several=dialect == "postgres")
 
 
 def _check(compiled: Compiled, *, confirm: bool) -> None:

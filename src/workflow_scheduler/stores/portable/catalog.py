@@ -73,6 +73,8 @@ class _Shared(msgspec.Struct):
     max_depth: int | None = None
     overlap: Overlap | None = None
     resume: bool | None = None
+    limit: Overlap | None = None
+    priority: int = 0
 
 
 _shared = msgspec.json.Decoder(_Shared)
@@ -106,7 +108,8 @@ def trigger_from_row(row: Row) -> Trigger:
         defaults=shared.defaults,
         engine=shared.engine or "embedded",
         max_depth=shared.max_depth or 10,
-        overlap=shared.overlap,
+        overlap=shared.overlap or shared.limit,
+        priority=shared.priority,
         workflow_paused=bool(row[12]),
         updated_at=row[13],
         resume=shared.resume or False,

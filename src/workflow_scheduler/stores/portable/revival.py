@@ -52,12 +52,10 @@ def revive(letter: dict[str, Any], owner: str, payload: bytes | None, dialect: s
 
 
 def _is_busy(run: dict[str, Any], dialect: str) -> Work[bool]:
-    """Lock the overlap key of a run, where it has one; return whether another run of it is under way or waits."""
+    """Lock the overlap key of a run, where it has one; return whether it would have to wait."""
     rows = yield Sql("SELECT overlap_key FROM runs WHERE tenant_id = :tenant AND id = :run", run)
     if not rows or rows[0][0] is None:
         return False
     key = (run["tenant"], str(rows[0][0]))
     yield from turns.lock(dialect, key)
-    under_way = yield from turns.running(key, 1)
-    queue = yield from turns.waiting(key, 1)
-    return bool(under_way or queue)
+    return (yield from turns.is_full(key))

@@ -18,6 +18,7 @@ COLUMNS = (
     "event_key", "engine", "status", "owner", "fence", "deliveries", "input", "output", "error",
     "scheduled_for", "created_at", "started_at", "ended_at", "next_attempt_at", "external_id", "depth",
     "cause_run_id", "replay_of", "traceparent", "user_id", "cancel_requested", "backfill_id", "overlap_key",
+    "priority",
 )  # fmt: skip
 JOB_COLUMNS = (
     "job_id", "tenant_id", "run_id", "status", "attempt", "started_at", "ended_at", "output", "error",

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from workflow_scheduler.core.model.run import Run
+from workflow_scheduler.core.overlap import limited_workflow
 from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.time.clock import SECOND_US
@@ -22,6 +25,7 @@ _OF_KEY = f"tenant_id = :tenant AND overlap_key = :key AND {_OPEN}"
 _RUNNING = f"{_OF_KEY} AND owner IS NOT NULL AND owner <> 'quarantine'"
 _WAITING = f"{_OF_KEY} AND owner IS NULL"
 _PORTION = 500
+_UNLIMITED = 1_000_000
 
 
 def _params(key: Key, **more: Any) -> dict[str, Any]:
@@ -41,6 +45,55 @@ def running(key: Key, limit: int) -> Work[list[str]]:
     """Return the ids of runs that are under way, or begin as soon as there is room, the oldest first."""
     rows = yield Sql(f"SELECT id FROM runs WHERE {_RUNNING} ORDER BY id LIMIT :limit", _params(key, limit=limit))
     return [str(row[0]) for row in rows]
+
+
+def count_running(key: Key, limit: int) -> Work[int]:
+    """Return how many runs are under way; the count stops at `limit`."""
+    rows = yield Sql(
+        f"SELECT count(*) FROM (SELECT 1 FROM runs WHERE {_RUNNING} LIMIT :limit) AS found", _params(key, limit=limit)
+    )
+    return int(rows[0][0])
+
+
+def places(key: Key) -> Work[int]:
+    """Return how many runs of a key may be under way at once.
+
+    A limit of runs at once is that of the live version, so that what a deployment changes counts for those who wait.
+    """
+    workflow = limited_workflow(key[1])
+    if workflow is None:
+        return 1
+    rows = yield Sql(
+        "SELECT v.definition FROM workflows w JOIN workflow_versions v ON v.tenant_id = w.tenant_id "
+        "AND v.workflow_id = w.id AND v.version = COALESCE(w.live_version, w.latest_version) "
+        "WHERE w.tenant_id = :tenant AND w.id = :workflow",
+        {"tenant": key[0], "workflow": workflow},
+    )
+    try:
+        found = msgspec.json.decode(rows[0][0], type=_Limited, strict=False).concurrency.max_runs if rows else None
+    except msgspec.MsgspecError:
+        return 1
+    return found or _UNLIMITED
+
+
+def is_full(key: Key) -> Work[bool]:
+    """Return whether another run of a key would have to wait."""
+    allowed = yield from places(key)
+    busy = yield from count_running(key, allowed)
+    queue = yield from waiting(key, 1)
+    return busy >= allowed or queue > 0
+
+
+class _Runs(msgspec.Struct, frozen=True):
+    """The part of `concurrency` that is read here."""
+
+    max_runs: int | None = None
+
+
+class _Limited(msgspec.Struct, frozen=True):
+    """The part of a definition that is read here."""
+
+    concurrency: _Runs = _Runs()
 
 
 def waiting(key: Key, limit: int) -> Work[int]:
@@ -121,15 +174,19 @@ def retract(run: Run, reason: Reason) -> Work[None]:
 
 
 def take_next(key: Key, me: str, now: int) -> Work[Run | None]:
-    """Make the run that has waited longest this instance's, unless one is under way; return it."""
+    """Make the first of the runs that wait this instance's, where there is room for one more; return it.
+
+    That is the one of the highest priority, and the oldest of those.
+    """
+    allowed = yield from places(key)
     while True:
-        busy = yield from running(key, 1)
-        if busy:
+        busy = yield from count_running(key, allowed)
+        if busy >= allowed:
             return None
         rows = yield Sql(
             "UPDATE runs SET owner = :me, fence = fence + 1, next_attempt_at = CASE WHEN engine = 'embedded' "
             f"THEN NULL ELSE :soon END WHERE tenant_id = :tenant AND id = (SELECT id FROM runs WHERE {_WAITING} "
-            f"ORDER BY id LIMIT 1) AND owner IS NULL AND {_OPEN} RETURNING {RUN_COLUMNS}",
+            f"ORDER BY priority DESC, id LIMIT 1) AND owner IS NULL AND {_OPEN} RETURNING {RUN_COLUMNS}",
             _params(key, me=me, soon=now + HAND_OVER_US),
         )
         if not rows:

@@ -9,7 +9,8 @@ from workflow_scheduler.stores.portable import columns
 _NUMBERS = frozenset({
     "time", "received_at", "depth", "decided_at", "version", "fence", "deliveries", "scheduled_for", "created_at",
     "started_at", "ended_at", "next_attempt_at", "attempt", "wake_at", "seq", "at", "nominal", "fold", "recorded_at",
-    "attempts", "revision", "was_fire_at", "next_fire_at", "next_nominal", "last_nominal", "last_fired_at", "started",
+    "attempts", "priority", "revision", "was_fire_at", "next_fire_at", "next_nominal", "last_nominal", "last_fired_at",
+    "started",
 })  # fmt: skip
 _SWITCHES = frozenset({"cancel_requested", "completed"})
 _BYTES = frozenset({"data", "attributes", "predicates", "input", "output", "error", "bearer", "payload"})
