@@ -77,6 +77,7 @@ class Application(Services):
         self._begin("pauses", self.context.workflows.watch_pauses())
         self.backfilling.works = "timer" in roles
         self._begin("backfills", self.backfilling.loop())
+        self._begin("retiming", Retiming(self.store, self.clock, self.types).watch())
         self._begin("calendars", self.context.calendars.watch())
         if "sources" in roles:
             self._begin("internal", self.internal.loop())

@@ -77,6 +77,21 @@ def create(
     exclude: Exclude = None,
     only: Only = None,
     shift: Shift = None,
+    start_at: Annotated[str | None, typer.Option(help="No fire before: ISO 8601, or 2h for in two hours.")] = None,
+    end_at: Annotated[str | None, typer.Option(help="No fire after: ISO 8601, or 2h for in two hours.")] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="A time that does not run, repeatable.")] = None,
+    max_fires: Annotated[int | None, typer.Option(help="Complete it after so many runs.")] = None,
+    pause_after_failures: Annotated[int | None, typer.Option(help="Pause it after so many failures in a row.")] = None,
+    misfire_grace: Annotated[str | None, typer.Option(help="Late by no more than this is on time: 60s.")] = None,
+    catchup: Annotated[str | None, typer.Option(help="What runs after downtime: none, latest or all.")] = None,
+    catchup_window: Annotated[str | None, typer.Option(help="What was missed longer ago never runs: 24h.")] = None,
+    catchup_max: Annotated[int | None, typer.Option(help="At most so many missed fires run.")] = None,
+    catchup_rate: Annotated[str | None, typer.Option(help="How fast missed fires start: 10/m.")] = None,
+    on_resume: Annotated[str | None, typer.Option(help="What runs after a pause: none, latest or all.")] = None,
+    overlap: Annotated[str | None, typer.Option(help="While a run is under way: skip, queue_one and others.")] = None,
+    jitter: Annotated[str | None, typer.Option(help="Spread starts over this long: 30s.")] = None,
+    dst_gap: Annotated[str | None, typer.Option(help="Missing times: after, shift or skip.")] = None,
+    dst_overlap: Annotated[str | None, typer.Option(help="Doubled times: first, last or both.")] = None,
     data: Annotated[list[str] | None, typer.Option("--data", "-d", metavar="K=V", help="A field of the input.")] = None,
 ) -> None:
     """Add a schedule to a workflow; exactly one of --cron, --every, --at and --rrule."""
@@ -88,6 +103,13 @@ def create(
         **_place(dtstart, timezone),
         **_calendars(exclude, only, shift),
     }
+    further = {
+        "start_at": times.future(start_at), "end_at": times.future(end_at), "skip": skip, "max_fires": max_fires,
+        "pause_after_failures": pause_after_failures, "misfire_grace": misfire_grace, "catchup": catchup,
+        "catchup_window": catchup_window, "catchup_max": catchup_max, "catchup_rate": catchup_rate,
+        "on_resume": on_resume, "overlap": overlap, "jitter": jitter, "dst_gap": dst_gap, "dst_overlap": dst_overlap,
+    }  # fmt: skip
+    body |= {field: value for field, value in further.items() if value is not None}
     if data:
         body["input"] = options.pairs(data)
     made = session.client.post(_BASE, body)

@@ -18,6 +18,7 @@ from workflow_scheduler.core.time.payload import clock_event
 from workflow_scheduler.core.time.records import Recorder
 from workflow_scheduler.core.time.rest import rest_of, settle_row
 from workflow_scheduler.core.time.timer import Timer
+from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.pipeline.candidates import Compiled
 from workflow_scheduler.pipeline.intents import HAND_OVER_US, decide
 
@@ -147,4 +148,5 @@ def _advance(schedule: Schedule, settlement: Settlement, now: int, started: int)
         last_fired_at=now if settlement.fire else None,
         completed=following is None,
         started=started,
+        tzdata=tzdata_version(),
     )

@@ -235,7 +235,7 @@ class Inbox:
         asking: list[Decided] = []
         for entry in entries:
             accepted = await self._decide(entry, now)
-            asks = entry.leaving or entry.pauses or entry.schedule_end is not None
+            asks = entry.leaving or entry.pauses or entry.dead or entry.schedule_end is not None
             asks = asks or any(one.asks or one.listening for one in accepted)
             (asking if asks else together).append((entry, accepted))
         if not asking:

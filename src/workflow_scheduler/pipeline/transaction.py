@@ -26,6 +26,7 @@ from workflow_scheduler.pipeline.intents import Ask, without_runs
 from workflow_scheduler.pipeline.turns import Ended, Turns
 from workflow_scheduler.stores.portable import intake, turns, waits
 from workflow_scheduler.stores.portable.failures import note_end
+from workflow_scheduler.stores.portable.trouble import dead_lettered
 
 ROUNDS_MAX = 20
 Decided = tuple[Entry, list[Accepted]]
@@ -171,7 +172,7 @@ class _Steps:
             if not (yield from intake.advance_schedule(advance)):
                 lost.add(advance.trigger_id)
         dropped = {event_id for trigger_id in lost for event_id in (entry.fired or {}).get(trigger_id, ())}
-        yield from _write_records(entry, result)
+        yield from _write_records(entry, result, self._now)
         if entry.schedule_end is not None and entry.schedule_end.run_id not in result.fenced:
             yield from note_end(entry.schedule_end, self._now)
         if entry.pauses:
@@ -256,7 +257,7 @@ def _put(decided: Accepted) -> Work[Accepted]:
     return final
 
 
-def _write_records(entry: Any, result: Result) -> Work[None]:
+def _write_records(entry: Any, result: Result, now: int) -> Work[None]:
     """Write what comes with the events: the end of the run that caused them, its jobs and logs."""
     for change in entry.changes:
         held = yield from intake.change_run(change)
@@ -269,6 +270,7 @@ def _write_records(entry: Any, result: Result) -> Work[None]:
         yield from intake.put_log(line)
     for letter in entry.dead:
         yield from intake.put_dead_letter(letter)
+        yield from dead_lettered(letter, now)
     for run_id, wake in entry.run_wakes.items():
         if run_id not in result.fenced:
             yield from intake.put_wake(wake)

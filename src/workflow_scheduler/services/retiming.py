@@ -1,5 +1,7 @@
 """New time zone data: the next times of schedules are computed again when a version of the program brings it.
 
+A start looks at every row; later the rows are looked at that an instance with older data has written meanwhile.
+
 Each row is written alone, guarded by what was read; a restart or a second instance goes on where rows are left. No slot
 is skipped: the next time is the first one after the last that was settled, also where the new data puts it before now.
 None fires twice: a local time that was settled under the old data is passed over.
@@ -31,11 +33,12 @@ from workflow_scheduler.stores.portable.intake import put_occurrence
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository
 
 BATCH = 200
+WATCH_SECONDS = 600.0
 _SELECT = """SELECT s.tenant_id, s.trigger_id, t.trigger_subtype, t.trigger_config, s.anchor, s.next_nominal,
-      s.revision, s.tzdata, s.updated_at
+      s.revision, s.tzdata, s.updated_at, s.paused_until
     FROM schedules s JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id
     WHERE s.tzdata <> :version AND s.next_fire_at IS NOT NULL AND s.next_nominal IS NOT NULL
-      AND t.deployment_status = 'active' AND (s.paused_until IS NULL OR s.paused_until <= :now)
+      AND t.deployment_status = 'active'
       AND (s.tenant_id, s.trigger_id) > (:after_tenant, :after_trigger)
     ORDER BY s.tenant_id, s.trigger_id LIMIT :limit"""
 _log = structlog.get_logger(__name__)
@@ -51,6 +54,12 @@ class _Row(NamedTuple):
     revision: int
     tzdata: str
     updated_at: int
+    paused_until: int | None
+
+    def wakes(self, due: Due) -> int:
+        """Return when the timer looks at the row: at the end of its rest, where `due` lies within one."""
+        resting = self.paused_until is not None and due.nominal < self.paused_until
+        return self.paused_until if resting and self.paused_until is not None else due.fire_at
 
 
 class Retiming:
@@ -64,14 +73,29 @@ class Retiming:
         self._calendars = CalendarBook.of(store)
         self._occurrences = OccurrenceRepository(store)
 
-    async def run(self) -> int:
-        """Go through the rows of other versions once, and return how many have another next time now."""
+    async def watch(self) -> None:
+        """Look for rows that an instance with older data has written since, for ever; a loop of the service."""
+        while True:
+            await self._clock.sleep(WATCH_SECONDS)
+            try:
+                await self.run(older=True)
+            except SchedulerError as error:
+                _log.warning("retiming.unavailable", error=error.detail)
+
+    async def run(self, *, older: bool = False) -> int:
+        """Go through the rows of other versions once, and return how many have another next time now.
+
+        With `older`, rows that newer data has written are left alone: instances of two versions that run side by side
+        do not take turns at a row.
+        """
         place, moved = ("", ""), 0
         while True:
             params = {"version": tzdata_version(), "now": self._clock.now(), "limit": BATCH,
                       "after_tenant": place[0], "after_trigger": place[1]}  # fmt: skip
             rows = [_Row(*row) for row in await self._store.read(_SELECT, params)]
             for row in rows:
+                if older and _order(row.tzdata) > _order(tzdata_version()):
+                    continue
                 try:
                     moved += await self._retime(row)
                 except (SchedulerError, ValidationError, ValueError, msgspec.MsgspecError) as error:
@@ -86,15 +110,22 @@ class Retiming:
         bound = await self._calendars.bound(row.tenant_id, module, config, now)
         timer = Timer(*bound, row.trigger_id, row.anchor)
         if row.nominal <= now:
-            return await self._store.transact(_mark(row))
+            return await self._store.transact(_mark(row, self._rest_end(row, timer)))
         last = await self._occurrences.latest(row.tenant_id, row.trigger_id, now, now)
         fire = timer.after(row.updated_at if last is None else max(last.nominal, row.updated_at))
         while fire is not None and last is not None and (fire.local, fire.fold) == (last.nominal_local, last.fold):
             fire = timer.after(fire.utc)
         if fire is not None and fire.utc == row.nominal:
-            return await self._store.transact(_mark(row))
+            return await self._store.transact(_mark(row, self._rest_end(row, timer)))
         due = None if fire is None else timer.due(fire, policy_of(timer.config).jitter)
         return await self._store.transact(_move(row, due, self._superseded(row, timer, due, now)))
+
+    @staticmethod
+    def _rest_end(row: _Row, timer: Timer) -> int | None:
+        """Return when a row that rests until a later time is looked at; None where it does not rest."""
+        due = timer.due(timer.at(row.nominal), policy_of(timer.config).jitter)
+        wakes = row.wakes(due)
+        return wakes if wakes != due.fire_at else None
 
     @staticmethod
     def _superseded(row: _Row, timer: Timer, due: Due | None, now: int) -> Occurrence | None:
@@ -107,11 +138,17 @@ class Retiming:
         return recorder.left_out(noted(timer.at(row.nominal), note), Outcome.SKIPPED, Reason.SUPERSEDED)
 
 
-def _mark(row: _Row) -> Work[bool]:
+def _order(version: str) -> tuple[int, ...]:
+    """Return what versions of time zone data are ordered by: the numbers in them."""
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def _mark(row: _Row, wakes: int | None) -> Work[bool]:
     yield Sql(
-        """UPDATE schedules SET tzdata = :version WHERE tenant_id = :tenant AND trigger_id = :trigger
+        """UPDATE schedules SET tzdata = :version, next_fire_at = COALESCE(:wakes, next_fire_at)
+           WHERE tenant_id = :tenant AND trigger_id = :trigger
              AND revision = :revision AND next_nominal = :was""",
-        _guard(row),
+        {**_guard(row), "wakes": wakes},
     )
     return False
 
@@ -125,7 +162,7 @@ def _move(row: _Row, due: Due | None, superseded: Occurrence | None) -> Work[boo
         {
             **_guard(row),
             "old": row.tzdata,
-            "fire": due.fire_at if due else None,
+            "fire": row.wakes(due) if due else None,
             "nominal": due.nominal if due else None,
             "completed": int(due is None),
         },

@@ -2,6 +2,7 @@
 
 import pytest
 
+from workflow_scheduler.core.model.principal import LOCAL
 from workflow_scheduler.core.ports.store import Sql
 from workflow_scheduler.core.time.clock import HOUR_US
 from workflow_scheduler.core.time.zone import tzdata_version
@@ -60,3 +61,33 @@ async def test_a_due_time_is_left_to_the_timer(house):
     while await house.timer.tick():
         pass
     assert await house.store.read("SELECT scheduled_for FROM runs") == [(NOON + HOUR_US,)]
+
+
+async def test_a_row_that_rests_until_a_later_time_is_brought_in_line_and_wakes_at_the_end_of_its_rest(house):
+    await house.deploy("report", hourly=HOURLY)
+    end = NOON + 5 * HOUR_US // 2
+    await house.schedules.pause(LOCAL, await house.trigger_id("hourly"), until=end)
+    wrong = NOON + 3 * HOUR_US // 2
+    await as_if(house, next_nominal=wrong, next_fire_at=wrong)
+    assert await Retiming(house.store, house.clock, house.types).run() == 1
+    found = await house.store.read("SELECT tzdata, next_nominal, next_fire_at FROM schedules")
+    assert found == [(tzdata_version(), NOON + HOUR_US, end)]
+
+
+async def test_firing_marks_the_row_and_older_data_is_mended_while_newer_is_left_alone(house):
+    await house.deploy("report", hourly=HOURLY)
+    await as_if(house)
+    await house.clock.advance(3600)
+    while await house.timer.tick():
+        pass
+    assert (await row(house))[0] == tzdata_version()
+    retiming = Retiming(house.store, house.clock, house.types)
+    for version, moved in (("2020.1", 1), ("2999.1", 0)):
+        wrong = NOON + 5 * HOUR_US // 2
+        await as_if(house, next_nominal=wrong, next_fire_at=wrong)
+
+        def pretend(version=version):
+            yield Sql("UPDATE schedules SET tzdata = :version", {"version": version})
+
+        await house.store.transact(pretend())
+        assert await retiming.run(older=True) == moved

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import msgspec
 
 from workflow_scheduler.core.model.run import RunStatus
+from workflow_scheduler.pipeline.entries import Entry
+from workflow_scheduler.testing.factories import NOON, Rows, make_dead_letter, make_event
 
 HOURLY = {"type": "cron", "cron": "0 * * * *", "pause_after_failures": 2}
 
@@ -74,3 +76,41 @@ async def test_runs_of_other_schedules_are_not_counted(one):
     await one.deploy("report", {"hourly": {"type": "cron", "cron": "0 * * * *"}})
     await run_that(one, RunStatus.FAILED)
     assert (await standing(one))[:2] == (0, 0)
+
+
+async def test_a_schedule_that_is_paused_for_its_failures_tells_so_in_the_same_transaction(one):
+    await one.deploy("report", {"hourly": HOURLY})
+    await run_that(one, RunStatus.FAILED)
+    last = await run_that(one, RunStatus.FAILED)
+    rows = await one.all("SELECT subject, data FROM outbox WHERE type = 'trigger_failed'")
+    (told,) = [msgspec.json.decode(row[1]) for row in rows]
+    assert (told["trigger_name"], told["workflow_name"], told["run_id"]) == ("hourly", "report", last)
+    assert told["error"].startswith("2 runs in a row failed")
+
+
+async def test_a_schedule_in_quarantine_tells_so_once(one):
+    await one.deploy("report", {"hourly": HOURLY})
+    await one.write('UPDATE trigger_index SET trigger_config = \'{"cron": "61 * * * *"}\'')
+    await one.write("UPDATE index_epoch SET epoch = epoch + 1")
+    await one.hear()
+    for _ in range(2):
+        await one.clock.advance(3600)
+        await one.timer.tick()
+    rows = await one.all("SELECT data FROM outbox WHERE type = 'trigger_failed'")
+    assert len(rows) == 1
+    assert msgspec.json.decode(rows[0][0])["trigger_name"] == "hourly"
+
+
+async def test_a_dead_letter_is_told_with_it_once_and_not_about_its_own_handler(one):
+    handler = make_event(type="dead_letter", event_key="h")
+    await Rows(one.store).event(handler)
+    letters = [make_dead_letter(NOON), make_dead_letter(NOON + 1, event_id=handler.id)]
+    for letter in (*letters, letters[0]):
+        entry = Entry(asyncio.get_running_loop().create_future())
+        entry.dead = (letter,)
+        one.inbox.submit(entry)
+        await entry.future
+    rows = await one.all("SELECT id, subject, data FROM outbox WHERE type = 'dead_letter'")
+    assert [row[:2] for row in rows] == [(letters[0].id, letters[0].id)]
+    assert msgspec.json.decode(rows[0][2])["dead_letter_id"] == letters[0].id
+    assert await one.count("dead_letters") == 2

@@ -13,6 +13,8 @@ import msgspec
 SOURCE_ACCESS = "/system/access"
 SOURCE_WORKFLOWS = "/system/workflows"
 SOURCE_WAITS = "/system/waits"
+SOURCE_TRIGGERS = "/system/triggers"
+SOURCE_DEAD_LETTERS = "/system/dead-letters"
 
 _END_FIELDS = (
     "workflow_id", "workflow_name", "workflow_version", "run_id", "status", "trigger_type", "started_at", "ended_at",
@@ -37,6 +39,18 @@ SYSTEM_EVENTS: dict[str, tuple[str, ...]] = {
         "links",
         "reminder",
         "escalated",
+    ),
+    "trigger_failed": ("trigger_id", "trigger_name", "workflow_id", "workflow_name", "error", "run_id"),
+    "dead_letter": (
+        "dead_letter_id",
+        "kind",
+        "reason",
+        "detail",
+        "attempts",
+        "run_id",
+        "event_id",
+        "trigger_id",
+        "workflow_id",
     ),
     "user_created": ("user_id", "name", "email", "role", "actor"),
     "api_key_created": ("key_id", "name", "role", "user_id", "prefix", "expires_at"),

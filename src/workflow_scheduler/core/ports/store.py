@@ -62,7 +62,8 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 class ScheduleAdvance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Moves a schedule's due row on, only where revision and next_fire_at are still the ones that were read.
 
-    `started` is how many of the fires started runs; the row counts them.
+    `started` is how many of the fires started runs; the row counts them. `tzdata` is the version of the time zone data
+    with which the next time was computed, None where it stays.
     """
 
     tenant_id: str
@@ -75,6 +76,7 @@ class ScheduleAdvance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_fired_at: int | None
     completed: bool = False
     started: int = 0
+    tzdata: str | None = None
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):

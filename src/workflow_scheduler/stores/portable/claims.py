@@ -8,6 +8,7 @@ from typing import Any
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run, RunStatus
 from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
+from workflow_scheduler.stores.portable.trouble import trigger_failed
 
 _NAMES = (
     "id", "tenant_id", "workflow_id", "workflow", "version", "trigger_id", "trigger_type", "event_id", "event_key",
@@ -138,11 +139,13 @@ def hand_back(me: str) -> Work[None]:
 
 def quarantine(tenant_id: str, kind: str, key: str, detail: str, now: int) -> Work[None]:
     """List a row that cannot be read; `kind` is its table. A run has no owner any more, a schedule no next time."""
-    yield Sql(
+    listed = yield Sql(
         "INSERT INTO quarantine (tenant_id, kind, id, detail, found_at) VALUES (:tenant, :kind, :id, :detail, :now) "
-        "ON CONFLICT DO NOTHING",
+        "ON CONFLICT DO NOTHING RETURNING id",
         {"tenant": tenant_id, "kind": kind, "id": key, "detail": detail[:500], "now": now},
     )
+    if listed and kind in {"schedules", "trigger_index"}:
+        yield from trigger_failed(tenant_id, key, detail, now)
     if kind == "runs":
         yield Sql(
             "UPDATE runs SET owner = 'quarantine' WHERE tenant_id = :tenant AND id = :id",

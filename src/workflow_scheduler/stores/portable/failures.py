@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from workflow_scheduler.core.ports.store import Sql, Work
+from workflow_scheduler.stores.portable.trouble import trigger_failed
 
 PAUSED_BY = "pause_after_failures"
 
@@ -46,4 +47,6 @@ def note_end(end: ClockRunEnd, now: int) -> Work[bool]:
            WHERE tenant_id = :tenant AND trigger_id = :trigger AND paused = 0 AND completed = 0 RETURNING trigger_id""",
         {**who, "reason": reason, "by": PAUSED_BY, "now": now},
     )
+    if rows:
+        yield from trigger_failed(end.tenant_id, end.trigger_id, reason, now, end.run_id)
     return bool(rows)

@@ -80,7 +80,7 @@ def advance_schedule(advance: ScheduleAdvance) -> Steps:
         """UPDATE schedules SET next_fire_at = :next_fire_at, next_nominal = :next_nominal,
              last_nominal = COALESCE(:last_nominal, last_nominal),
              last_fired_at = COALESCE(:last_fired_at, last_fired_at), completed = :completed,
-             fires = fires + :started
+             fires = fires + :started, tzdata = COALESCE(:tzdata, tzdata)
            WHERE tenant_id = :tenant_id AND trigger_id = :trigger_id AND revision = :revision
              AND next_fire_at = :was_fire_at RETURNING trigger_id""",
         values,

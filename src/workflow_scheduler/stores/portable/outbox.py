@@ -27,14 +27,17 @@ class OutboxRow(msgspec.Struct, frozen=True, gc=False):
     at: int
 
 
-def put(fact: SystemEvent, now: int) -> Sql:
-    """Return the statement that stores a fact, as a step of the transaction that makes it true."""
+def put(fact: SystemEvent, now: int, row_id: str | None = None) -> Sql:
+    """Return the statement that stores a fact, as a step of the transaction that makes it true.
+
+    With a `row_id`, which is new otherwise, a transaction that is repeated tells the fact once.
+    """
     return Sql(
         "INSERT INTO outbox (tenant_id, id, type, source, subject, data, at) "
-        "VALUES (:tenant, :id, :type, :source, :subject, :data, :at)",
+        "VALUES (:tenant, :id, :type, :source, :subject, :data, :at) ON CONFLICT DO NOTHING",
         {
             "tenant": fact.tenant_id,
-            "id": mint(now),
+            "id": row_id or mint(now),
             "type": fact.type,
             "source": fact.source,
             "subject": fact.subject,

@@ -119,7 +119,7 @@ def advance_schedules(size: int) -> str:
         "UPDATE schedules SET next_fire_at=v.next_fire_at, next_nominal=v.next_nominal, "
         "last_nominal=coalesce(v.last_nominal,schedules.last_nominal), "
         "last_fired_at=coalesce(v.last_fired_at,schedules.last_fired_at), completed=v.completed, "
-        "fires=schedules.fires+v.started FROM v "
+        "fires=schedules.fires+v.started, tzdata=coalesce(v.tzdata,schedules.tzdata) FROM v "
         "WHERE schedules.tenant_id=v.tenant_id AND schedules.trigger_id=v.trigger_id "
         "AND schedules.revision=v.revision AND schedules.next_fire_at=v.was_fire_at"
     )
