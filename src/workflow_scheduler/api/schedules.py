@@ -55,6 +55,11 @@ class ScheduleBody(Rule):
     )
 
     workflow: str | None = Field(default=None, max_length=256, description="Id or name; needed to create.")
+    definition: dict[str, Any] | str | None = Field(
+        default=None,
+        description="Instead of `workflow`: a definition (an object, or YAML as a text), which is stored and deployed.",
+    )
+    workflow_definition: dict[str, Any] | str | None = Field(default=None, description="The same, by another name.")
     name: str | None = Field(default=None, max_length=128, description="Name of the trigger; needed to create.")
     input: Any = Field(default=None, description="Input of its runs.")
 

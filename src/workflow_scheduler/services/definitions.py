@@ -114,6 +114,19 @@ class Definitions:
         return tuple(plan(trigger) for trigger in checked.triggers.values())
 
 
+def plain_value(given: Given) -> dict[str, Any]:
+    """Return a definition as plain values, before any check but that of its text.
+
+    Raises:
+        DefinitionInvalid: the text cannot be read, or holds no mapping.
+
+    """
+    value = _reading(given).document.value
+    if not isinstance(value, dict):
+        raise invalid([text_error("a definition is a mapping that begins with `version: 1` and `name:`")])
+    return value
+
+
 def _reading(given: Given) -> Reading:
     if not isinstance(given, Text):
         return read_value(dict(given))

@@ -22,6 +22,7 @@ from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.core.time.late import Catchup, duration_text, microseconds
 from workflow_scheduler.services.explain_time import paused_now
 from workflow_scheduler.services.forecast import Forecast
+from workflow_scheduler.services.inline import refuse_inline, without_inline
 from workflow_scheduler.services.ledger import Ledger
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.replay import Accepts, Received
@@ -162,17 +163,22 @@ class Schedules:
     async def create(self, principal: Principal, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a schedule from `{"workflow", "name", "cron" | "every" | "run_at" | "rrule", "timezone", …}`.
 
+        With `definition` instead of `workflow`, the workflow is created from it.
+
         Raises:
             ValidationFailed: a field is missing or wrong, or the schedule would never fire.
             NotFound: the tenant has no such workflow.
             Conflict: the workflow has a trigger of that name already.
 
         """
-        missing = [name for name in ("workflow", "name") if not isinstance(body.get(name), str) or not body[name]]
+        rule = without_inline(body)
+        brought = {name: value for name, value in body.items() if name not in rule}
+        wanted = ("name",) if brought else ("workflow", "name")
+        missing = [name for name in wanted if not isinstance(body.get(name), str) or not body[name]]
         if missing:
             raise ValidationFailed(f"A schedule needs `{missing[0]}`, a text.")
-        parse(self._types, body, self._clock.now())
-        given = {"workflow": body["workflow"], "name": body["name"], **_edit(body)}
+        parse(self._types, rule, self._clock.now())
+        given = {"workflow": body.get("workflow"), "name": body["name"], **_edit(rule), **brought}
         made = await self._edits.create(principal, given)
         self._wake()
         return await self.show(principal, made["id"])
@@ -188,6 +194,7 @@ class Schedules:
             PreconditionFailed: `if_match` is not the present revision.
 
         """
+        refuse_inline(body)
         await self._pauses.row(principal, schedule_id)
         parse(self._types, body, self._clock.now())
         await self._edits.update(principal, schedule_id, _edit(body), if_match)

@@ -28,6 +28,8 @@ from workflow_scheduler.services.definition_shapes import count_waiting, trigger
 from workflow_scheduler.services.definitions import Definitions, trigger_id
 from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.earlier import earlier_triggers
+from workflow_scheduler.services.inline import NAMES as INLINE
+from workflow_scheduler.services.inline import Inline, differs, inline, refuse_inline
 from workflow_scheduler.services.trigger_catalogue import catalogue
 from workflow_scheduler.services.trigger_health import trigger_health
 from workflow_scheduler.services.trigger_simulation import Simulation
@@ -37,7 +39,7 @@ from workflow_scheduler.stores.portable.triggers import TriggerFilter, TriggerRe
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository
 
 _ATTEMPTS = 5
-_BESIDE = frozenset({"workflow", "name", "config", "mode"})
+_BESIDE = frozenset({"workflow", "name", "config", "mode", *INLINE})
 _READ_ONLY = frozenset(
     [
         "id",
@@ -132,13 +134,19 @@ class Triggers:
     async def create(self, principal: Principal, body: Mapping[str, Any]) -> dict[str, Any]:
         """Add a trigger `{"workflow", "name", "type", "config", …shared keys}` to a workflow.
 
+        With `definition` instead of `workflow`, the workflow is created from it and is live at once; one that was
+        created from the same definition before is used again.
+
         Raises:
             NotFound: there is no such workflow.
-            ValidationFailed: the body or the configuration is wrong.
-            Conflict: the workflow has a trigger of that name, or the trigger cannot be deployed.
+            ValidationFailed: the body, the configuration or the definition is wrong.
+            Conflict: the workflow has a trigger of that name, or another definition, or cannot be deployed.
 
         """
         reference, kind = body.get("workflow"), body.get("type")
+        brought = inline(body)
+        if brought is not None:
+            reference = brought.workflow
         if not isinstance(reference, str) or not reference:
             raise _field("workflow", "`workflow` is required: the id or name of the workflow that the trigger starts")
         if not isinstance(kind, str):
@@ -146,6 +154,11 @@ class Triggers:
         given = body.get("name")
         value = _value(body, kind)
         name = ""
+        if brought is not None:
+            name = given if isinstance(given, str) and given else _free_name(kind, brought.value.get("triggers") or {})
+            made = await self._created(principal, brought, name, value)
+            if made is not None:
+                return await self._with_mode(principal, made, body)
 
         def add(triggers: dict[str, Any]) -> None:
             nonlocal name
@@ -155,11 +168,36 @@ class Triggers:
             triggers[name] = value
 
         record = await self._change(principal, reference, add)
-        made = trigger_id(principal.tenant_id, record.id, name)
+        return await self._with_mode(principal, trigger_id(principal.tenant_id, record.id, name), body)
+
+    async def _with_mode(self, principal: Principal, made: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a trigger, in the mode that was asked for."""
         mode = body.get("mode")
-        if mode is not None:
-            return await self.set_mode(principal, made, str(mode))
-        return await self.get(principal, made)
+        return await (self.get(principal, made) if mode is None else self.set_mode(principal, made, str(mode)))
+
+    async def _created(self, principal: Principal, brought: Inline, name: str, value: Mapping[str, Any]) -> str | None:
+        """Create and deploy the workflow of an inline definition with its trigger, and return the trigger's id.
+
+        None when the workflow is live already, so that the trigger is to be added to it.
+        """
+        workflows, deployments = self._services
+        record = await self._workflows.find(principal.tenant_id, brought.workflow)
+        if record is None:
+            checked = await self._definitions.read(brought.with_trigger(name, value))
+            await deployments.verify(principal.tenant_id, "", brought.workflow, checked)
+            made = await workflows.create(principal, checked.loaded.value)
+            await deployments.deploy(principal, made["id"])
+            return trigger_id(principal.tenant_id, str(made["id"]), name)
+        stored = await self._workflows.version(record.tenant_id, record.id, record.latest_version)
+        latest = msgspec.json.decode(stored.definition)
+        if not brought.agrees(latest):
+            raise differs(brought.workflow)
+        if record.live_version is not None:
+            return None
+        # A process that was killed between the two steps has left it so: the second one is made up for.
+        await deployments.deploy(principal, record.id)
+        there = (latest.get("triggers") or {}).get(name) == value
+        return trigger_id(principal.tenant_id, record.id, name) if there else None
 
     async def update(
         self, principal: Principal, trigger: str, body: Mapping[str, Any], if_match: int | None = None
@@ -173,6 +211,7 @@ class Triggers:
             Conflict: the name is to change, or the trigger cannot be deployed.
 
         """
+        refuse_inline(body)
         record = await self._triggers.get(principal.tenant_id, trigger)
         if if_match is not None and if_match != record.revision:
             raise PreconditionFailed(
