@@ -16,6 +16,7 @@ from workflow_scheduler.core.time.skipped import left_out_between
 from workflow_scheduler.core.time.timer import Due, Timer
 
 LISTED = 100
+FEW = 50
 PORTION = 2000
 
 
@@ -69,8 +70,11 @@ def collect(timer: Timer, first: Due, rules: Rules) -> Overdue:
     returned as counted, `listed` is empty and `upcoming` is due already. What an exclusion leaves out is listed as
     well where few fires are due; where many are, it is counted, and `listed` has the newest of the others.
     """
-    keep = max(LISTED, rules.policy.most) + 1
-    listed, upcoming = _walk(timer, first, rules, keep if timer.countable else PORTION)
+    limit = PORTION
+    if timer.countable:
+        few = _few(rules)
+        limit = few if timer.between(first.nominal, rules.now) < few else 1
+    listed, upcoming = _walk(timer, first, rules, limit)
     if upcoming is None or upcoming.fire_at > rules.now:
         return Overdue(listed, upcoming)
     exclusion = left_out_between(timer.config, first.nominal, rules.now)
@@ -79,8 +83,9 @@ def collect(timer: Timer, first: Due, rules: Rules) -> Overdue:
             return _cut(timer, first, rules, exclusion)
         return _sorted_out(listed, upcoming, rules, exclusion)
     if not timer.countable:
-        return Overdue([], listed[-keep], _portion(listed[:-keep], rules))
-    # The newest nominal time may still wait for its jitter; `keep` has one to spare for it.
+        carried = max(LISTED, rules.policy.most) + 1
+        return Overdue([], listed[-carried], _portion(listed[:-carried], rules))
+    keep = _kept(timer, rules)
     start = timer.newest(first.nominal, rules.now, keep)
     fire = timer.after(start - 1)
     assert fire is not None
@@ -88,9 +93,26 @@ def collect(timer: Timer, first: Due, rules: Rules) -> Overdue:
     return Overdue(listed, upcoming, _counted(timer, first.nominal, start - 1, rules))
 
 
+def _few(rules: Rules) -> int:
+    """Return how many due fires are listed as they are, each with a record of its own; of more, the newest are."""
+    return max(LISTED, rules.policy.most) + 1 if rules.policy.catchup == "all" else FEW
+
+
+def _kept(timer: Timer, rules: Rules) -> int:
+    """Return how many of the newest of many due fires may run themselves; a million others cost a record each.
+
+    One is to spare for the newest nominal time, which may still wait for its jitter.
+    """
+    policy = rules.policy
+    if policy.catchup == "all":
+        return max(LISTED, policy.most) + 1
+    on_time = timer.between(rules.now - max(policy.grace, 0) - policy.jitter - 1, rules.now)
+    return min(on_time, policy.most) + 2
+
+
 def _cut(timer: Timer, first: Due, rules: Rules, exclusion: Exclusion) -> Overdue:
     """Return what an exclusion leaves of many due fires of a type that can count."""
-    keep = max(LISTED, rules.policy.most) + 1
+    keep = _kept(timer, rules)
     pieces, following = pieces_of.cut(timer, exclusion, first.nominal, rules.now)
     free = sum(piece.number for piece in pieces if piece.excluded is None)
     carried = keep if following is None else min(keep, free // 2)

@@ -74,12 +74,20 @@ class Timer(NamedTuple):
         return int(counter.count(self.config, after, until, self.anchor))
 
     def newest(self, first: int, until: int, rank: int) -> int:
-        """Return the nominal time of the `rank`-th newest fire in [first, until], by bisection on the count."""
+        """Return the nominal time of the `rank`-th newest fire in [first, until], by bisection on the count.
+
+        It ends as soon as an instant is found with `rank` fires after it: the first of these is the one.
+        """
         low, high = first, until
         while low < high:
             middle = (low + high) // 2
-            if self.between(middle, until) < rank:
+            later = self.between(middle, until)
+            if later < rank:
                 high = middle
-            else:
+            elif later > rank:
                 low = middle + 1
+            else:
+                fire = self.after(middle)
+                assert fire is not None
+                return fire.utc
         return low
