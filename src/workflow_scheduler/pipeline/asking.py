@@ -132,16 +132,15 @@ class Asking:
         """Do what is due, for ever."""
         while True:
             try:
-                while await self.act() == DUE_ROWS:
+                while await self.act(self._clock.now()) == DUE_ROWS:
                     pass
                 await self._forget_early()
             except SchedulerError:
                 pass  # the store is away; the rows are still there afterwards
             await self._clock.sleep(POLL_SECONDS)
 
-    async def act(self) -> int:
-        """Do what is due now for up to DUE_ROWS waits, and return how many there were."""
-        now = self._clock.now()
+    async def act(self, now: int) -> int:
+        """Do what is due at `now` for up to DUE_ROWS waits, and return how many there were."""
         found = await waits.due(self._store, now, DUE_ROWS)
         for wait in found:
             await self._store.transact(self._due(wait, now))

@@ -1,5 +1,8 @@
 """What these tests ask the service for."""
 
+import itertools
+
+_numbers = itertools.count(1)
 ASK = {"ask": "Publish?", "to": ["ann", "group:finance"], "timeout": "24h", "on_timeout": "reject"}
 
 
@@ -49,9 +52,16 @@ async def ended(client, run_id):
 
 async def tell(client, data, kind="note", **more):
     """Send a CloudEvent and return its explanation, as it stands after the commit."""
-    event = {"specversion": "1.0", "id": more.pop("id", str(id(data))), "source": "/test", "type": kind, "data": data}
+    event = {
+        "specversion": "1.0",
+        "id": more.pop("id", None) or f"event-{next(_numbers)}",
+        "source": "/test",
+        "type": kind,
+        "data": data,
+    }
     answer = await client.post(
         "/api/v1/events?wait=decision", json=event, headers={"content-type": "application/cloudevents+json"}
     )
     assert answer.status == 202, answer.text
-    return answer.json()["decisions"]
+    explained = (await client.get(f"/api/v1/events/{answer.json()['event_id']}/explain")).json()
+    return explained["decisions"]

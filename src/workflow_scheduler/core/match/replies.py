@@ -189,7 +189,9 @@ def _said(data: dict[str, Any], pressed: Any) -> dict[str, Any] | None:
     """Return the structured part of an answer: `approved`, `decision`, `answer`, `comment`."""
     part = _dict(data, "resume_data") or data
     found: dict[str, Any] = {name: part[name] for name in _SAID if name in part}
-    return found or (pressed if isinstance(pressed, dict) else None)
+    if found.keys() - {"comment"}:
+        return found
+    return pressed if isinstance(pressed, dict) else None
 
 
 class Heard(msgspec.Struct, frozen=True):
