@@ -67,7 +67,7 @@ class Engines(Pipeline):
             public_url=f"http://{settings.host}:{settings.port}",
         )
         self.embedded.connect_waiting(
-            call=self.calls.call, ask=self.asking.ask, withdraw=self._withdraw, on_wait=self.wakes.hint
+            call=self.calls.call, ask=self.asking.ask, withdraw=self._withdraw, on_wait=self.wakes.hint, parks=True
         )
         self.embedded.connect_pools(claim=self.pools.ask, give_back=self.pools.give_back)
         self.wakes.engine = self.pools.engine = self.embedded

@@ -105,14 +105,14 @@ class Pipeline:
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, self.types)
         self.manual = ManualSource(self.catalog, store, self.cache, self.inbox, clock, self.vault)
         self.calls = Calls(self.manual, self.launcher, store, self.tracker)
-        self.wakes = Wakes(store, clock, owner)
+        self.wakes = Wakes(store, clock, owner, self.recovery)
         self.pools = Pools(store, clock, owner)
         self.asking = Asking(store, self.tracker, clock, self.vault, self.signals)
         self.asking.public_url = f"http://{settings.host}:{settings.port}"
         self.inbox.transactions.answering = Answering(self.vault)
         self.inbox.on_woken = self.wakes.hint
         self.inbox.launches = self.launcher
-        self.tracker.on_wake = self.wakes.hint
+        self.tracker.on_wake = self.launcher.on_parked = self.wakes.hint
         self.inbox.turns = self.recovery
         self.tracker.on_end = self.launcher.ended
         self.launcher.dispatcher = self.dispatcher

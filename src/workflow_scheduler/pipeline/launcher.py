@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from workflow_scheduler.core.dag.graph import Graph
 from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run, RunChange, RunStatus
+from workflow_scheduler.core.model.run import PARKED, JobRecord, JobStatus, Run, RunChange, RunStatus
 from workflow_scheduler.core.overlap import limited_workflow
 from workflow_scheduler.core.ports.engine import Engine, RunSink, Task
 from workflow_scheduler.core.ports.store import Accepted, Store
@@ -85,7 +85,7 @@ class Launcher:
     def __init__(
         self, graphs: GraphCache, sink: RunSink, store: Store, clock: Clock, owner: str, backlog: Backlog | None = None
     ) -> None:
-        """Start runs of the instance `owner`; `local` and `dispatcher` are set by the composition root."""
+        """Start runs of the instance `owner`; the composition root sets the rest."""
         self._graphs = graphs
         self._sink = sink
         self._store = store
@@ -93,6 +93,7 @@ class Launcher:
         self.local: LocalEngine | None = None
         self.engines: Mapping[str, Engine] = {}
         self.dispatcher: Dispatches | None = None
+        self.on_parked: Callable[[], object] = bool  # told that a resting run is to be cancelled
         self._owner = owner
         self._active: dict[Key, int] = {}
         self._limited: dict[str, Key] = {}
@@ -360,9 +361,12 @@ class Launcher:
             await self.stop(run)
 
     async def stop(self, run: Run) -> None:
-        """Tell the engine of `run` to stop it; a run that waits for its turn ends at once."""
+        """Tell the engine of `run` to stop it; one that waits for its turn ends at once, one that rests is taken up."""
         if run.waits:
             await self._cancelled(run)
+            return
+        if run.owner == PARKED:
+            self.on_parked()
             return
         if run.id not in self._limited and self._backlog.remove(run):
             await self._cancelled(run)

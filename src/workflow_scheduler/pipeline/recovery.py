@@ -6,6 +6,7 @@ in chunks, under a higher fence, counting the delivery at the claim. Every later
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -128,9 +129,21 @@ class Recovery:
         return count
 
     async def _claim(self, instance: str) -> int:
+        runs, count = await self._take(claims.claim(instance, self._owner, CLAIM_RUNS))
+        self._claimed += runs
+        return count
+
+    async def load(self, work: Work[list[Row]]) -> int:
+        """Continue the resting runs that `work` makes this instance's; return how many rows it took."""
+        runs, count = await self._take(work)
+        await asyncio.gather(*(self.adopt(run) for run in runs))
+        return count
+
+    async def _take(self, work: Work[list[Row]]) -> tuple[list[Run], int]:
+        """Return the runs of the rows that `work` takes, oldest first, and how many rows those were."""
         kept: list[list[Row]] = []
         try:
-            rows = await self._store.transact(keeping(claims.claim(instance, self._owner, CLAIM_RUNS), kept))
+            rows = await self._store.transact(keeping(work, kept))
             self._signals.emit("recovery.claim.after")
             rows.sort(key=lambda row: str(row[0]))
             runs = await claims.readable_runs(self._store, rows, self._clock.now())
@@ -139,8 +152,7 @@ class Recovery:
             raise
         for row in rows:
             self._unanswered.pop(claims.hold_of(row), None)
-        self._claimed += runs
-        return len(rows)
+        return runs, len(rows)
 
     async def _find_unanswered(self) -> None:
         """Take the runs whose claim is on disk although its commit had no answer.

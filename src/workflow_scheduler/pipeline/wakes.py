@@ -1,4 +1,7 @@
-"""Handing over what parked jobs were told: from the store, whoever stored it, to the engine that holds their runs."""
+"""Waking what waits: resting runs are taken up in time, and parked jobs are handed what they were told.
+
+What is told stands in the store, whoever stored it; it goes to the engine that holds the run.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,15 @@ from typing import Protocol
 
 from workflow_scheduler.core.errors import StoreUnavailable
 from workflow_scheduler.core.model.run import Wake
-from workflow_scheduler.core.ports.store import Store
-from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.stores.portable import wakes
+from workflow_scheduler.core.ports.store import Row, Store, Work
+from workflow_scheduler.core.time.clock import SECOND_US, Clock
+from workflow_scheduler.pipeline.lease import Lease
+from workflow_scheduler.stores.portable import parked, wakes
 
 POLL_SECONDS = 1.0
 READ_ROWS = 500
+LEAD_US = 2 * SECOND_US  # a run that is taken up this early meets its time with its own timer
+TAKE_RUNS = 200
 
 
 class Parks(Protocol):
@@ -28,14 +34,25 @@ class Parks(Protocol):
         ...
 
 
-class Wakes:
-    """Looks once a second, while any job waits, and at once after `hint`."""
+class TakesUp(Protocol):
+    """Takes up resting runs for this instance (the recovery)."""
 
-    def __init__(self, store: Store, clock: Clock, owner: str) -> None:
-        """Look for the runs of the instance `owner`; `engine` is set by the composition root."""
+    lease: Lease
+
+    async def load(self, work: Work[list[Row]]) -> int:
+        """Continue the runs that `work` makes this instance's; return how many rows it took."""
+        ...
+
+
+class Wakes:
+    """Looks once a second, and at once after `hint`."""
+
+    def __init__(self, store: Store, clock: Clock, owner: str, recovery: TakesUp) -> None:
+        """Look for the instance `owner`; `engine` is set by the composition root."""
         self._store = store
         self._clock = clock
         self._owner = owner
+        self._recovery = recovery
         self._looking: asyncio.Task[None] | None = None
         self._again = False
         self.engine: Parks | None = None
@@ -43,12 +60,11 @@ class Wakes:
     async def loop(self) -> None:
         """Look, for ever."""
         while True:
-            if self.engine is not None and self.engine.waiting:
-                self.hint()
+            self.hint()
             await self._clock.sleep(POLL_SECONDS)
 
     def hint(self) -> None:
-        """Say that a job of this instance may have been told something, or has just begun to wait."""
+        """Say that a job may have been told something, has just begun to wait, or that a resting run is to end."""
         if self._looking is not None:
             self._again = True
             return
@@ -58,6 +74,7 @@ class Wakes:
         try:
             while True:
                 self._again = False
+                await self._take_up()
                 await self._hand_over()
                 if not self._again:
                     return
@@ -66,8 +83,16 @@ class Wakes:
         finally:
             self._looking = None
 
+    async def _take_up(self) -> None:
+        """Take up resting runs; several instances that do so share them."""
+        until = self._clock.now() + LEAD_US
+        while self._recovery.lease.valid() and await parked.any_due(self._store, until):
+            await self._recovery.load(parked.take_due(self._owner, until, TAKE_RUNS))
+        while self._recovery.lease.valid() and await parked.any_told(self._store):
+            await self._recovery.load(parked.take_told(self._owner, TAKE_RUNS))
+
     async def _hand_over(self) -> None:
-        if self.engine is None:
+        if self.engine is None or not self.engine.waiting:
             return
         place: wakes.Place | None = wakes.FIRST
         while place is not None:

@@ -14,9 +14,19 @@ with their run to another instance.
 - The instance that owns the run finds it within a second (`pipeline/wakes.py`; at once with its `hint`), hands it to
   `EmbeddedEngine.complete`, and removes it when the job's end is on disk. Until then it is handed over again, also
   after a crash: the end of a job is taken in once, whatever is repeated.
+- A wake is found by a run that rests as well (below): whoever stores one need not know where the run is.
 - When the job is cancelled or runs out of its `timeout`, the engine awaits `withdraw(run, job_id, name)`
   (`EmbeddedEngine.connect`) and then ends the job: what was waited for is told durably, or told again after a crash.
   A wake that comes meanwhile counts if it comes first.
+
+**Runs that rest.** A run of which every job under way is parked, waits for its next attempt, or for its iteration, with
+nothing due within a minute, is PAUSED. The engine then lets go of it (`engines/embedded/standing.py`), at once when it
+waits for times only, after five seconds when it waits for something named. The change and the jobs' records are one
+commit; from then on the row has the owner `parked`, the next due time (`wake_at`, of jobs, their timeouts and the
+run's), and no process keeps anything of it: 10,000 such runs cost rows. Every instance looks once a second for rows
+that are due, are to be cancelled, or were told something (`pipeline/wakes.py`), takes them under a higher fence, and
+goes on from the stored records. Rules that hold places go on holding them: a run that rests counts for its `overlap`,
+and one whose workflow has `concurrency.max_runs` is PAUSED but stays in its process, whose places those are.
 """
 
 from __future__ import annotations

@@ -226,6 +226,11 @@ class Progress(Settling):
         self._go_on(group, actions)
         return self._advance(actions)
 
+    @property
+    def rests(self) -> bool:
+        """Whether every job under way waits or is parked, so that nothing happens until one of them is woken."""
+        return self._running == 0 and self._head == len(self._ready) and self._left > 0 and self._stop is None
+
     def is_expanded(self, job: int) -> bool:
         """Return whether a repeated job has been expanded."""
         return job in self._groups.by_job
@@ -287,11 +292,6 @@ class Progress(Settling):
                 self._state[number] = WAITING  # so that its end is taken in; the queue passes over it
             self._live[number] = None
             actions.append(CancelJob(number))
-
-    def rests(self, parked: int) -> bool:
-        """Return whether nothing is under way but `parked` parked jobs, and the repeated jobs they are instances of."""
-        opened = sum(1 for job in self._groups.by_job if self._state[job] == OPEN)
-        return len(self._live) == parked + opened
 
     # Ends
 

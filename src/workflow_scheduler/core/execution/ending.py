@@ -26,7 +26,7 @@ SKIP_ERRORS: Final[Mapping[SkipReason, bytes]] = MappingProxyType(
 
 
 def standing(run: Run, started_at: int, status: RunStatus) -> RunChange:
-    """Return the change that says that a run is under way, or waits for people only."""
+    """Return the change that says that a run is under way, or waits only."""
     return RunChange(tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=status, started_at=started_at)
 
 

@@ -5,9 +5,10 @@ Run statuses and their transitions::
     QUEUED -> RUNNING -> SUCCEEDED | FAILED | CANCELLED
        |         |  ^
        |         v  |
-       |       PAUSED -> CANCELLED | FAILED
+       |       PAUSED -> SUCCEEDED | FAILED | CANCELLED
        +-> CANCELLED | FAILED
 
+PAUSED is a run of which all jobs under way wait (see core/dag/park.py); when the last one ends it may be over at once.
 Job statuses add SKIPPED and use the same graph; PENDING jobs have no record.
 """
 
@@ -29,12 +30,15 @@ class RunStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+PARKED = "parked"
+"""The owner of a run that rests in its row: no process has it."""
+
 FINAL = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
 
 RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.QUEUED: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.SUCCEEDED}),
     RunStatus.RUNNING: frozenset({RunStatus.PAUSED, *FINAL}),
-    RunStatus.PAUSED: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED, RunStatus.FAILED}),
+    RunStatus.PAUSED: frozenset({RunStatus.RUNNING, *FINAL}),
     RunStatus.SUCCEEDED: frozenset(),
     RunStatus.FAILED: frozenset(),
     RunStatus.CANCELLED: frozenset(),
@@ -110,7 +114,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class RunChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new status of a run, written only where `fence` is still the run's fence and its status is not final.
 
-    Fields that are None leave the stored value as it is.
+    Fields that are None leave the stored value as it is. The owner PARKED lets go of a run until `wake_at`, None for no
+    time; one that is to be cancelled is due at once.
     """
 
     tenant_id: str
@@ -123,6 +128,8 @@ class RunChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error: bytes | None = None
     external_id: str | None = None
     next_attempt_at: int | None = None
+    owner: str | None = None
+    wake_at: int | None = None
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):

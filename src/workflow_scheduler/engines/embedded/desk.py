@@ -80,6 +80,7 @@ class Desk:
         """Who is told about claims that wait, by run, job, fence and attempt."""
         self.on_wait: Callable[[], None] = _nothing
         self.waiting = 0
+        self.parks = False
         self.secrets: Secrets | None = None
         self.resources: Resources | None = None
         self.on_drop: Callable[[Run], None] = _nobody
@@ -143,8 +144,7 @@ class Desk:
         self.signals.emit("engine.checkpoint.after", runs=len(batch), jobs=len(jobs))
         for execution in batch:
             if execution.run.id in fenced:
-                self.drop(execution)
-                self.on_drop(execution.run)
+                self.let_go(execution)
             elif not self.closed:
                 execution.landed()
 
@@ -225,6 +225,11 @@ class Desk:
         """Stop a run that belongs to somebody else now, without recording anything."""
         execution.abandon()
         self.forget(execution)
+
+    def let_go(self, execution: Execution) -> None:
+        """Drop a run that is not this process's any more, and say so."""
+        self.drop(execution)
+        self.on_drop(execution.run)
 
     def forget(self, execution: Execution) -> None:
         """Let go of a run that needs nothing more."""

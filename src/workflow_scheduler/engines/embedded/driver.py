@@ -64,8 +64,8 @@ class EmbeddedEngine:
         """Give jobs what they may use: HTTP and threads, secrets, sending events, and the address of this service.
 
         `emit(run, job_id, event, key)` accepts an event that the run causes, once for `key`, and returns its id.
-        `on_drop` is told of each run that is let go without an end, because another instance owns it now. No job is
-        begun while `leased` returns False.
+        `on_drop` is told of each run that is let go without an end, because it rests or another instance owns it now.
+        No job is begun while `leased` returns False.
         """
         desk = self._desk
         desk.resources = resources or desk.resources
@@ -76,15 +76,18 @@ class EmbeddedEngine:
             admission.gate = leased or admission.gate
         desk.public_url = desk.public_url if public_url is None else public_url.rstrip("/")
 
-    def connect_waiting(self, *, call: Call, ask: Ask, withdraw: Withdraw, on_wait: Callable[[], None]) -> None:
+    def connect_waiting(
+        self, *, call: Call, ask: Ask, withdraw: Withdraw, on_wait: Callable[[], None], parks: bool = False
+    ) -> None:
         """Give jobs what they may wait for.
 
         `ask(run, job_id, request)` registers once for (run, job id) that people are asked.
         `call(run, job_id, workflow, input, wait)` starts a run once for (run, job id). `withdraw(run, job_id, name)`
         says durably that the job does not wait for `name` any more. `on_wait` is told when a job begins to wait.
+        `parks` says that somebody takes up runs that rest in the store: they leave this process then.
         """
         desk = self._desk
-        desk.call, desk.ask, desk.withdraw, desk.on_wait = call, ask, withdraw, on_wait
+        desk.call, desk.ask, desk.withdraw, desk.on_wait, desk.parks = call, ask, withdraw, on_wait, parks
 
     def connect_pools(self, *, claim: Claim, give_back: GiveBack) -> None:
         """Give jobs their resources.
@@ -181,8 +184,7 @@ class EmbeddedEngine:
         for run_id in run_ids:
             execution = desk.runs.get(run_id)
             if execution is not None:
-                desk.drop(execution)
-                desk.on_drop(execution.run)
+                desk.let_go(execution)
         desk.admission.reopen()
         desk.process_admission.reopen()
 

@@ -43,7 +43,7 @@ from workflow_scheduler.engines.embedded.desk import Desk
 from workflow_scheduler.engines.embedded.ledger import Ledger
 from workflow_scheduler.engines.embedded.parking import Parking
 from workflow_scheduler.engines.embedded.repeating import Repeating
-from workflow_scheduler.engines.embedded.timers import Timer
+from workflow_scheduler.engines.embedded.standing import Standing
 
 _CANCELLED_ERROR = body("cancelled", "the job was cancelled")
 
@@ -52,9 +52,8 @@ class Execution:
     """A run in this process. All methods are called on the event loop."""
 
     __slots__ = (
-        "_attempts", "_claiming", "_gated", "_graph", "_in_flight", "_journal", "_over", "_parking", "_queued",
-        "_repeating", "_scope", "_size", "_standing", "_started_at", "_steps", "_timer", "desk", "ledger", "progress",
-        "run",
+        "_attempts", "_claiming", "_gated", "_graph", "_in_flight", "_journal", "_leaves", "_over", "_parking",
+        "_queued", "_repeating", "_scope", "_size", "_standing", "_steps", "desk", "ledger", "progress", "run",
     )  # fmt: skip
 
     def __init__(self, task: Task, program: Program, desk: Desk) -> None:
@@ -65,20 +64,19 @@ class Execution:
         self._graph = graph
         self._steps = program
         self._size = len(program)
-        self._started_at = task.run.started_at or desk.clock.now()
+        self._standing = Standing(task, desk.clock.now())
         self.progress = Progress(graph, seed=task.run.id)
         self.ledger = Ledger(task.run, graph)
         self._journal = Journal(task.run, desk.limits.log_bytes_max)
-        self._scope = Scope(task, self._started_at, graph, self.ledger.records, desk.public_url)
+        self._scope = Scope(task, self._standing.started_at, graph, self.ledger.records, desk.public_url)
         self._attempts: Attempts | None = None
         self._gated: list[Action] = []
         self._queued: set[int] | None = None
         self._parking: Parking | None = None
         self._repeating = Repeating(self) if graph.repeats else None
         self._claiming = Claiming(self, graph.definition) if graph.pooled else NO_CLAIMS
-        self._timer: Timer | None = None
         self._in_flight = False
-        self._standing: RunStatus | None = None
+        self._leaves = False
         self._over = False
 
     # The life of the run
@@ -88,19 +86,16 @@ class Execution:
         first: list[Action] = []
         if self.run.cancel_requested:
             first += self.progress.stop(RunStatus.CANCELLED, CANCEL)
-        limit = self._graph.timeout_us
-        if limit is not None:
-            left = (self._started_at + limit - self.desk.clock.now()) / SECOND_US
-            if left <= 0:
-                first += self.progress.stop(RunStatus.FAILED, TIMEOUT)
-            self._timer = self.desk.timers.after(left, self._out_of_time)
+        if self._standing.begin(self, partial(self._stop, RunStatus.FAILED, TIMEOUT)):
+            first += self.progress.stop(RunStatus.FAILED, TIMEOUT)
         first += self._restore(done) if done else self.progress.start()
         self.perform(first)
+        if done and not self._over:
+            self.desk.mark(self)  # it may be resting
 
     def cancel(self) -> None:
         """Stop the run: its jobs are cancelled, nothing more starts."""
-        if not self._over:
-            self.perform(self.progress.stop(RunStatus.CANCELLED, CANCEL))
+        self._stop(RunStatus.CANCELLED, CANCEL)
 
     def abandon(self) -> list[asyncio.Task[Any]]:
         """Stop everything at once and record nothing more; return the tasks that are still ending."""
@@ -109,9 +104,9 @@ class Execution:
         attempts, self._attempts = self._attempts, None
         return [] if attempts is None else attempts.abandon()
 
-    def _out_of_time(self) -> None:
+    def _stop(self, status: RunStatus, code: str) -> None:
         if not self._over:
-            self.perform(self.progress.stop(RunStatus.FAILED, TIMEOUT))
+            self.perform(self.progress.stop(status, code))
 
     def _restore(self, done: Sequence[JobRecord]) -> list[Action]:
         index = self._graph.index
@@ -125,8 +120,7 @@ class Execution:
         return self.progress.restore(done)
 
     def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._standing.disarm()
         if self._parking is not None:
             self._parking.disarm()
         self._claiming.disarm()
@@ -142,6 +136,11 @@ class Execution:
         """Tell a parked job what became of the thing it waits for; see Parking.complete."""
         job = self._graph.index.get(wake.job_id, self.ledger.numbers.get(wake.job_id))
         return False if self._over or job is None else self.parking.complete(job, wake)
+
+    @property
+    def rests(self) -> bool:
+        """Whether every job under way waits and nothing is on its way."""
+        return self._parking is not None and not self._gated and self.progress.rests
 
     @property
     def over(self) -> bool:
@@ -219,8 +218,7 @@ class Execution:
         self._over = True
         self._disarm()
         self._attempts = self._parking = self._repeating = None  # without the circles all of them go at once
-        times = (self._started_at, self.desk.clock.now())
-        change = ending.change(self.run, action, self._graph, self.ledger.records, times)
+        change = ending.change(self.run, action, self._graph, self.ledger.records, self._standing.times(self))
         self.desk.finish(self, change, self.ledger.take_off(), self._journal.take())
 
     def ready_for_checkpoint(self) -> bool:
@@ -230,19 +228,20 @@ class Execution:
     def take_off(self, changes: list[RunChange], jobs: list[JobRecord], logs: list[LogLine]) -> None:
         """Hand over everything that is to be recorded."""
         self._in_flight = True
-        standing = RunStatus.RUNNING if self._parking is None else self._parking.standing()
-        if standing is not self._standing:
-            self._standing = standing
-            changes.append(ending.standing(self.run, self._started_at, standing))
+        self._leaves = self._standing.tell(self, changes)
         jobs.extend(self.ledger.take_off())
         logs.extend(self._journal.take())
 
     def landed(self) -> None:
         """Go on with what waited for the last checkpoint."""
         self._in_flight = False
+        if self._leaves:
+            self.desk.let_go(self)
+            return
         self.ledger.landed()
         gated, self._gated = self._gated, []
         self.perform(gated)
+        self._standing.landed(self)
 
     # Jobs
 

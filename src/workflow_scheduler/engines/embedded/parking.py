@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from workflow_scheduler.core.dag.actions import PAUSED, Action, RetryJob
 from workflow_scheduler.core.dag.park import SleepUntil, WaitFor, waiting_for
 from workflow_scheduler.core.execution.failure import Failure, encode_output, failure, from_wake
-from workflow_scheduler.core.model.run import JobRecord, JobStatus, RunStatus, Wake
-from workflow_scheduler.core.model.wait import is_wait
+from workflow_scheduler.core.model.run import JobRecord, JobStatus, Wake
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.engines.embedded.attempts import TIMEOUT
 from workflow_scheduler.engines.embedded.timers import Timer
@@ -26,26 +25,43 @@ _logger = logging.getLogger(__name__)
 class Parking:
     """Keeps the timers and the names; all that is durable about them stands in the job's record."""
 
-    __slots__ = ("_execution", "_names", "_people", "_timers")
+    __slots__ = ("_execution", "_names", "_timers", "_times", "_told", "_withdrawn")
 
     def __init__(self, execution: Execution) -> None:
         """Serve one run."""
         self._execution = execution
         self._timers: dict[int, Timer] = {}
+        self._times: dict[int, int] = {}
         self._names: dict[int, str] = {}
-        self._people = 0
+        self._told: set[int] = set()
+        self._withdrawn: set[int] = set()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is being called off, and no job was told something that it does not wait for (yet)."""
+        return not self._withdrawn and not self._told
+
+    @property
+    def named(self) -> bool:
+        """Whether any job waits for a named thing."""
+        return bool(self._names)
+
+    def next_at(self) -> int | None:
+        """Return when the next job is due or runs out of its timeout, in microseconds; None when none ever is."""
+        return min(self._times.values(), default=None)
 
     def plan(self, job: int, at: int, call: Callable[[], None]) -> None:
         """Call at a wall-clock instant; the wait is cut into pieces, so that clock changes are noticed."""
         desk = self._execution.desk
         left = (at - desk.clock.now()) / SECOND_US
+        self._times[job] = at
         self._timers[job] = desk.timers.after(min(left, _WAKE_SECONDS_MAX), partial(self._due, job, at, call))
 
     def _due(self, job: int, at: int, call: Callable[[], None]) -> None:
         if self._execution.desk.clock.now() < at:
             self.plan(job, at, call)
             return
-        del self._timers[job]
+        del self._timers[job], self._times[job]
         call()
 
     def disarm(self) -> None:
@@ -53,19 +69,19 @@ class Parking:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self._times.clear()
         self._execution.desk.waiting -= len(self._names)
         self._names.clear()
-        self._people = 0
 
     def leave(self, job: int) -> None:
         """Forget one job."""
+        self._told.discard(job)
+        self._times.pop(job, None)
         timer = self._timers.pop(job, None)
         if timer is not None:
             timer.cancel()
-        name = self._names.pop(job, None)
-        if name is not None:
+        if self._names.pop(job, None) is not None:
             self._execution.desk.waiting -= 1
-            self._people -= is_wait(name)
 
     def restore(self, job: int, record: JobRecord) -> None:
         """Let a job of a run that was taken over wait on."""
@@ -128,24 +144,21 @@ class Parking:
     def _begin(self, job: int, name: str, started_at: int | None) -> None:
         run = self._execution
         self._names[job] = name
-        self._people += is_wait(name)
         run.desk.waiting += 1
         limit = run.step(job).node.timeout_us
         if limit is not None:
             self.plan(job, (started_at or run.desk.clock.now()) + limit, partial(self._expired, job, limit))
         run.desk.on_wait()
 
-    def standing(self) -> RunStatus:
-        """Return PAUSED where the run has nothing to do until people answer."""
-        rests = self._people and self._execution.progress.rests(self._people)
-        return RunStatus.PAUSED if rests else RunStatus.RUNNING
-
     def complete(self, job: int, wake: Wake) -> bool:
         """Take in a wake; return whether the job has come to its end, so that the wake is of no more use."""
         run = self._execution
         record = run.ledger.records.get(job)
         if record is None or self._names.get(job) != wake.name:
-            return record is not None and record.ended_at is not None
+            over = record is not None and record.ended_at is not None
+            if not over:
+                self._told.add(job)  # it stays stored; a run that rested now would be taken up for it again and again
+            return over
         self.leave(job)
         if wake.status is JobStatus.SUCCEEDED:
             actions = run.succeeded(job, record.attempt, record.started_at, wake.output or b"null")
@@ -169,6 +182,7 @@ class Parking:
         return self._execution.cancelled(job, record.attempt, record.started_at)
 
     def _give_up(self, job: int, end: Callable[[JobRecord], list[Action]]) -> None:
+        self._withdrawn.add(job)
         self._execution.desk.spawn(self._withdraw(job, self._names[job], end))
 
     async def _withdraw(self, job: int, name: str, end: Callable[[JobRecord], list[Action]]) -> None:
@@ -182,6 +196,7 @@ class Parking:
             await run.desk.withdraw(run.run, record.job_id, name)
         except Exception:
             _logger.exception("what job %s of run %s waits for cannot be called off", record.job_id, run.run.id)
+        self._withdrawn.discard(job)
         if self._names.get(job) == name and not run.over:
             self.leave(job)
             run.perform(end(record))

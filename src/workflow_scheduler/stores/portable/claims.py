@@ -70,7 +70,7 @@ async def orphans(store: Store, me: str) -> list[str]:
     An instance that is taken for dead while it stands still can own new runs before it registers again.
     """
     rows = await store.read(
-        f"SELECT DISTINCT owner FROM runs WHERE {_OPEN} AND owner <> :me AND owner <> 'quarantine' "
+        f"SELECT DISTINCT owner FROM runs WHERE {_OPEN} AND owner <> :me AND owner NOT IN ('quarantine', 'parked') "
         "AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.id = runs.owner)",
         {"me": me},
     )
@@ -161,11 +161,11 @@ def quarantine(tenant_id: str, kind: str, key: str, detail: str, now: int) -> Wo
 def request_cancel(tenant_id: str, run_id: str) -> Work[Run | None]:
     """Mark an open run as to be cancelled and return it; None when it is not open.
 
-    One that waits for its next attempt at an outside engine is due at once.
+    One that waits for its next attempt at an outside engine is due at once, and so is one that rests.
     """
     rows = yield Sql(
         "UPDATE runs SET cancel_requested = 1, next_attempt_at = CASE WHEN status = 'QUEUED' AND next_attempt_at "
-        "IS NOT NULL THEN created_at ELSE next_attempt_at END "
+        "IS NOT NULL THEN created_at ELSE next_attempt_at END, wake_at = CASE WHEN owner = 'parked' THEN 0 END "
         f"WHERE tenant_id = :tenant AND id = :id AND {_OPEN} "
         f"RETURNING {RUN_COLUMNS}",
         {"tenant": tenant_id, "id": run_id},

@@ -40,6 +40,9 @@ RUN_CHANGE = RunChange.__struct_fields__
 WAKE = Wake.__struct_fields__
 ADVANCE = ScheduleAdvance.__struct_fields__
 
+WAKE_AT = "CASE WHEN v.owner IS NULL THEN runs.wake_at WHEN runs.cancel_requested = 1 THEN 0 ELSE v.wake_at END"
+"""When a run that is let go is taken up again; at once where somebody wants it cancelled."""
+
 _encode = msgspec.json.encode
 _NO_KEYS = "[]"
 _PLAIN_KEY = '[""]'

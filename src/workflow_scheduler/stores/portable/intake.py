@@ -122,9 +122,11 @@ def change_run(change: RunChange) -> Steps:
     """Apply a run change; return whether its fence held."""
     kept = ("started_at", "ended_at", "output", "error", "external_id", "next_attempt_at")
     sets = ", ".join(f"{name} = COALESCE(:{name}, {name})" for name in kept)
-    values = {name: getattr(change, name) for name in kept}
+    values = {name: getattr(change, name) for name in (*kept, "owner", "wake_at")}
     rows = yield Sql(
-        f"UPDATE runs SET status = :status, {sets} WHERE tenant_id = :tenant AND id = :id AND fence = :fence "
+        f"UPDATE runs SET status = :status, {sets}, owner = COALESCE(:owner, owner), "
+        "wake_at = CASE WHEN :owner IS NULL THEN wake_at WHEN cancel_requested = 1 THEN 0 ELSE :wake_at END "
+        "WHERE tenant_id = :tenant AND id = :id AND fence = :fence "
         "AND status IN ('QUEUED', 'RUNNING', 'PAUSED') RETURNING id",
         {**values, "status": change.status, "tenant": change.tenant_id, "id": change.run_id, "fence": change.fence},
     )

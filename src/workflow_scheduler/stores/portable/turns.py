@@ -131,7 +131,8 @@ def ask_to_stop(key: Key) -> Work[list[Run]]:
     """Mark what is under way as to be cancelled, and return what was not marked before."""
     rows = yield Sql(
         "UPDATE runs SET cancel_requested = 1, next_attempt_at = CASE WHEN status = 'QUEUED' AND next_attempt_at "
-        f"IS NOT NULL THEN created_at ELSE next_attempt_at END WHERE {_RUNNING} AND cancel_requested = 0 "
+        "IS NOT NULL THEN created_at ELSE next_attempt_at END, wake_at = CASE WHEN owner = 'parked' THEN 0 END "
+        f"WHERE {_RUNNING} AND cancel_requested = 0 "
         f"RETURNING {RUN_COLUMNS}",
         _params(key),
     )

@@ -71,7 +71,8 @@ UPDATE_RUNS = f"""
 UPDATE runs SET status = v.status, started_at = coalesce(v.started_at, runs.started_at),
   ended_at = coalesce(v.ended_at, runs.ended_at), output = coalesce(v.output, runs.output),
   error = coalesce(v.error, runs.error), external_id = coalesce(v.external_id, runs.external_id),
-  next_attempt_at = coalesce(v.next_attempt_at, runs.next_attempt_at)
+  next_attempt_at = coalesce(v.next_attempt_at, runs.next_attempt_at), owner = coalesce(v.owner, runs.owner),
+  wake_at = {columns.WAKE_AT}
 FROM {_named(columns.RUN_CHANGE)}
 WHERE runs.tenant_id = v.tenant_id AND runs.id = v.run_id AND runs.fence = v.fence AND runs.status {_OPEN}
 RETURNING runs.id"""

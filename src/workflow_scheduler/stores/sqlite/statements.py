@@ -106,7 +106,8 @@ def update_runs(size: int) -> str:
     return (
         f"WITH v({','.join(columns.RUN_CHANGE)}) AS (VALUES {_values(len(columns.RUN_CHANGE), size)}) "
         f"UPDATE runs SET status=v.status,{sets},"
-        "next_attempt_at=coalesce(v.next_attempt_at,runs.next_attempt_at) FROM v "
+        "next_attempt_at=coalesce(v.next_attempt_at,runs.next_attempt_at),owner=coalesce(v.owner,runs.owner),"
+        f"wake_at={columns.WAKE_AT} FROM v "
         f"WHERE runs.tenant_id=v.tenant_id AND runs.id=v.run_id AND runs.fence=v.fence AND runs.status IN {_NOT_FINAL}"
     )
 
