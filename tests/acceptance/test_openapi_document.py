@@ -19,6 +19,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 UNKNOWN = (
     "{dead_letter_id}",
     "{execution_id}",
+    "{wait_id}",
     "{backfill_id}",
     "{user_id}",
     "/blackouts/{name}",
