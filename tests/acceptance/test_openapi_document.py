@@ -20,6 +20,7 @@ UNKNOWN = (
     "{dead_letter_id}",
     "{execution_id}",
     "{wait_id}",
+    "{run_id}",
     "{backfill_id}",
     "{user_id}",
     "/blackouts/{name}",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.services.members import Members
     from workflow_scheduler.services.queues import Queues
     from workflow_scheduler.services.replay import Replay
+    from workflow_scheduler.services.reruns import Reruns
     from workflow_scheduler.services.runs import Runs
     from workflow_scheduler.services.schedules import Schedules
     from workflow_scheduler.services.secrets import SecretStore
@@ -76,6 +77,7 @@ class ApiContext:
     calendar_dates: CalendarDates
     templates: Templates
     runs: Runs
+    reruns: Reruns
     events: Events
     explain: Explain
     dead_letters: DeadLetters

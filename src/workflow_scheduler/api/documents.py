@@ -105,6 +105,7 @@ class Job(Document):
     ended_at: str | None
     output: Any
     error: Any
+    reused_from: str | None = Field(default=None, description="The run whose result a rerun kept.")
 
 
 class Parallelism(Document):
@@ -130,6 +131,7 @@ class Run(Document):
     event_id: str
     scheduled_for: str | None
     backfill_id: str | None = None
+    rerun_of: str | None = Field(default=None, description="The run that this one repeats.")
     input: Any
     output: Any
     error: Any
@@ -139,6 +141,17 @@ class Run(Document):
     ended_at: str | None
     jobs: list[Job] = []
     parallelism: Parallelism | None = Field(default=None, description="Of one run that has ended, where jobs ran.")
+
+
+class Rerun(Run):
+    """The new run of a rerun."""
+
+    run_id: str
+    rerun_of: str | None
+    duplicate: bool = Field(description="Whether an earlier request with this key started it.")
+    kept: list[str] = Field(description="Jobs whose results are kept.")
+    again: list[str] = Field(description="Jobs that are run, or decided about, again.")
+    changed: list[str] = Field(description="Those of them that the live version defines otherwise.")
 
 
 class RunPage(BaseModel):

@@ -24,7 +24,7 @@ KEY_CHARACTERS_MAX = 255
 ANSWER_BYTES_MAX = 1 << 20
 SHOWN_ONCE = {"/api/v1/keys": "key"}
 HARMLESS_AGAIN = ("/api/v1/secrets", "/api/v1/connections")
-KEYED_SUFFIXES = ("/manual", "/execute", "/run", "/trigger", "/v1/events")
+KEYED_SUFFIXES = ("/manual", "/execute", "/run", "/trigger", "/rerun", "/v1/events")
 _REFUSED_FROM = 400
 _FAULT_FROM = 500
 

@@ -1,16 +1,18 @@
-"""`/api/v1/runs`: list, show, follow and cancel runs."""
+"""`/api/v1/runs`: list, show, follow, cancel and rerun runs."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, Field
+import msgspec
+from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from workflow_scheduler.api import cursors, documents
 from workflow_scheduler.api.answers import Listing, Status, Text, Time, answer, listing, moment
 from workflow_scheduler.api.context import Context
 from workflow_scheduler.api.security import Caller
+from workflow_scheduler.services.reruns import RerunRequest
 from workflow_scheduler.stores.portable.runs import RunFilter
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
@@ -85,6 +87,41 @@ async def show_output(run_id: Id, context: Context, caller: Caller) -> Any:
 async def cancel_run(run_id: Id, context: Context, caller: Caller) -> Response:
     """Ask for the end of a run. The request is durable; jobs under way are stopped. 409 when the run has ended."""
     return answer(await context.runs.cancel(caller, run_id), 202)
+
+
+class RerunBody(BaseModel):
+    """How a run is to be run again."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"from_failed": True, "input": {"region": "eu"}}}
+    )
+
+    from_failed: bool = Field(default=False, description="Keep what succeeded; run the rest and what comes after it.")
+    input: Any = Field(default=None, description="Another input; that of the first run where it is left out.")
+    version: Literal["same", "live"] = Field(default="same", description="The version to run.")
+
+
+@router.post("/{run_id}/rerun", response_model=documents.Rerun, status_code=201, summary="Run an ended run again")
+async def rerun(
+    run_id: Id,
+    context: Context,
+    caller: Caller,
+    body: RerunBody | None = None,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
+) -> Response:
+    """Start a new run that repeats this one, whole or from its failed jobs. The same `Idempotency-Key` starts it once.
+
+    409 while the run is open; 422 for `from_failed` on an engine that does not tell what became of single jobs.
+    """
+    given = body or RerunBody()
+    request = RerunRequest(
+        from_failed=given.from_failed,
+        input=msgspec.json.encode(given.input) if "input" in given.model_fields_set else None,
+        version=given.version,
+        key=idempotency_key,
+    )
+    started = await context.reruns.rerun(caller, run_id, request)
+    return answer({**await context.runs.show(caller, started["run_id"]), **started}, 201)
 
 
 @router.get("/{run_id}/wait", response_model=documents.Run, summary="Wait for a run")

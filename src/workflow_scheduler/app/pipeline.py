@@ -31,6 +31,7 @@ from workflow_scheduler.pipeline.sources.backfill import BackfillSource
 from workflow_scheduler.pipeline.sources.internal import InternalSource
 from workflow_scheduler.pipeline.sources.manual import ManualSource
 from workflow_scheduler.pipeline.sources.push import PushSource
+from workflow_scheduler.pipeline.sources.rerun import RerunSource
 from workflow_scheduler.pipeline.sources.timer import Timer
 from workflow_scheduler.pipeline.tracker import Tracker
 from workflow_scheduler.pipeline.wakes import Wakes
@@ -101,6 +102,7 @@ class Pipeline:
         self.redrive = Redrive(store, self.recovery, clock, owner)
         self.timer = Timer(store, self.catalog, self.cache, self.inbox, clock, self.signals)
         self.backfill = BackfillSource(self.catalog, self.cache, self.inbox, clock, self.signals)
+        self.reruns = RerunSource(self.inbox, self.recovery, self.vault)
         self.internal = InternalSource(store, self.inbox, clock)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, self.types)
         self.manual = ManualSource(self.catalog, store, self.cache, self.inbox, clock, self.vault)

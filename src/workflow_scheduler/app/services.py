@@ -26,6 +26,7 @@ from workflow_scheduler.services.members import Members
 from workflow_scheduler.services.queues import Queues
 from workflow_scheduler.services.replay import Replay
 from workflow_scheduler.services.requirements import Requirements
+from workflow_scheduler.services.reruns import Reruns
 from workflow_scheduler.services.runs import Runs
 from workflow_scheduler.services.schedules import Schedules
 from workflow_scheduler.services.templates import Templates
@@ -89,6 +90,7 @@ class Services(Engines):
             blackouts=Blackouts(store, clock, self.types),
             calendars=Calendars(store, clock, self.types, self.timer.wake), calendar_dates=CalendarDates(store, clock),
             runs=Runs(store, clock, self.launcher, self.tracker, explain), events=Events(store, clock),
+            reruns=Reruns(store, clock, self.catalog, self.graphs, self.reruns, self.engines),
             backfills=Backfills(store, clock, self.types, self.backfilling.wake),
             templates=Templates(store, clock, definitions, workflows, deployments, requirements),
             queues=Queues(store, clock, self.tracker),

@@ -23,7 +23,7 @@ def tell_run(run: dict[str, Any]) -> None:
         output.write(_parallel(run["parallelism"]))
     columns = {
         "JOB": "id",
-        "STATUS": "status",
+        "STATUS": lambda one: f"{one['status']}{' (kept)' if one.get('reused_from') else ''}",
         "ATTEMPT": "attempt",
         "STARTED": lambda one: short(one["started_at"]),
         "OUTPUT": lambda one: output.brief(one["error"] if one["error"] is not None else one["output"], 80),

@@ -1,4 +1,4 @@
-"""`runs ls|show|watch|logs|cancel`."""
+"""`runs ls|show|watch|logs|cancel|rerun`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from workflow_scheduler.cli import options, output, times
 from workflow_scheduler.cli.exits import Exit
+from workflow_scheduler.cli.files import input_of
 from workflow_scheduler.cli.run import Timeout, status_exit, wait_for
 from workflow_scheduler.cli.run_view import plain, tell_run
 from workflow_scheduler.cli.session import Session, session_of
@@ -19,6 +20,12 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 _BASE = "/api/v1/runs"
 _LOOK_SECONDS = 1.0
 _LINES = 1_000
+_ORIGINS = {
+    "cause_run_id": "caused by run",
+    "backfill_id": "part of backfill",
+    "rerun_of": "repeats run",
+    "replay_of": "repeats event",
+}
 
 
 @app.command("ls")
@@ -27,7 +34,7 @@ def list_(
     limit: options.Limit = 50,
     cursor: options.Cursor = None,
     workflow: options.Workflow = None,
-    status: Annotated[str | None, typer.Option(help="QUEUED, RUNNING, SUCCEEDED, FAILED or CANCELLED.")] = None,
+    status: Annotated[str | None, typer.Option(help="QUEUED, RUNNING, PAUSED, SUCCEEDED, FAILED or CANCELLED.")] = None,
     trigger_type: Annotated[str | None, typer.Option(help="Only runs that a trigger of this type started.")] = None,
     event: Annotated[str | None, typer.Option(help="Only runs of this event.")] = None,
     backfill: Annotated[str | None, typer.Option(help="Only runs of this backfill.")] = None,
@@ -64,6 +71,12 @@ def _show(run: dict[str, Any]) -> None:
     cause = run.get("cause")
     if isinstance(cause, dict) and cause.get("summary"):
         output.write(plain(cause["summary"]))
+    found = run.get("provenance") or {}
+    for name in ("cause_run_id", "backfill_id", "rerun_of", "replay_of"):
+        if found.get(name):
+            output.write(f"{_ORIGINS[name]} {found[name]}")
+    if run.get("status") in {"FAILED", "CANCELLED"}:
+        output.write(f"next: workflow-scheduler runs rerun {run['id']} --from-failed")
 
 
 @app.command()
@@ -162,3 +175,44 @@ def cancel(
     output.show(session, found, lambda one: output.write(f"{one['id']}: {one['status']}"))
     if wait and found["ended_at"] is None:
         raise typer.Exit(Exit.TIMED_OUT)
+
+
+@app.command()
+def rerun(
+    context: typer.Context,
+    run: RunId,
+    from_failed: Annotated[
+        bool, typer.Option("--from-failed", help="Keep what succeeded; run what failed and what comes after it.")
+    ] = False,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", "-d", metavar="K=V", help="A field of the input to change.")
+    ] = None,
+    file: Annotated[str | None, typer.Option("--file", "-f", help="Another input, from a JSON or YAML file.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Run the live version instead of the same one.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit code 1 when the run fails.")] = False,
+    timeout: Timeout = "5m",
+    key: Annotated[str | None, typer.Option("--key", help="Idempotency key: equal keys start one rerun.")] = None,
+) -> None:
+    """Run an ended run again, as a new run. Conflict (exit code 5) while it is open."""
+    session = session_of(context)
+    path = f"{_BASE}/{segment(run)}"
+    body: dict[str, Any] = {"from_failed": from_failed, "version": "live" if live else "same"}
+    if data or file:
+        changed = input_of(data or [], file)
+        known = session.client.get(path)["input"] if file is None else None
+        body["input"] = {**known, **changed} if isinstance(known, dict) else changed
+    started = session.client.post(f"{path}/rerun", body, idempotency_key=key)
+    if not wait:
+        output.show(session, started, _tell_rerun)
+        return
+    found = wait_for(session, started["run_id"], times.seconds(timeout))
+    output.show(session, found, tell_run)
+    raise typer.Exit(status_exit(found))
+
+
+def _tell_rerun(started: dict[str, Any]) -> None:
+    output.write(started["run_id"])
+    for name, what in (("kept", "keeps"), ("again", "runs again"), ("changed", "changed since")):
+        if started[name]:
+            output.note(f"{what}: {', '.join(started[name])}")
+    output.note(f"follow it: workflow-scheduler runs watch {started['run_id']}")

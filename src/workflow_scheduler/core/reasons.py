@@ -68,4 +68,5 @@ class Reason(StrEnum):
     WAIT_ANSWERED = "wait_answered"  # the event answered a paused run; the line `wait` says on which evidence
     AMBIGUOUS_WAIT = "ambiguous_wait"  # the event may answer several paused runs, and nothing decides between them
     LATE_RESPONSE = "late_response"  # the event answers a wait that was closed before it came
+    RERUN = "rerun"  # an ended run was started again by a person, whole or from its failed jobs
     REPLAYED = "replayed"  # started again by a person with replay

@@ -216,6 +216,7 @@ class Explain:
             "occurrence_note": occurrence.note if occurrence else None,
             "upstream": upstream,
             "backfill_id": run.backfill_id,
+            "rerun_of": run.rerun_of,
             "dispatch": {
                 "engine": run.engine,
                 "attempts": run.deliveries,
@@ -271,6 +272,7 @@ def _own_facts(run: Run) -> dict[str, Any]:
     """Return what the run itself tells about its cause."""
     return {
         "replay_of": run.replay_of,
+        "rerun_of": run.rerun_of,
         "backfill_id": run.backfill_id,
         "user_id": run.user_id,
         "due": run.scheduled_for,

@@ -168,6 +168,7 @@ class Runs:
             "cause_run_id": run.cause_run_id,
             "replay_of": run.replay_of,
             "backfill_id": run.backfill_id,
+            "rerun_of": run.rerun_of,
             "depth": run.depth,
             "user_id": run.user_id,
             "traceparent": run.traceparent,

@@ -59,6 +59,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.WAIT_ANSWERED: "it answered a paused run",
     Reason.AMBIGUOUS_WAIT: "it may answer several paused runs, and nothing decides between them",
     Reason.LATE_RESPONSE: "it came after the wait that it answers was closed",
+    Reason.RERUN: "an ended run was started again",
     Reason.REPLAYED: "it was started again by a replay",
 }
 TIMERS = frozenset({"cron", "interval", "once", "rrule"})
@@ -114,7 +115,9 @@ def started_by(cause: Mapping[str, Any]) -> str:
         due = local_time(cause["due"], cause.get("timezone")) if cause.get("due") is not None else "then"
         again = ", which it repeats" if cause.get("replay_of") else ""
         return f"Started by backfill {cause['backfill_id']}{_by(cause.get('user_id'))} for *{name}*, due {due}{again}."
-    if cause.get("replay_of"):
+    if cause.get("rerun_of"):
+        start = f"Rerun of run {cause['rerun_of']}{_by(cause.get('user_id'))}, which was started through *{name}*"
+    elif cause.get("replay_of"):
         start = f"Replayed from event {cause['replay_of']} through *{name}*"
     elif kind in TIMERS and cause.get("due") is not None:
         return _fired(name, cause)

@@ -11,11 +11,12 @@ import msgspec
 from workflow_scheduler.core.dag.parallel import parallelism
 from workflow_scheduler.core.dag.repeat import split_instance
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.model.run import JobRecord, LogLine, Run
+from workflow_scheduler.core.model.run import LogLine, Run
 from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.stores.portable.decisions import DecisionRow
 from workflow_scheduler.stores.portable.events import StoredEvent
 from workflow_scheduler.stores.portable.rows import Malformed, decode_json
+from workflow_scheduler.stores.portable.runs import JobRow
 
 T = TypeVar("T")
 MASK = "***"
@@ -132,7 +133,7 @@ def decision_shape(row: DecisionRow) -> dict[str, Any]:
     }
 
 
-def job_shape(job: JobRecord) -> dict[str, Any]:
+def job_shape(job: JobRow) -> dict[str, Any]:
     """Return a job of a run as the API shows it."""
     return {
         "id": job.job_id,
@@ -143,6 +144,7 @@ def job_shape(job: JobRecord) -> dict[str, Any]:
         "wake_at": instant(job.wake_at),
         "output": decode_json(job.output),
         "error": decode_json(job.error),
+        "reused_from": job.reused_from,
     }
 
 
@@ -176,6 +178,7 @@ def run_shape(run: Run) -> dict[str, Any]:
         "cause_run_id": run.cause_run_id,
         "replay_of": run.replay_of,
         "backfill_id": run.backfill_id,
+        "rerun_of": run.rerun_of,
         "traceparent": run.traceparent,
         "user_id": run.user_id,
         "overlap_key": run.overlap_key,
@@ -184,9 +187,12 @@ def run_shape(run: Run) -> dict[str, Any]:
     }
 
 
-def parallelism_shape(jobs: Sequence[JobRecord | Malformed]) -> dict[str, Any] | None:
-    """Return how parallel an ended run was, None where no job ran; of a repeated job its instances count."""
-    known = [job for job in jobs if isinstance(job, JobRecord) and job.started_at is not None]
+def parallelism_shape(jobs: Sequence[JobRow | Malformed]) -> dict[str, Any] | None:
+    """Return how parallel an ended run was, None where no job ran; of a repeated job its instances count.
+
+    Results that a rerun kept were made by another run.
+    """
+    known = [job for job in jobs if isinstance(job, JobRow) and job.started_at is not None and job.reused_from is None]
     repeated = {parts[0] for job in known if (parts := split_instance(job.job_id)) is not None}
     found = parallelism(
         (job.started_at, job.ended_at)

@@ -69,6 +69,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `backfill_id` belongs to that backfill, and stands beside the limits of its workflow's own runs.
     Runs with the same `overlap_key` get into each other's way (see core/overlap); a queued one that has no owner waits
     for its turn, and nobody launches it. Of runs that wait, those of a higher `priority` (-100 to 100) go first.
+    A rerun names the run that it repeats (`rerun_of`).
     """
 
     id: str
@@ -104,6 +105,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     backfill_id: str | None = None
     overlap_key: str | None = None
     priority: int = 0
+    rerun_of: str | None = None
 
     @property
     def waits(self) -> bool:

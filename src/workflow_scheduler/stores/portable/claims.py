@@ -14,7 +14,7 @@ _NAMES = (
     "id", "tenant_id", "workflow_id", "workflow", "version", "trigger_id", "trigger_type", "event_id", "event_key",
     "created_at", "engine", "status", "owner", "fence", "deliveries", "input", "scheduled_for", "started_at",
     "next_attempt_at", "external_id", "depth", "cause_run_id", "replay_of", "traceparent", "user_id", "bearer",
-    "cancel_requested", "backfill_id", "overlap_key", "priority",
+    "cancel_requested", "backfill_id", "overlap_key", "priority", "rerun_of",
 )  # fmt: skip
 RUN_COLUMNS = ", ".join(_NAMES)
 SUSPECT_DELIVERIES = 3

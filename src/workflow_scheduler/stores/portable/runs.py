@@ -18,11 +18,11 @@ COLUMNS = (
     "event_key", "engine", "status", "owner", "fence", "deliveries", "input", "output", "error",
     "scheduled_for", "created_at", "started_at", "ended_at", "next_attempt_at", "external_id", "depth",
     "cause_run_id", "replay_of", "traceparent", "user_id", "cancel_requested", "backfill_id", "overlap_key",
-    "priority",
+    "priority", "rerun_of",
 )  # fmt: skip
 JOB_COLUMNS = (
     "job_id", "tenant_id", "run_id", "status", "attempt", "started_at", "ended_at", "output", "error",
-    "wake_at",
+    "wake_at", "reused_from",
 )  # fmt: skip
 LOG_COLUMNS = (
     "seq", "tenant_id", "run_id", "job_id", "attempt", "at", "stream", "line",
@@ -36,9 +36,13 @@ _FAILED = "'FAILED', 'CANCELLED'"
 
 
 class JobRow(JobRecord, frozen=True, kw_only=True, gc=False):
-    """A stored job. The fence that it was written under is not kept in its row."""
+    """A stored job. The fence that it was written under is not kept in its row.
+
+    A rerun has `reused_from`, the run in which the job was executed, in the jobs that it kept.
+    """
 
     fence: int = 0
+    reused_from: str | None = None
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
