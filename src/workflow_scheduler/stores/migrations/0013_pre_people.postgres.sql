@@ -1,10 +1,10 @@
 -- Paused jobs that want an answer from people. `next_at` is when a reminder, the escalation or the expiry is due.
 CREATE TABLE waits (
   tenant_id TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, run_id TEXT COLLATE "C" NOT NULL, job_id TEXT COLLATE "C" NOT NULL,
-  number INTEGER NOT NULL, workflow_id TEXT COLLATE "C" NOT NULL, workflow TEXT COLLATE "C" NOT NULL, trigger_id TEXT COLLATE "C" NOT NULL,
+  number BIGINT NOT NULL, workflow_id TEXT COLLATE "C" NOT NULL, workflow TEXT COLLATE "C" NOT NULL, trigger_id TEXT COLLATE "C" NOT NULL,
   status TEXT COLLATE "C" NOT NULL CHECK (status IN ('OPEN', 'ANSWERED', 'EXPIRED', 'CANCELLED')), request BYTEA NOT NULL,
   responders TEXT NOT NULL, opened_at BIGINT NOT NULL, started_at BIGINT NOT NULL, started_by TEXT,
-  expires_at BIGINT, next_at BIGINT, reminded INTEGER NOT NULL DEFAULT 0, escalated SMALLINT NOT NULL DEFAULT 0,
+  expires_at BIGINT, next_at BIGINT, reminded BIGINT NOT NULL DEFAULT 0, escalated SMALLINT NOT NULL DEFAULT 0,
   closed_at BIGINT, output BYTEA, link_key BYTEA NOT NULL,
   PRIMARY KEY (tenant_id, id)
 );
