@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from bench.service import Service
@@ -64,8 +69,37 @@ def one_after_the_other(service: Service, count: int = 500) -> float:
     return count / (time.perf_counter() - begin)
 
 
+def on_temporal(rounds: int = 3) -> Iterator[tuple[str, float]]:
+    """Yield milliseconds per job of chains and fans on a development server of Temporal that is started for this."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    path = Path(sys.executable).with_name("temporal")
+    command = [path, "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port), "--headless"]
+    server = subprocess.Popen([*command, "--log-level", "error"], stdout=subprocess.DEVNULL)
+    service = Service(WFS_TEMPORAL_ADDRESS=f"127.0.0.1:{port}").start()
+    try:
+        kinds = {
+            "inline": {"uses": "noop"},
+            "activities": {"uses": "python", "with": {"function": "math:sqrt", "args": [4]}},
+        }
+        for kind, job in kinds.items():
+            for shape in (chain(100), fan(200)):
+                name = f"{shape['name']}-{kind}"
+                jobs = {job_id: {**one, **job} for job_id, one in shape["jobs"].items()}
+                yield name, per_job(service, {**shape, "name": name, "engine": "temporal", "jobs": jobs}, rounds)
+    finally:
+        service.stop()
+        server.kill()
+        server.wait()
+
+
 def main() -> None:
-    """Run W3 alone."""
+    """Run W3 alone; with `--temporal` only its graphs on the engine `temporal`."""
+    if "--temporal" in sys.argv:
+        for name, figure in on_temporal():
+            print(f"temporal, {name}, ms per job: {figure:.2f}", flush=True)
+        return
     service = Service().start()
     try:
         print("chain of 100, ms per job:", per_job(service, chain(100)))

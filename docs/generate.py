@@ -24,6 +24,7 @@ from pydantic import SecretStr
 
 from workflow_scheduler.api.application import resources
 from workflow_scheduler.app import job_types, trigger_types
+from workflow_scheduler.app.capabilities import capability_table
 from workflow_scheduler.cli.exits import Exit
 from workflow_scheduler.cli.root import app
 from workflow_scheduler.core import errors, reasons
@@ -240,6 +241,12 @@ def cli_page() -> str:
     return page("Command line", *parts)
 
 
+def engines_page() -> str:
+    """Return the page of engines, from their own words."""
+    names, rows = capability_table()
+    return page("Engines", "Which to choose: [engines](../how-to/engines.md).", table(("", *names), rows))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "definition.md": definition_page,
@@ -251,6 +258,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "run-if.md": run_if_page,
     "settings.md": settings_page,
     "trigger-types.md": trigger_types_page,
+    "engines.md": engines_page,
 }
 
 

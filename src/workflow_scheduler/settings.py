@@ -55,6 +55,26 @@ class Settings(BaseSettings):
     engine_ask_seconds: float = _named(
         "WFS_ENGINE_ASK_TIMEOUT", 10.0, "Seconds in which the HTTP engine must answer a question.", gt=0
     )
+    temporal_address: str = _named(
+        "WFS_TEMPORAL_ADDRESS",
+        "",
+        "HOST:PORT of a Temporal server (needs the extra `temporal`); set = `engine: temporal`.",
+    )
+    temporal_namespace: str = _named("WFS_TEMPORAL_NAMESPACE", "default", "Temporal namespace of our runs.")
+    temporal_task_queue: str = _named(
+        "WFS_TEMPORAL_TASK_QUEUE", "workflow-scheduler", "Temporal task queue from which our workers take jobs."
+    )
+    temporal_api_key: SecretStr = _named(
+        "WFS_TEMPORAL_API_KEY", SecretStr(""), "API key for the Temporal server; with one, TLS is on."
+    )
+    temporal_tls: bool = _named("WFS_TEMPORAL_TLS", default=False, description="Speak TLS to the Temporal server.")
+    temporal_heartbeat_seconds: float = _named(
+        "WFS_TEMPORAL_HEARTBEAT",
+        10.0,
+        "Seconds after which a job of a worker that fell silent is given to another one.",
+        ge=1,
+        le=600,
+    )
     api_gateway_url: str = _named("API_GATEWAY_URL", "", "Address of the gateway in front of the platform's services.")
     scheduler_timezone: str = _named("SCHEDULER_TIMEZONE", "UTC", "Zone of schedules that name none (IANA name).")
     scheduler_max_workers: int = _named(
@@ -127,7 +147,11 @@ class Settings(BaseSettings):
     egress_allow: str = _named(
         "WFS_EGRESS_ALLOW", "", "Private addresses jobs may call: networks or host names, separated by commas."
     )
-    roles: str = _named("WFS_ROLES", ",".join(ROLES), "Roles of this instance, separated by commas.")
+    roles: str = _named(
+        "WFS_ROLES",
+        ",".join(ROLES),
+        "Roles of this instance, separated by commas; with `engine` it takes jobs of a Temporal server, if one is set.",
+    )
     retention_events_days: float = _named(
         "WFS_RETENTION_EVENTS_DAYS", 30.0, "Days to keep events and decisions (7 at least: they refuse doubles).", ge=7
     )

@@ -86,6 +86,10 @@ class Application(Services):
             self._begin("waits", self.asking.loop())
         if "dispatch" in roles:
             self._begin("dispatch", self.dispatcher.loop())
+        if self.temporal is not None:
+            self._begin("temporal wakes", self.temporal.wakes.loop())
+            if "engine" in roles:
+                self._begin("temporal worker", self.temporal.worker.loop())
 
     def _begin(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(self._guard(name, loop), name=name))

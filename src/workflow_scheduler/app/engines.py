@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from workflow_scheduler.app.pipeline import Pipeline
+from workflow_scheduler.app.temporal import TemporalParts, temporal_parts
 from workflow_scheduler.core.model.connection import Connection
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.run import Run
@@ -61,13 +62,13 @@ class Engines(Pipeline):
         self.embedded.connect(
             resources=self.resources,
             secrets=self.secrets,
-            emit=self._emit,
+            emit=self.emit,
             on_drop=lambda run: self.launcher.ended(run.id),
             leased=self.recovery.lease.valid,
             public_url=f"http://{settings.host}:{settings.port}",
         )
         self.embedded.connect_waiting(
-            call=self.calls.call, ask=self.asking.ask, withdraw=self._withdraw, on_wait=self.wakes.hint, parks=True
+            call=self.calls.call, ask=self.asking.ask, withdraw=self.withdraw, on_wait=self.wakes.hint, parks=True
         )
         self.embedded.connect_pools(claim=self.pools.ask, give_back=self.pools.give_back)
         self.wakes.engine = self.pools.engine = self.embedded
@@ -79,6 +80,10 @@ class Engines(Pipeline):
                 ask_seconds=settings.engine_ask_seconds,
             )
             self.engines["http"] = HttpEngine(address, engine_client(address), self.vault, self.clock)
+        self.temporal: TemporalParts | None = None
+        if settings.temporal_address:
+            self.temporal = temporal_parts(self, limits)
+            self.engines["temporal"] = self.temporal.engine
         self.launcher.local = self.embedded
         self.dispatcher.lease = self.recovery.lease
         self.launcher.engines = self.engines
@@ -90,12 +95,12 @@ class Engines(Pipeline):
 
         return await probe(principal.tenant_id, connection, self.resources, self.clock.now())
 
-    async def _withdraw(self, run: Run, job_id: str, name: str) -> None:
+    async def withdraw(self, run: Run, job_id: str, name: str) -> None:
         """Say that a job does not wait any more, to whoever answers to the name."""
         await self.calls.withdraw(run, job_id, name)
         await self.asking.withdraw(run, name)
 
-    async def _emit(self, run: Run, _job_id: str, event: Mapping[str, Any], key: str) -> str:
+    async def emit(self, run: Run, _job_id: str, event: Mapping[str, Any], key: str) -> str:
         """Accept an event that a job sends; `key` makes a repeated attempt harmless."""
         kind = str(event["type"])
         heard = Heard(

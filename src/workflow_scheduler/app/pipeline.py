@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from workflow_scheduler.app.plugins import job_types, open_store, trigger_types
 from workflow_scheduler.core.dag.graph import Graph, compile_graph
+from workflow_scheduler.core.definition.check import OURS
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.workflow import Definition
 from workflow_scheduler.core.time.clock import Clock, SystemClock
@@ -123,4 +124,4 @@ class Pipeline:
 
     def _compile(self, definition: Definition) -> Graph:
         # Another engine knows job types of its own: only the shape of the graph is checked here.
-        return compile_graph(definition, self.jobs if definition.engine == "embedded" else None)
+        return compile_graph(definition, self.jobs if definition.engine in OURS else None)

@@ -41,6 +41,7 @@ from workflow_scheduler.cli import (
     trigger,
     up,
     waits,
+    worker,
     workflow,
 )
 from workflow_scheduler.cli.exits import exit_of
@@ -99,6 +100,7 @@ def _form(as_json: bool, as_lines: bool) -> Form:
 
 for _command, _name in (
     (up.up, "up"),
+    (worker.worker, "worker"),
     (demo.demo, "demo"),
     (definitions.validate, "validate"),
     (definitions.plan, "plan"),

@@ -66,6 +66,7 @@ class WorkflowOptions(TypedDict, total=False):
     priority: int | str
     input: Mapping[str, Any]
     overlap: str | Mapping[str, Any]
+    temporal: Mapping[str, Any]
     fail_fast: bool
     timeout: str | float
     env: Mapping[str, str]

@@ -166,6 +166,14 @@ class Progress(Settling):
         self._running -= 1
         return self._advance([])
 
+    def interrupted(self, job: int) -> int:
+        """Count an attempt whose process is gone, and return the number of the one that replaces it (see the module).
+
+        The job stays running: the engine starts that attempt at once.
+        """
+        self._attempts[job] = self._attempts.get(job, 1) + 1
+        return self._attempts[job]
+
     def stop(self, status: RunStatus, code: str) -> list[Action]:
         """Cancel what is under way, start nothing more, and end the run with `status` (CANCELLED or FAILED)."""
         if self._stop is not None:

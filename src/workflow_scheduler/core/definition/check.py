@@ -24,6 +24,10 @@ from workflow_scheduler.core.model.workflow import Definition, overlaps
 from workflow_scheduler.core.time import zone
 
 EMBEDDED = "embedded"
+TEMPORAL = "temporal"
+_SWITCHES = {"http": "WORKFLOW_ENGINE_URL", TEMPORAL: "WFS_TEMPORAL_ADDRESS"}
+OURS = frozenset({EMBEDDED, TEMPORAL})
+"""Engines that run jobs of our types; others know types of their own."""
 _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
@@ -91,8 +95,8 @@ def inspect(
     timezone = _timezone(reading.document, rules, errors)
     trigger_rules = TriggerRules(trigger_types, now, timezone, accepted or {})
     triggers = check_triggers(reading.document, trigger_rules, warnings, errors)
-    embedded = reading.document.value.get("engine", EMBEDDED) == EMBEDDED
-    check_jobs(reading.document, JobRules(job_types, rules.allow_code, embedded), errors)
+    closed = reading.document.value.get("engine", EMBEDDED) in OURS
+    check_jobs(reading.document, JobRules(job_types, rules.allow_code, closed), errors)
     _check_engine(reading.document, rules, errors)
     problem = None if reading.definition is None else key_problem(reading.definition.overlap)
     if problem is not None:
@@ -141,7 +145,26 @@ def _message(error: SchedulerError) -> str:
 
 def _check_engine(document: Document, rules: Rules, errors: list[FieldError]) -> None:
     engine = document.value.get("engine", EMBEDDED)
+    jobs = document.value.get("jobs")
+    if engine == TEMPORAL and isinstance(jobs, dict):
+        errors.extend(
+            document.issue(("jobs", name, "resources"), "the engine `temporal` gives out no resources; remove them")
+            for name, job in jobs.items()
+            if isinstance(job, dict) and job.get("resources")
+        )
+    if document.value.get("temporal") is not None:
+        if engine != TEMPORAL:
+            errors.append(
+                document.issue(("temporal",), "`temporal` goes with `engine: temporal`; add that, or remove it")
+            )
+        if document.value.get("jobs"):
+            text = "`temporal` starts a workflow of others in place of the jobs; remove `jobs`, or `temporal`"
+            errors.append(document.issue(("jobs",), text))
     if rules.engines is None or not isinstance(engine, str) or engine in rules.engines:
+        return
+    if engine in _SWITCHES:
+        text = f"the engine `{engine}` is not configured here; start the service with {_SWITCHES[engine]}"
+        errors.append(document.issue(("engine",), text))
         return
     near = did_you_mean(engine, rules.engines)
     known = f"did you mean `{near}`?" if near else f"available here: {', '.join(sorted(rules.engines))}"
@@ -151,7 +174,7 @@ def _check_engine(document: Document, rules: Rules, errors: list[FieldError]) ->
 def _graph(reading: Reading, job_types: Mapping[str, ModuleType], errors: list[FieldError]) -> Graph | None:
     definition = reading.definition
     assert definition is not None
-    known = job_types if definition.engine == EMBEDDED else None
+    known = job_types if definition.engine in OURS else None
     try:
         return compile_graph(definition, known)
     except DefinitionInvalid as error:
@@ -206,6 +229,6 @@ def _general_warnings(definition: Definition) -> list[str]:
     found = []
     if not definition.triggers:
         found.append("there are no triggers: nothing starts this workflow by itself")
-    if not definition.jobs and definition.engine == EMBEDDED:
+    if not definition.jobs and definition.engine in OURS and definition.temporal is None:
         found.append("there are no jobs: a run of this workflow ends at once")
     return found

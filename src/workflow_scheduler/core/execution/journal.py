@@ -5,15 +5,21 @@ from __future__ import annotations
 from workflow_scheduler.core.model.run import LogLine, Run
 
 LINE_CHARS_MAX = 16_384
+LANES = 256
 
 
 class Journal:
-    """Collects lines. `seq` follows the clock in microseconds, so that it also grows across a restart."""
+    """Collects lines. `seq` follows the clock in microseconds, so that it also grows across a restart.
 
-    __slots__ = ("_bytes_max", "_run", "_seq", "_sizes", "lines")
+    Where several processes write lines of one run at once, each takes a `lane` of LANES, so that no two lines get the
+    same number.
+    """
 
-    def __init__(self, run: Run, bytes_max: int) -> None:
+    __slots__ = ("_bytes_max", "_lane", "_run", "_seq", "_sizes", "lines")
+
+    def __init__(self, run: Run, bytes_max: int, lane: int | None = None) -> None:
         """Keep at most `bytes_max` bytes per job."""
+        self._lane = lane
         self._run = run
         self._bytes_max = bytes_max
         self._seq = 0
@@ -34,7 +40,10 @@ class Journal:
         self._sizes[job_id] = size
         if size > self._bytes_max:
             stream, line = "system", f"truncated: the job printed more than {self._bytes_max} bytes"
-        self._seq = max(self._seq + 1, now)
+        if self._lane is None:
+            self._seq = max(self._seq + 1, now)
+        else:
+            self._seq = max(self._seq + LANES, now - now % LANES + self._lane)
         run = self._run
         self.lines.append(
             LogLine(

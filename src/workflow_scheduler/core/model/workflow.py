@@ -174,6 +174,18 @@ class OverlapRule(Part):
         return self
 
 
+class TemporalStart(Part):
+    """A workflow of others on a Temporal server, started instead of our own jobs."""
+
+    workflow_type: str = Field(min_length=1, max_length=1000, description="The type to start; it gets the run's input.")
+    task_queue: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="Queue of its workers; WFS_TEMPORAL_TASK_QUEUE without.",
+    )
+
+
 def _overlap_form(value: object) -> object:
     return {"policy": value} if isinstance(value, str) else value
 
@@ -189,6 +201,9 @@ class Definition(Part):
     description: str = ""
     timezone: str | None = None
     engine: str = "embedded"
+    temporal: TemporalStart | None = Field(
+        default=None, description="With `engine: temporal`: a workflow type of yours to start; then there are no jobs."
+    )
     concurrency: Concurrency = Concurrency()
     resources: Pools = Field(
         default_factory=dict, description="Pools that the jobs of all runs of this workflow share."

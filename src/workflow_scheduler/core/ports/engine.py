@@ -15,7 +15,15 @@ from workflow_scheduler.core.ports.store import DeadLetter
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine can do; printed as a table in the docs."""
+    """What an engine can do; printed as a table in the docs.
+
+    - `durable`: a run outlives the process that executes it
+    - `idempotent_start`: a start that is repeated does not run it twice
+    - `cancel`: a run can be stopped
+    - `resume`: a run that was interrupted goes on without running its finished jobs again
+    - `job_detail`: its jobs, attempts, outputs and logs are shown here
+    - `several_instances`: several instances of the service may hand it runs
+    """
 
     durable: bool
     idempotent_start: bool

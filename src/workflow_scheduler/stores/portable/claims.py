@@ -8,6 +8,7 @@ from typing import Any
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run, RunStatus
 from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
+from workflow_scheduler.stores.portable.rows import numbered
 from workflow_scheduler.stores.portable.trouble import trigger_failed
 
 _NAMES = (
@@ -193,6 +194,20 @@ async def due_runs(store: Store, now: int, me: str, limit: int) -> list[Row]:
     return list(rows)
 
 
+async def open_run(store: Store, tenant_id: str, run_id: str) -> Run | None:
+    """Return an open run, whoever owns it; None when it is over or unknown.
+
+    Raises:
+        ValueError: its row is malformed.
+
+    """
+    rows = await store.read(
+        f"SELECT {RUN_COLUMNS} FROM runs WHERE tenant_id = :tenant AND id = :id AND {_OPEN}",
+        {"tenant": tenant_id, "id": run_id},
+    )
+    return run_from_row(rows[0]) if rows else None
+
+
 def hold_of(row: Row) -> Hold:
     """Return how a row selected as RUN_COLUMNS is held."""
     return str(row[_NAMES.index("tenant_id")]), str(row[_NAMES.index("id")]), int(row[_NAMES.index("fence")])
@@ -218,12 +233,16 @@ async def readable_runs(store: Store, rows: Sequence[Row], now: int) -> list[Run
     return found
 
 
-async def jobs_of(store: Store, run: Run) -> list[JobRecord]:
-    """Return the job records of a run, under the run's present fence."""
+async def jobs_of(store: Store, run: Run, job_ids: Sequence[str] | None = None) -> list[JobRecord]:
+    """Return the records of these jobs of a run, all of them without, under the run's present fence."""
+    chosen, params = "", {"tenant": run.tenant_id, "run": run.id}
+    if job_ids is not None:
+        names, ids = numbered("job", job_ids)
+        chosen, params = f" AND job_id IN ({names})", params | ids
     rows = await store.read(
         "SELECT job_id, status, attempt, started_at, ended_at, output, error, wake_at FROM jobs "
-        "WHERE tenant_id = :tenant AND run_id = :run",
-        {"tenant": run.tenant_id, "run": run.id},
+        f"WHERE tenant_id = :tenant AND run_id = :run{chosen}",
+        params,
     )
     return [
         JobRecord(tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, job_id=row[0], status=JobStatus(row[1]),

@@ -19,8 +19,10 @@ _BROKEN = msgspec.json.encode(
 )
 
 
-async def found(store: Store, me: str, after: Place, limit: int) -> tuple[list[Wake], Place | None]:
-    """Return up to `limit` wakes for the open runs of instance `me`, and the place to go on after, None at the end.
+async def found(
+    store: Store, me: str, after: Place, limit: int, engine: str = "embedded"
+) -> tuple[list[Wake], Place | None]:
+    """Return up to `limit` wakes for the open runs of `me` on an engine, and the place to go on after, None at the end.
 
     A row that cannot be read counts as a failure of what was waited for: a parked job must not wait for ever.
     """
@@ -28,9 +30,9 @@ async def found(store: Store, me: str, after: Place, limit: int) -> tuple[list[W
     rows = await store.read(
         f"""SELECT w.tenant_id, w.run_id, w.job_id, w.name, w.status, w.output, w.error, w.at FROM wakes w
             JOIN runs r ON r.tenant_id = w.tenant_id AND r.id = w.run_id
-            WHERE r.owner = :me AND r.status IN {_OPEN} AND {_FOLLOWS}
+            WHERE r.owner = :me AND r.engine = :engine AND r.status IN {_OPEN} AND {_FOLLOWS}
             ORDER BY w.tenant_id, w.run_id, w.job_id, w.name LIMIT :limit""",
-        {**params, "me": me, "limit": limit},
+        {**params, "me": me, "limit": limit, "engine": engine},
     )
     return [_wake(row) for row in rows], (rows[-1][0], rows[-1][1], rows[-1][2], rows[-1][3]) if len(
         rows
@@ -49,6 +51,16 @@ def _wake(row: tuple[Any, ...]) -> Wake:
     return Wake(
         tenant_id=tenant, run_id=run, job_id=job, name=name, status=known, at=at, output=output, error=error
     )  # fmt: skip
+
+
+async def told(store: Store, tenant_id: str, run_id: str, job_id: str, name: str) -> Wake | None:
+    """Return what was stored for a job under a name; None when nothing is."""
+    rows = await store.read(
+        """SELECT tenant_id, run_id, job_id, name, status, output, error, at FROM wakes
+           WHERE tenant_id = :tenant AND run_id = :run AND job_id = :job AND name = :name""",
+        {"tenant": tenant_id, "run": run_id, "job": job_id, "name": name},
+    )
+    return _wake(rows[0]) if rows else None
 
 
 def remove_taken(wake: Wake) -> Work[bool]:
