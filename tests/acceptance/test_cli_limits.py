@@ -51,9 +51,9 @@ def test_a_flush_gives_up_what_waits_and_keeps_the_latest(wfs):
     assert wfs("runs", "show", started[1]).json["waits_for"] == [started[0]]
     done = wfs("trigger", "flush", "lanes/hand")
     assert (done.code, done.json) == (0, {"flushed": 2, "waiting": 1, "kept": [started[3]]})
-    assert [wfs("runs", "show", one).json["status"] for one in started] == [
-        "RUNNING", "CANCELLED", "CANCELLED", "QUEUED",
-    ]  # fmt: skip
+    first, *others = [wfs("runs", "show", one).json["status"] for one in started]
+    assert first in {"RUNNING", "PAUSED"}
+    assert others == ["CANCELLED", "CANCELLED", "QUEUED"]
     done = wfs("trigger", "flush", "lanes", "--workflow", "--keep", "none")
     assert (done.code, done.json["flushed"], done.json["waiting"]) == (0, 1, 0)
     refused = wfs("trigger", "flush", "lanes/nobody")
