@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -16,6 +17,7 @@ from workflow_scheduler.core.errors import JobFailed, Rejected, SchedulerError
 TRACEBACK_LINES = 8
 _OWN_FRAMES = ("/workflow_scheduler/jobs/", "/concurrent/futures/", "/asyncio/")
 _loaded: dict[str, Callable[..., Any]] = {}
+_forgetting = threading.Lock()  # two threads that empty the import caches at once fail with a KeyError (CPython 3.11)
 
 
 def loaded(path: str) -> Callable[..., Any] | None:
@@ -32,8 +34,9 @@ def load(path: str, python_path: Sequence[str]) -> Callable[..., Any]:
 
     """
     module_name, _, attributes = path.partition(":")
-    sys.path.extend(folder for folder in python_path if folder not in sys.path)
-    importlib.invalidate_caches()
+    with _forgetting:
+        sys.path.extend(folder for folder in python_path if folder not in sys.path)
+        importlib.invalidate_caches()
     try:
         target: Any = importlib.import_module(module_name)
         for attribute in attributes.split("."):

@@ -13,9 +13,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import msgspec
 import structlog
-from pydantic import ValidationError
 
 from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.core.model.trigger import Occurrence
@@ -98,7 +96,7 @@ class Retiming:
                     continue
                 try:
                     moved += await self._retime(row)
-                except (SchedulerError, ValidationError, ValueError, msgspec.MsgspecError) as error:
+                except Exception as error:  # noqa: BLE001 -- a stored row can be wrong in any way, and has neighbours
                     _log.warning("retiming.unreadable", trigger_id=row.trigger_id, error=str(error))
             if len(rows) < BATCH:
                 return moved
