@@ -205,7 +205,7 @@ def make_occurrence(trigger: Trigger, nominal: int, **given: Any) -> Occurrence:
 
 _BYTES_OF = {"events": ("index_keys", "sub_keys")}
 _NOT_STORED: Mapping[str, frozenset[str]] = {
-    "events": frozenset({"bearer", "input", "scheduled_for"}),
+    "events": frozenset({"bearer", "input", "priority", "scheduled_for"}),
     "jobs": frozenset({"fence"}),
 }
 

@@ -154,7 +154,7 @@ async def test_an_owner_forbids_code_and_allows_it_again(service):
     assert (await deploy(service, spec)).status == 200
     assert (await run(service))[0] == "SUCCEEDED"
     changed = await service.request("PUT", "/api/v1/tenant/settings", json={"allow_code": False})
-    assert changed.json() == {"tenant_id": "local", "allow_code": False, "code_allowed": False}
+    assert changed.json() == {"tenant_id": "local", "allow_code": False, "code_allowed": False, "resources": {}}
     status, jobs = await run(service)
     assert (status, jobs["a"]["error"]["code"]) == ("FAILED", "forbidden")
     refused = await deploy(service, spec)
