@@ -172,7 +172,7 @@ async def test_a_deploy_between_decision_and_commit_is_heard(upstreams):
     await upstreams.deploy("report", BOTH)
     await end(upstreams, "sales")
     run_id = await begin(upstreams, "stock")
-    decide, held = upstreams.inbox._transactions.commit, []
+    decide, held = upstreams.inbox.transactions.commit, []
 
     async def deploy_first(decided, epoch, now):
         if not held:
@@ -180,7 +180,7 @@ async def test_a_deploy_between_decision_and_commit_is_heard(upstreams):
             await upstreams.deployments.deploy(*report(["sales", "stock", "costs"]))
         return await decide(decided, epoch, now)
 
-    upstreams.inbox._transactions.commit = deploy_first
+    upstreams.inbox.transactions.commit = deploy_first
     await upstreams.engine.finish(run_id)
     await upstreams.settle()
     assert await runs_of(upstreams, "report") == []
