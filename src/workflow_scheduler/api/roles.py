@@ -21,9 +21,14 @@ def needed(method: str, path: str) -> Role:
     """Return the least role that may send such a request."""
     if any(path == prefix or path.startswith(prefix + "/") for prefix in OWNED):
         return Role.OWNER
-    if method in _LOOKING or changes_nothing(path) or path.startswith(_ANSWERED):
+    if method in _LOOKING or changes_nothing(path) or _answers(path):
         return Role.VIEWER
     return Role.EDITOR
+
+
+def _answers(path: str) -> bool:
+    """Return whether a POST to `path` answers a wait; making links that let others answer is not answering."""
+    return path.startswith(_ANSWERED) and "/" not in path.removeprefix(_ANSWERED)
 
 
 def changes_nothing(path: str) -> bool:
