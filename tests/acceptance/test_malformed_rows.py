@@ -191,7 +191,7 @@ def test_the_service_starts_lists_them_and_serves_their_neighbours(place):
         found = {(row["kind"], row["id"]) for row in service.items("/api/v1/quarantine")}
         return listed - found
 
-    wait_until(lambda: not missing(), seconds=40, what=f"the listing of {sorted(missing())[:5]}")
+    wait_until(lambda: not missing(), seconds=120, what=f"the listing of {sorted(missing())[:5]}")
 
     def unsettled():
         found = {row["id"] for row in service.items("/api/v1/quarantine") if row["kind"] == "runs"}
