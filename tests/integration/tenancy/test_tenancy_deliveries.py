@@ -163,7 +163,8 @@ async def test_a_stream_goes_on_after_the_last_id_within_the_tenant(tenancy):
     ids = [int(line[4:]) for line in found.splitlines() if line.startswith("id: ")]
     assert ids == sorted(ids)
     assert min(ids) > position
-    own = {item.id for item in live.since("other", (), position)}
+    # What the tenant is told later, such as of its deployment, is not in what was read until here.
+    own = {item.id for item in live.since("other", (), position) if item.id <= max(ids)}
     assert own == set(ids)
 
 
