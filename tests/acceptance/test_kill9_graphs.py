@@ -69,11 +69,13 @@ class Siege:
     def run(self):
         self.service.start()
         self.service.deploy(self.definition)
-        for _ in range(KILLS):
+        while self.hit < KILLS:
             if self.service.open_runs() == 0:
                 self.service.call("POST", "/api/v1/triggers/workflows/big/manual", {})
             self.service.died_within(self.draw.uniform(*UP_SECONDS))
-            self.hit += self.service.open_runs() > 0
+            if self.service.open_runs() == 0:
+                continue  # this machine was quick; the next run is killed
+            self.hit += 1
             self.service.kill()
             self.marks.close_chapter(self.tables.finished_jobs())
             self.service.start()
@@ -132,6 +134,5 @@ def test_graphs_survive_being_killed_many_times(tmp_path):
     siege.run()
     complaints = siege.complaints()
     twice = Counter(siege.marks.lines()).most_common(1)[0]
-    print(f"seed {seed}: {KILLS} kills, {siege.hit} in the middle of a run, most often run: {twice}")  # noqa: T201
+    print(f"seed {seed}: {KILLS} kills in the middle of a run, most often run: {twice}")  # noqa: T201
     assert not complaints, f"seed {seed}: {len(complaints)} complaints\n" + "\n".join(complaints[:20])
-    assert siege.hit > KILLS // 2

@@ -1,5 +1,6 @@
 """The published kit: workflows and their triggers in this process, on a clock that stands still."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,7 @@ async def test_a_definition_with_mistakes_is_refused(workflow_test):
 def test_the_example_of_the_documentation_runs_with_the_installed_plug_in(tmp_path):
     left_out = [part for name in ("cacheprovider", "schemathesis", "hypothesispytest") for part in ("-p", f"no:{name}")]
     command = [sys.executable, "-m", "pytest", *left_out, "-o", "addopts=", "-o", "asyncio_mode=auto", str(EXAMPLE)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout

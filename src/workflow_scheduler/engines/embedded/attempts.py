@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from workflow_scheduler.core.errors import JobFailed
 from workflow_scheduler.core.execution.failure import Failure, failure
-from workflow_scheduler.core.time.clock import SECOND_US
+from workflow_scheduler.core.time.clock import SECOND_US, Clock
 from workflow_scheduler.engines.embedded.admission import Admission
 from workflow_scheduler.engines.embedded.desk import Desk
 from workflow_scheduler.engines.embedded.timers import Timer
+from workflow_scheduler.engines.outages import through_outages
 
+Again = Callable[[], Any]
 TIMEOUT: Final = "timeout"
 CANCEL: Final = "cancelled"
 
@@ -53,14 +55,17 @@ class Attempts:
         """Return whether an attempt of this job is under way."""
         return job in self._open
 
-    def begin(self, job: int, attempt: Attempt, work: Coroutine[Any, Any, Any], timeout_seconds: float | None) -> None:
-        """Run `work` as a task, for at most `timeout_seconds`."""
+    def begin(
+        self, job: int, attempt: Attempt, work: tuple[Coroutine[Any, Any, Any], Again], timeout_seconds: float | None
+    ) -> None:
+        """Run `work`, which can be begun again, as a task for at most `timeout_seconds`."""
         assert self._desk.loop is not None
-        attempt.task = self._desk.loop.create_task(_contained(work))
+        first, again = work
+        attempt.task = self._desk.loop.create_task(_contained(first, again, self._desk.clock))
         self._open[job] = attempt
         if timeout_seconds is not None:
             attempt.timer = self._desk.timers.after(timeout_seconds, partial(self.stop, job, TIMEOUT))
-        attempt.task.add_done_callback(lambda _: work.close())  # cancelled before its first step, it never ran
+        attempt.task.add_done_callback(lambda _: first.close())  # cancelled before its first step, it never ran
         attempt.task.add_done_callback(partial(self._ended, job))
 
     def stop(self, job: int, cause: str) -> None:
@@ -116,9 +121,9 @@ def _disarm(attempt: Attempt) -> None:
         attempt.timer.cancel()
 
 
-async def _contained(work: Coroutine[Any, Any, Any]) -> Any:
+async def _contained(work: Coroutine[Any, Any, Any], again: Again, clock: Clock) -> Any:
     """Await a job; an attempt to end the process is the job's failure, nothing more."""
     try:
-        return await work
+        return await through_outages(work, again, clock)
     except (SystemExit, KeyboardInterrupt) as error:
         raise JobFailed(f"the job tried to end the process ({type(error).__name__})") from None

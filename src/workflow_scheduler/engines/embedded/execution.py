@@ -291,8 +291,9 @@ class Execution:
         if isinstance(prepared, Failure):
             return self.failed(job, number, now, prepared)
         config, env = prepared
+        work = partial(step.module.run, config, Context(self, job, job_id, number, env))
         try:
-            outcome = step.module.run(config, Context(self, job, job_id, number, env))
+            outcome = work()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a job raises is the job's failure
             return self.failed(job, number, now, from_exception(error, step.module))
         if not asyncio.iscoroutine(outcome):
@@ -302,7 +303,7 @@ class Execution:
         self.ledger.put(job, JobStatus.RUNNING, number, started_at=now)
         self._attempts = self._attempts or Attempts(self.desk, self._attempt_ended)
         attempt = Attempt(number, now, grace, self._admission(step))
-        self._attempts.begin(job, attempt, outcome, None if limit is None else limit / SECOND_US)
+        self._attempts.begin(job, attempt, (outcome, work), None if limit is None else limit / SECOND_US)
         return []
 
     def _attempt_ended(self, job: int, attempt: Attempt, task: asyncio.Task[Any] | None) -> None:

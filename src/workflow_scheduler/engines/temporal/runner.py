@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from workflow_scheduler.core.dag.actions import SkipReason
@@ -18,12 +19,16 @@ from workflow_scheduler.core.execution.failure import Failure, encode_output, fa
 from workflow_scheduler.core.execution.program import Step, fill_in
 from workflow_scheduler.core.model.run import JOB_FINAL, JobStatus
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
+from workflow_scheduler.engines.outages import through_outages
 from workflow_scheduler.engines.temporal.context import Context, Lent
 from workflow_scheduler.engines.temporal.marks import reply_of
 from workflow_scheduler.engines.temporal.orders import JobOrder, Reply
 from workflow_scheduler.engines.temporal.recorder import CANCELLED, Limits, Recorder
 from workflow_scheduler.engines.temporal.repeating import Repeating
 from workflow_scheduler.engines.temporal.view import RunOver, View
+
+Work = tuple[Any, Callable[[], Any]]
+"""A job under way, and how to begin it again."""
 
 
 class Runner:
@@ -86,8 +91,9 @@ class Runner:
         now = self._clock.now()
         context = Context(view.run, (order.job_id, order.attempt), env, variables)
         context.attach(self._lent, self._clock, lambda *line: self._recorder.log(view, *line))
+        work = partial(step.module.run, config, context)
         try:
-            outcome = step.module.run(config, context)
+            outcome = work()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a job raises is the job's failure
             return await self._recorder.failed(view, order, now, from_exception(error, step.module))
         if not asyncio.iscoroutine(outcome):
@@ -98,10 +104,10 @@ class Runner:
             outcome.close()
             raise
         grace = max(self._limits.cancel_grace_seconds, getattr(config, "grace", 0.0) * 2)
-        return await self._supervise(view, order, step, outcome, (now, grace, is_wanted))
+        return await self._supervise(view, order, step, (outcome, work), (now, grace, is_wanted))
 
     async def _supervise(
-        self, view: View, order: JobOrder, step: Step, work: Any, terms: tuple[int, float, Callable[[], bool]]
+        self, view: View, order: JobOrder, step: Step, work: Work, terms: tuple[int, float, Callable[[], bool]]
     ) -> Reply:
         """Wait for an attempt, for at most its time-out; stop it when it is cancelled."""
         started_at, grace, is_wanted = terms
@@ -128,18 +134,18 @@ class Runner:
             return await self._recorder.failed(view, order, started_at, from_exception(error, step.module))
         return await self._returned(view, order, started_at, task.result())
 
-    async def _contained(self, work: Any, *, child: bool) -> Any:
+    async def _contained(self, work: Work, *, child: bool) -> Any:
         """Await a job; an attempt to end the process is the job's failure, nothing more."""
         try:
             if not child:
-                return await work
+                return await through_outages(*work, self._clock)
             async with self._processes:
-                return await work
+                return await through_outages(*work, self._clock)
         except (SystemExit, KeyboardInterrupt) as error:
             message = f"the job tried to end the process ({type(error).__name__})"
             raise RuntimeError(message) from None
         finally:
-            work.close()
+            work[0].close()
 
     async def _stop(self, view: View, order: JobOrder, task: asyncio.Future[Any], grace: float) -> None:
         task.cancel()

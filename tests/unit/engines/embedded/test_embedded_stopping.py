@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from workflow_scheduler.core.errors import JobFailed
+from workflow_scheduler.core.errors import JobFailed, StoreUnavailable
 from workflow_scheduler.core.model.run import JobStatus, RunStatus
 from workflow_scheduler.testing.factories import make_run
 
@@ -292,4 +292,30 @@ async def test_a_job_whose_start_waits_for_a_checkpoint_never_starts_after_a_can
     await bench.clock.settle()
     assert bench.calls == [("a", 1)]
     assert bench.statuses(task) == {"a": "SUCCEEDED", "b": "CANCELLED"}
+    assert bench.status(task) == "CANCELLED"
+
+
+async def test_a_job_that_finds_the_store_away_begins_again_when_it_is_back(bench):
+    task = await bench.start({"a": WAIT})
+    for pause in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0):
+        await bench.release("a", StoreUnavailable("away"))
+        await bench.clock.advance(pause - 0.01)
+        assert bench.gates["a"].done()
+        await bench.clock.advance(0.01)
+        assert not bench.gates["a"].done()
+    await bench.release("a", "there")
+    assert bench.status(task) == "SUCCEEDED"
+    assert bench.output(task) == "there"
+    assert set(bench.calls) == {("a", 1)}  # no attempt was spent
+
+
+async def test_waiting_for_the_store_counts_for_the_timeout_and_can_be_cancelled(bench):
+    task = await bench.start({"a": {**WAIT, "timeout": "5s"}})
+    await bench.release("a", StoreUnavailable("away"))
+    await bench.clock.advance(5)
+    assert bench.error(task, "a")["code"] == "timeout"
+    task = await bench.start({"b": WAIT})
+    await bench.release("b", StoreUnavailable("away"))
+    await bench.engine.cancel(task.run)
+    await bench.clock.settle()
     assert bench.status(task) == "CANCELLED"
