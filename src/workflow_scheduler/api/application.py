@@ -45,30 +45,26 @@ RESOURCES = (
     "pages",
 )
 TITLE = "Workflow Scheduler"
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": problems.Problem, "description": text}
-    for status, text in (
-        (400, "The request cannot be read."),
-        (401, "No credentials, or unknown ones."),
-        (403, "The caller may not do this."),
-        (404, "There is no such thing in this tenant."),
-        (405, "This method is not allowed here."),
-        (409, "The present state does not allow this."),
-        (412, "Somebody changed it in the meantime."),
-        (413, "The body is too large."),
-        (415, "The media type or encoding is not supported."),
-        (422, "The input breaks a rule."),
-        (503, "Not available now; try again after `Retry-After` seconds."),
-    )
-}
+_TRIGGERS, _OLD_TRIGGERS = "/api/v1/triggers", "/api/triggers"
 Scope = MutableMapping[str, Any]
 Asgi = Callable[[Scope, Callable[[], Awaitable[Scope]], Callable[[Scope], Awaitable[None]]], Awaitable[None]]
 
 
 def create(context: ApiContext) -> Asgi:
     """Return the ASGI application over `context`. It starts and stops nothing: that is the composition root's."""
-    app = Ingress(Front(resources(context), context), context)
+    app = Ingress(Front(_renamed(resources(context)), context), context)
     return Traced(app, context.tracer) if context.tracer.enabled else app
+
+
+def _renamed(app: Asgi) -> Asgi:
+    """Return `app` under the older names of its paths as well."""
+
+    async def serve(scope: Scope, receive: Callable[[], Awaitable[Scope]], send: Callable[[Scope], Any]) -> None:
+        if scope["path"].startswith(_OLD_TRIGGERS):
+            scope["path"] = _TRIGGERS + scope["path"].removeprefix(_OLD_TRIGGERS)
+        await app(scope, receive, send)
+
+    return serve
 
 
 def resources(context: ApiContext) -> FastAPI:
@@ -80,12 +76,12 @@ def resources(context: ApiContext) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        responses=REFUSALS,
         redirect_slashes=False,
     )
     app.state.context = context
     problems.install(app)
     for name in RESOURCES:
-        app.include_router(importlib.import_module(f"workflow_scheduler.api.{name}").router)
+        # The routes as they are: `include_router` would build each of them anew at the first request.
+        app.router.routes += importlib.import_module(f"workflow_scheduler.api.{name}").router.routes
     describe(app)
     return app

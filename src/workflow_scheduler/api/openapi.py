@@ -8,8 +8,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-_PROBLEM = {"$ref": "#/components/schemas/Problem"}
-_ACCEPTED = {"$ref": "#/components/schemas/Accepted"}
+from workflow_scheduler.api.problems import Problem
+
+_REFERENCE = "#/components/schemas/{model}"
+_PROBLEM = {"$ref": _REFERENCE.format(model="Problem")}
+_ACCEPTED = {"$ref": _REFERENCE.format(model="Accepted")}
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -50,6 +53,19 @@ ACCEPTED_SCHEMA: dict[str, Any] = {
         "runs": {"type": "array", "items": {"type": "object"}},
     },
 }
+REFUSALS = {
+    "400": "The request cannot be read.",
+    "401": "No credentials, or unknown ones.",
+    "403": "The caller may not do this.",
+    "404": "There is no such thing in this tenant.",
+    "405": "This method is not allowed here.",
+    "409": "The present state does not allow this.",
+    "412": "Somebody changed it in the meantime.",
+    "413": "The body is too large.",
+    "415": "The media type or encoding is not supported.",
+    "422": "The input breaks a rule.",
+    "503": "Not available now; try again after `Retry-After` seconds.",
+}
 Schema = dict[str, Any]
 
 
@@ -84,6 +100,7 @@ def _completed(schema: Schema) -> Schema:
         "bearer": {"type": "http", "scheme": "bearer", "description": "An API key (`wfs_…`) or a signed token."},
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
+    _add_refusals(schema)
     for path, found in _ingress().items():
         schema["paths"].setdefault(path, {}).update(found)
     for path, operations in schema["paths"].items():
@@ -93,7 +110,6 @@ def _completed(schema: Schema) -> Schema:
                 operation["security"] = [{"bearer": []}, {"key": []}]
             if method == "post" and private:
                 _add_key(operation)
-            _problem_types(operation)
     return schema
 
 
@@ -103,12 +119,23 @@ def _add_key(operation: Schema) -> None:
         parameters.append(_KEY)
 
 
-def _problem_types(operation: Schema) -> None:
-    """Say that refusals are problem documents: FastAPI declares every model as application/json."""
-    for status, answer in operation.get("responses", {}).items():
-        content = answer.get("content", {})
-        if int(status) >= 400 and "application/json" in content:  # noqa: PLR2004 - where refusals begin
-            content["application/problem+json"] = content.pop("application/json")
+def _add_refusals(schema: Schema) -> None:
+    """Say that every route may refuse with a problem document, in place of what FastAPI says about its own checks."""
+    problem = Problem.model_json_schema(ref_template=_REFERENCE)
+    schemas = schema["components"]["schemas"]
+    schemas |= {**problem.pop("$defs"), "Problem": problem}
+    for own in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(own, None)
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            operation["responses"].update(_refusals())
+
+
+def _refusals(**texts: str) -> Schema:
+    """Return the refusals as responses by status; `texts` (`s404="…"`) replace or leave out (empty) some sentences."""
+    said = {status: texts.get(f"s{status}", text) for status, text in REFUSALS.items()}
+    content = {"application/problem+json": {"schema": _PROBLEM}}
+    return {status: {"description": text, "content": content} for status, text in said.items() if text}
 
 
 def _ingress() -> dict[str, Schema]:
@@ -171,20 +198,13 @@ def _path(name: str) -> Schema:
 
 
 def _operation(name: str, summary: str, description: str, accepted: Schema | None = None, **more: Any) -> Schema:
-    refusals = {
-        str(status): {"description": text, "content": {"application/problem+json": {"schema": _PROBLEM}}}
-        for status, text in (
-            (400, "The request cannot be read."),
-            (401, "Signature or credentials do not fit."),
-            (403, "The caller may not do this."),
-            (404, "Nothing listens here."),
-            (405, "This method is not allowed here."),
-            (413, "The body is too large."),
-            (415, "The media type or encoding is not supported."),
-            (422, "The input breaks a rule."),
-            (503, "Not available now; send it again."),
-        )
-    }
+    refusals = _refusals(
+        s401="Signature or credentials do not fit.",
+        s404="Nothing listens here.",
+        s409="",
+        s412="",
+        s503="Not available now; send it again.",
+    )
     answer = {
         "description": "Durably accepted.",
         "content": {"application/json": {"schema": accepted or _ACCEPTED}},

@@ -19,7 +19,7 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.priority import Priority
 from workflow_scheduler.pipeline.entries import Receipt
 
-_routes = APIRouter(tags=["triggers"])
+router = APIRouter(prefix="/api/v1/triggers", tags=["triggers"])
 _types = APIRouter(tags=["triggers"])
 Id = Annotated[str, Path(max_length=256)]
 JsonObject = Annotated[dict[str, Any], Depends(json_object)]
@@ -123,7 +123,7 @@ def _shown(trigger: dict[str, Any], status: int = 200) -> Response:
     return response
 
 
-@_routes.post(
+@router.post(
     "",
     status_code=201,
     response_model=documents.Trigger,
@@ -135,7 +135,7 @@ async def create_trigger(body: JsonObject, context: Context, caller: Caller) -> 
     return _shown(await context.triggers.create(caller, body), 201)
 
 
-@_routes.get("", response_model=documents.TriggerPage, summary="List triggers")
+@router.get("", response_model=documents.TriggerPage, summary="List triggers")
 async def list_triggers(context: Context, caller: Caller, query: Annotated[TriggerQuery, Query()]) -> Response:
     """List triggers."""
     page = await context.triggers.page(
@@ -144,13 +144,13 @@ async def list_triggers(context: Context, caller: Caller, query: Annotated[Trigg
     return listing(page)
 
 
-@_routes.get("/{trigger_id}", response_model=documents.Trigger, summary="Show a trigger")
+@router.get("/{trigger_id}", response_model=documents.Trigger, summary="Show a trigger")
 async def show_trigger(trigger_id: Id, context: Context, caller: Caller) -> Response:
     """Show one trigger. Its `ETag` is the revision for `If-Match`."""
     return _shown(await context.triggers.get(caller, trigger_id))
 
 
-@_routes.put("/{trigger_id}", response_model=documents.Trigger, summary="Change a trigger", openapi_extra=_CHANGE_BODY)
+@router.put("/{trigger_id}", response_model=documents.Trigger, summary="Change a trigger", openapi_extra=_CHANGE_BODY)
 async def change_trigger(
     trigger_id: Id, body: JsonObject, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> Response:
@@ -158,32 +158,32 @@ async def change_trigger(
     return _shown(await context.triggers.update(caller, trigger_id, body, revision(if_match)))
 
 
-@_routes.delete("/{trigger_id}", status_code=204, summary="Delete a trigger")
+@router.delete("/{trigger_id}", status_code=204, summary="Delete a trigger")
 async def delete_trigger(trigger_id: Id, context: Context, caller: Caller) -> Response:
     """Remove a trigger from its workflow. What it started and decided stays."""
     await context.triggers.delete(caller, trigger_id)
     return Response(status_code=204)
 
 
-@_routes.post("/{trigger_id}/mode", response_model=documents.Trigger, summary="Switch a trigger")
+@router.post("/{trigger_id}/mode", response_model=documents.Trigger, summary="Switch a trigger")
 async def set_trigger_mode(trigger_id: Id, body: ModeBody, context: Context, caller: Caller) -> Response:
     """Enable, disable or suspend a trigger. The mode stays through redeployments."""
     return _shown(await context.triggers.set_mode(caller, trigger_id, body.mode, body.reason))
 
 
-@_routes.post("/{trigger_id}/test", response_model=documents.Trial, summary="Try a trigger", openapi_extra=_TEST_BODY)
+@router.post("/{trigger_id}/test", response_model=documents.Trial, summary="Try a trigger", openapi_extra=_TEST_BODY)
 async def try_trigger(trigger_id: Id, body: JsonObject, context: Context, caller: Caller) -> Response:
     """Tell what would become of an event for a trigger, predicate by predicate. Nothing is stored or started."""
     return answer(await context.triggers.test(caller, trigger_id, body))
 
 
-@_routes.post("/{trigger_id}/flush", response_model=documents.Flushed, summary="Flush a trigger's queue")
+@router.post("/{trigger_id}/flush", response_model=documents.Flushed, summary="Flush a trigger's queue")
 async def flush_trigger(trigger_id: Id, context: Context, caller: Caller, body: FlushBody | None = None) -> Response:
     """Give up the runs that wait for their turn, but keep the latest of each key. What is under way goes on."""
     return answer(await context.queues.flush_trigger(caller, trigger_id, (body or FlushBody()).keep))
 
 
-@_routes.post(
+@router.post(
     "/{trigger_id}/simulate",
     response_model=documents.SimulationResult,
     summary="Simulate a change",
@@ -194,13 +194,13 @@ async def simulate_trigger(trigger_id: Id, body: JsonObject, context: Context, c
     return answer(await context.triggers.simulate(caller, trigger_id, body))
 
 
-@_routes.get("/{trigger_id}/health", response_model=documents.TriggerHealth, summary="Show a trigger's health")
+@router.get("/{trigger_id}/health", response_model=documents.TriggerHealth, summary="Show a trigger's health")
 async def trigger_health(trigger_id: Id, context: Context, caller: Caller) -> Response:
     """Tell whether a trigger can fire, whether it is late, and how its newest runs ended."""
     return answer(await context.triggers.health(caller, trigger_id))
 
 
-@_routes.post(
+@router.post(
     "/workflows/{workflow_id}/manual",
     status_code=202,
     response_model=documents.Started,
@@ -266,7 +266,4 @@ async def list_trigger_types(context: Context, caller: Caller) -> Response:  # n
     return answer({"items": context.triggers.types(), "next": None})
 
 
-router = APIRouter()
-router.include_router(_types)
-router.include_router(_routes, prefix="/api/v1/triggers")
-router.include_router(_routes, prefix="/api/triggers", include_in_schema=False)
+router.routes += _types.routes

@@ -8,41 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from jsonschema import Draft202012Validator, FormatChecker, SchemaError
-from jsonschema.exceptions import ValidationError
-from jsonschema.protocols import Validator
-from jsonschema.validators import extend
 
 from workflow_scheduler.core.errors import FieldError
 from workflow_scheduler.core.match.pattern import compile_pattern
 
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
 SCHEMA_BYTES_MAX = 64 << 10
 ERRORS_MAX = 50
 _DEPTH_MAX = 32
-_FORMATS = FormatChecker(formats=("date", "email", "ipv4", "ipv6", "uuid"))
-
-
-def _pattern(_validator: Validator, pattern: str, value: Any, _schema: Any) -> Iterator[ValidationError]:
-    if isinstance(value, str) and not compile_pattern(pattern).search(value):
-        yield ValidationError(f"does not match `{pattern}`")
-
-
-def _pattern_properties(validator: Any, patterns: Any, value: Any, _schema: Any) -> Iterator[ValidationError]:
-    if not isinstance(value, dict):
-        return
-    for pattern, schema in patterns.items():
-        compiled = compile_pattern(pattern)
-        for name, one in value.items():
-            if compiled.search(name):
-                yield from validator.descend(one, schema, path=name, schema_path=pattern)
-
-
-_Checker: Any = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator, {"pattern": _pattern, "patternProperties": _pattern_properties}
-)
 
 
 def schema_errors(schema: Any, field: str) -> list[FieldError]:
@@ -51,11 +29,12 @@ def schema_errors(schema: Any, field: str) -> list[FieldError]:
         return [FieldError(field, "must be a JSON Schema: an object such as {type: object, properties: {…}}")]
     if len(msgspec.json.encode(schema)) > SCHEMA_BYTES_MAX:
         return [FieldError(field, f"may take {SCHEMA_BYTES_MAX} bytes at most")]
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        where = ".".join([field, *(str(part) for part in error.absolute_path)])
-        return [FieldError(where, error.message[:300])]
+    from workflow_scheduler.core import form_checker  # its library loads where a form is used
+
+    fault = form_checker.fault(schema)
+    if fault is not None:
+        where = ".".join([field, *(str(part) for part in fault.absolute_path)])
+        return [FieldError(where, fault.message[:300])]
     return list(_limits(schema, field, 0))
 
 
@@ -97,7 +76,9 @@ def form_errors(schema: dict[str, Any], value: Any, field: str = "") -> list[Fie
 
 @lru_cache(256)
 def _checker(schema: bytes) -> Any:
-    return _Checker(msgspec.json.decode(schema), format_checker=_FORMATS)
+    from workflow_scheduler.core import form_checker
+
+    return form_checker.checker(msgspec.json.decode(schema))
 
 
 def _field_error(error: ValidationError, field: str) -> FieldError:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import jsonpath_rfc9535 as jsonpath
 import msgspec
 
 from workflow_scheduler.core.errors import Rejected, ValidationFailed
@@ -77,6 +76,8 @@ def _pick(name: str, text: str, output: Mapping[str, Any]) -> Any:
 
 @lru_cache(1_000)
 def _path(text: str) -> Any:
+    import jsonpath_rfc9535 as jsonpath  # it loads where a path is used
+
     try:
         return jsonpath.compile(text)
     except jsonpath.JSONPathError as error:

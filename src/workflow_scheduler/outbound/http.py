@@ -7,41 +7,33 @@ each hop is checked, credentials stay with their origin, and a POST is never rep
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import aiohttp
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from workflow_scheduler.core.errors import (
-    NotConnected,
-    OutcomeUnknown,
-    Rejected,
-    SchedulerError,
-    TooLarge,
-    ValidationFailed,
-)
+from workflow_scheduler.core.errors import Rejected, ValidationFailed
 from workflow_scheduler.core.ports.resources import HttpReply, HttpRequest
-from workflow_scheduler.outbound.connector import AddressRefusedError, guarded_connector
-from workflow_scheduler.outbound.guard import EgressGuard, refused
+from workflow_scheduler.outbound.guard import EgressGuard
 
-USER_AGENT = "workflow-scheduler"
-CONNECTIONS_MAX = 500
-CONNECT_SECONDS = 10.0
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractResolver
+
+    from workflow_scheduler.outbound.exchanges import Exchanges
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = frozenset({301, 302, 303})
 _SHARED_HEADERS = frozenset({"accept", "accept-language", "user-agent", "traceparent", "tracestate"})
 _BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
-_CHUNK = 65_536
 
 
 class HttpClient:
-    """Sends requests (see core.ports.resources.Outbound); the session is made on first use."""
+    """Sends requests (see core.ports.resources.Outbound); aiohttp is loaded on first use."""
 
     def __init__(self, guard: EgressGuard, *, resolver: AbstractResolver | None = None) -> None:
         """Send through `guard`; `resolver` replaces the system's name resolution."""
         self._guard = guard
         self._resolver = resolver
-        self._session: aiohttp.ClientSession | None = None
+        self._exchanges: Exchanges | None = None
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send and return the answer; errors as in core.ports.resources.Outbound."""
@@ -49,7 +41,7 @@ class HttpClient:
         method, headers, body = request.method, dict(request.headers), request.body
         for _ in range(request.redirects_max + 1):
             self._guard.check_host(url.host or "")
-            reply = await self._exchange(request, method, url, headers, body)
+            reply = await self._open().exchange(request, method, url, headers, body)
             target = reply.headers.get("location")
             if reply.status not in _REDIRECTS or target is None or request.redirects_max == 0:
                 return reply
@@ -63,34 +55,17 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._exchanges is not None:
+            await self._exchanges.close()
+            self._exchanges = None
 
-    async def _exchange(
-        self, request: HttpRequest, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
-    ) -> HttpReply:
-        timeout = aiohttp.ClientTimeout(
-            total=request.timeout_seconds, sock_connect=min(CONNECT_SECONDS, request.timeout_seconds)
-        )
-        try:
-            async with self._open_session().request(
-                method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
-            ) as response:
-                return await _read(response, request.reply_bytes_max)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _translated(error, url.host or "", request.timeout_seconds) from error
+    def _open(self) -> Exchanges:
+        if self._exchanges is None:
+            # A tenth of a second, which a service that never sends must not pay at its start.
+            from workflow_scheduler.outbound.exchanges import Exchanges
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=guarded_connector(self._guard, self._resolver, CONNECTIONS_MAX),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": USER_AGENT},
-                trust_env=False,
-                auto_decompress=True,
-            )
-        return self._session
+            self._exchanges = Exchanges(self._guard, self._resolver)
+        return self._exchanges
 
 
 def _parsed(text: str) -> URL:
@@ -109,32 +84,3 @@ def _only(headers: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
 
 def _without(headers: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
     return {key: value for key, value in headers.items() if key.lower() not in names}
-
-
-async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> HttpReply:
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_chunked(_CHUNK):
-        size += len(chunk)
-        if size > bytes_max:
-            response.close()
-            raise TooLarge(f"the answer of {response.url.host} is larger than {bytes_max} bytes")
-        parts.append(chunk)
-    headers: dict[str, str] = {}
-    for key, value in response.headers.items():
-        lower = key.lower()
-        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
-    return HttpReply(status=response.status, headers=headers, body=b"".join(parts), url=str(response.url))
-
-
-def _translated(error: Exception, host: str, seconds: float) -> SchedulerError:
-    """Return our error: what was surely not sent is NotConnected, what may have been sent is OutcomeUnknown."""
-    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-        if isinstance(getattr(error, "os_error", None), AddressRefusedError):
-            return refused(host)
-        return NotConnected(f"cannot connect to {host}: {error}")
-    if isinstance(error, TimeoutError):
-        return OutcomeUnknown(f"{host} did not answer within {seconds:g} s")
-    if isinstance(error, ValueError):
-        return ValidationFailed(f"the request to {host} cannot be sent: {error}")
-    return OutcomeUnknown(f"the connection to {host} was lost: {error}")

@@ -222,6 +222,10 @@ async def test_the_catalogue_and_the_schema_are_served(client):
     openapi = (await client.get("/openapi.json")).json()
     operation = openapi["paths"][BASE]["post"]
     assert set(operation["requestBody"]["content"]) == {"application/json", "application/yaml"}
+    assert operation["operationId"] == "create_workflow"
+    refusal = operation["responses"]["422"]["content"]["application/problem+json"]["schema"]
+    assert refusal == {"$ref": "#/components/schemas/Problem"}
+    assert not {"HTTPValidationError", "ValidationError"} & set(openapi["components"]["schemas"])
     assert "/api/triggers" not in openapi["paths"]
 
 
