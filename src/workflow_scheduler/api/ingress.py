@@ -1,7 +1,8 @@
 """Raw ASGI for the routes that hear events: the hot path, so there is no router and no request object on it.
 
 =========================================  ===========================================================
-`POST /webhooks/{provider}/{id}`           a push trigger, by trigger id (or a webhook's workflow or path)
+`POST /webhooks/{provider}/{id}`           a push trigger, by trigger id (or a webhook's workflow or path); the
+                                           provider is a trigger type, or the sender a webhook's signature names
 `ANY /api/v1/public/webhook/{path}`        a webhook trigger, with the methods it allows
 `POST /api/v1/github/webhook`              every GitHub trigger whose secret fits
 `POST /api/v1/events`                      CloudEvents of an authenticated caller
@@ -22,6 +23,7 @@ from workflow_scheduler.api.front import App, Receive, Scope, Send, check_target
 from workflow_scheduler.api.idempotency import Idempotency
 from workflow_scheduler.api.outcome import Wish, describe, wish
 from workflow_scheduler.core.errors import MethodNotAllowed, NotFound, SchedulerError
+from workflow_scheduler.core.inbound.presets import PROVIDERS
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.registry import PushRequest
 from workflow_scheduler.pipeline.entries import Receipt
@@ -73,9 +75,8 @@ class Ingress:
         self._seconds = settings.body_timeout_seconds
         self._limit = settings.max_body_bytes
         self._limits = {"github": max(settings.github_max_body_bytes, settings.max_body_bytes)}
-        self._providers = frozenset(
-            name for name, kind in context.trigger_types.items() if getattr(kind, "shape", "") == "push"
-        )
+        kinds = context.trigger_types.items()
+        self._providers = frozenset(name for name, kind in kinds if getattr(kind, "shape", "") == "push") | {*PROVIDERS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from workflow_scheduler.api import cursors
 from workflow_scheduler.api.context import Context
 from workflow_scheduler.api.security import Caller
+from workflow_scheduler.core.model.workflow import Duration
 
 router = APIRouter(prefix="/api/v1/secrets", tags=["secrets"])
 Name = Annotated[str, Path(max_length=128)]
@@ -26,6 +27,9 @@ class NewSecret(BaseModel):
 
     name: str = Field(description="The name that definitions use.")
     value: str = Field(description="The value. It is sealed and never shown again.")
+    keep_previous: Duration | None = Field(
+        default=None, description="How long the value before is taken as well, for a rotation: 24h. At most 30d."
+    )
 
 
 class ShownSecret(BaseModel):
@@ -35,6 +39,7 @@ class ShownSecret(BaseModel):
     created_at: str
     updated_at: str
     updated_by: str | None
+    previous_until: str | None
 
 
 class SecretPage(BaseModel):
@@ -47,7 +52,7 @@ class SecretPage(BaseModel):
 @router.post("", status_code=201, response_model=ShownSecret, summary="Set a secret")
 async def set_secret(new: NewSecret, context: Context, caller: Caller) -> dict[str, Any]:
     """Set a secret, or replace its value."""
-    return await context.secrets.put(caller, new.name, new.value)
+    return await context.secrets.put(caller, new.name, new.value, new.keep_previous)
 
 
 @router.get("", response_model=SecretPage, summary="List secrets")

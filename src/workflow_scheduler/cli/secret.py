@@ -18,14 +18,21 @@ _BASE = "/api/v1/secrets"
 
 
 @app.command("set")
-def set_(context: typer.Context, name: Name) -> None:
+def set_(
+    context: typer.Context,
+    name: Name,
+    keep_previous: Annotated[
+        str | None,
+        typer.Option("--keep-previous", metavar="TIME", help="Take the value before as well for this long: 24h."),
+    ] = None,
+) -> None:
     """Set a secret from standard input; on a terminal it is asked for without an echo."""
     value = typer.prompt("Value", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
     value = value.removesuffix("\n").removesuffix("\r")
     if not value:
         raise typer.BadParameter("standard input is empty; write: printf %s VALUE | workflow-scheduler secret set NAME")
     session = session_of(context)
-    stored = session.client.post(_BASE, {"name": name, "value": value})
+    stored = session.client.post(_BASE, {"name": name, "value": value, "keep_previous": keep_previous})
     output.show(session, stored, lambda one: output.note(f"secret {one['name']} is set"))
 
 

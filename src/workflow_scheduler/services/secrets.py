@@ -10,11 +10,12 @@ from workflow_scheduler.core.model.principal import LOCAL_TENANT, Principal
 from workflow_scheduler.core.ports.secrets import SecretRow, SecretRows
 from workflow_scheduler.core.ports.store import Page
 from workflow_scheduler.core.ports.vault import Vault
-from workflow_scheduler.core.time.clock import Clock, to_iso
+from workflow_scheduler.core.time.clock import SECOND_US, Clock, to_iso
 
 NAME_CHARACTERS_MAX = 128
 VALUE_BYTES_MAX = 65_536
 CACHE_SECONDS = 10.0
+KEPT_SECONDS_MAX = 30 * 86_400.0
 CACHE_ENTRIES_MAX = 10_000
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
@@ -35,23 +36,38 @@ class SecretStore:
         self._rows = rows
         self._vault = vault
         self._clock = clock
-        self._opened: dict[tuple[str, str], tuple[str | None, float]] = {}
+        self._opened: dict[tuple[str, str], tuple[tuple[tuple[str, int | None], ...], float]] = {}
 
     async def get(self, tenant_id: str, name: str) -> str | None:
         """Return the value, or None when the tenant has no secret of that name or it cannot be opened any more."""
+        values = await self._values(tenant_id, name)
+        return values[0][0] if values and values[0][1] is None else None
+
+    async def live(self, tenant_id: str, name: str) -> tuple[str, ...]:
+        """Return the value, then the one before while the secret is being rotated; empty as `get` returns None."""
+        now = self._clock.now()
+        return tuple(value for value, until in await self._values(tenant_id, name) if until is None or now < until)
+
+    async def _values(self, tenant_id: str, name: str) -> tuple[tuple[str, int | None], ...]:
+        """Return the opened values, each with the instant until which it is taken; None for the one of now."""
         key = (tenant_id, name)
         known = self._opened.get(key)
         now = self._clock.monotonic()
         if known is not None and known[1] > now:
             return known[0]
         sealed = await self._rows.sealed(tenant_id, name)
-        value = None if sealed is None else self._open(tenant_id, name, sealed)
-        if sealed is None and tenant_id == LOCAL_TENANT:
-            value = self._local.get(name)
+        found: list[tuple[str | None, int | None]] = []
+        if sealed is not None:
+            found.append((self._open(tenant_id, name, sealed.value), None))
+            if sealed.previous is not None:
+                found.append((self._open(tenant_id, name, sealed.previous), sealed.previous_until))
+        elif tenant_id == LOCAL_TENANT:
+            found.append((self._local.get(name), None))
+        values = tuple((value, until) for value, until in found if value is not None)
         if len(self._opened) >= CACHE_ENTRIES_MAX:
             self._opened.clear()
-        self._opened[key] = (value, now + CACHE_SECONDS)
-        return value
+        self._opened[key] = (values, now + CACHE_SECONDS)
+        return values
 
     def _open(self, tenant_id: str, name: str, sealed: bytes) -> str | None:
         try:
@@ -59,16 +75,25 @@ class SecretStore:
         except (Rejected, UnicodeDecodeError):
             return None
 
-    async def put(self, principal: Principal, name: str, value: str) -> dict[str, Any]:
+    async def put(
+        self, principal: Principal, name: str, value: str, keep_previous_seconds: float | None = None
+    ) -> dict[str, Any]:
         """Set a secret and return everything about it but its value.
 
+        With `keep_previous_seconds` requests that are signed with the value before are taken for that long as well,
+        so that nothing is refused while the other side changes over.
+
         Raises:
-            ValidationFailed: the name or the value cannot be used.
+            ValidationFailed: the name or the value cannot be used, or the time is longer than 30 days.
 
         """
         _check(name, value)
+        now = self._clock.now()
+        until = None if keep_previous_seconds is None else now + int(_kept(keep_previous_seconds) * SECOND_US)
         sealed = self._vault.seal(value.encode(), _context(principal.tenant_id, name))
-        row = await self._rows.put(principal.tenant_id, name, sealed, now=self._clock.now(), actor=principal.user_id)
+        row = await self._rows.put(
+            principal.tenant_id, name, sealed, now=now, actor=principal.user_id, previous_until=until
+        )
         self._opened.pop((principal.tenant_id, name), None)
         return shape(row)
 
@@ -101,12 +126,20 @@ def shape(row: SecretRow) -> dict[str, Any]:
         "created_at": to_iso(row.created_at),
         "updated_at": to_iso(row.updated_at),
         "updated_by": row.updated_by,
+        "previous_until": None if row.previous_until is None else to_iso(row.previous_until),
     }
 
 
 def _context(tenant_id: str, name: str) -> str:
     """Bind the ciphertext to its place, so that it opens nowhere else."""
     return f"secret:{tenant_id}:{name}"
+
+
+def _kept(seconds: float) -> float:
+    if not 0 < seconds <= KEPT_SECONDS_MAX:
+        message = "must be more than 0 and at most 30 days"
+        raise ValidationFailed(f"keep_previous {message}", errors=[FieldError("keep_previous", message)])
+    return seconds
 
 
 def _check(name: str, value: str) -> None:

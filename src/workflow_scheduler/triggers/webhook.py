@@ -1,9 +1,11 @@
 """An HTTP request to an address of this service. The body, query and headers are handed to the workflow.
 
 The address is `/api/v1/public/webhook/{path}`, or with the workflow's or trigger's id in place of the path. Every
-webhook says how its requests are signed; one that takes unsigned requests says `signature: {scheme: none}`. JSON,
-forms, text and binary bodies are understood (binary as base64). The header `webhook-id` identifies a delivery, so that
-a sender that tries again starts nothing twice; `event_key` names another header or a value of the body.
+webhook says how its requests are signed: as a known sender does (`github slack stripe pagerduty shopify gitlab
+standard-webhooks`), by an HMAC, API key, user and password, or JWT; one that takes unsigned requests says
+`signature: {scheme: none}`. JSON, forms, text and binary bodies are understood (binary as base64). The sender's own id
+or the header `webhook-id` identifies a delivery, so that a sender that tries again starts nothing twice; `event_key`
+names another header or a value of the body. A request whose time is signed is taken once, under any id.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, field_validator
 from workflow_scheduler.core.errors import BadRequest, Rejected, SchedulerError
 from workflow_scheduler.core.inbound import scheme
 from workflow_scheduler.core.inbound.body import read_body
+from workflow_scheduler.core.inbound.presets import PRESETS
 from workflow_scheduler.core.inbound.scheme import Signature
 from workflow_scheduler.core.inbound.signature import fingerprint
 from workflow_scheduler.core.match.expression import compile_expression, evaluate
@@ -147,6 +150,16 @@ examples = (
         event=_ORDER,
     ),
     Example(
+        title="Payments of Stripe",
+        config={"path": "stripe", "signature": {"scheme": "stripe", "secret": "stripe_signing"}},
+        event={
+            "method": "POST",
+            "path": "/api/v1/public/webhook/stripe",
+            "headers": {"content-type": "application/json"},
+            "body": '{"id": "evt_1NG8Du2eZvKYlo2C", "type": "payment_intent.succeeded"}',
+        },
+    ),
+    Example(
         title="An open address for forms, declared to be unsigned",
         config={"webhook_path": "/webhook/my-workflow", "allowed_methods": ["POST", "PUT"], "signature": "none"},
         event={
@@ -207,6 +220,21 @@ def replay_key(config: Config, request: PushRequest) -> str | None:
     return scheme.replay_key(config.signature, request)
 
 
+def guard(config: Config, request: PushRequest) -> str | None:
+    """Return the key under which the request may arrive under one identity only; None where that needs no looking.
+
+    Where the identity stands in what is signed, a copy has the same one. Elsewhere whoever copies a request could
+    give it another.
+    """
+    if PRESETS[config.signature.scheme].key_path:
+        return None
+    if "webhook-id" in request.headers:
+        signed = scheme.covers_id(config.signature)
+    else:
+        signed = config.event_key is None or _is_of_body(config.event_key)
+    return None if signed else scheme.replay_key(config.signature, request)
+
+
 def parse(config: Config, request: PushRequest) -> list[Heard]:
     """Return the one event that the request is.
 
@@ -218,7 +246,7 @@ def parse(config: Config, request: PushRequest) -> list[Heard]:
     headers = request.headers
     body = read_body(request.body, headers.get("content-type", ""))
     query = _query(request.query) if request.query else {}
-    hidden = (config.signature.header or "").lower()
+    hidden = scheme.header_of(config.signature)
     attributes: dict[str, Any] = {
         "method": request.method,
         "path": request.path,
@@ -264,7 +292,12 @@ def _event_key(config: Config, request: PushRequest, data: bytes, query: dict[st
 
     A request that says nothing but whose time is signed can arrive only once: whoever sends it again copies it.
     """
-    key = request.headers.get("webhook-id")
+    preset = PRESETS[config.signature.scheme]
+    if preset.key_headers or preset.key_path:
+        key = next((request.headers[name] for name in preset.key_headers if request.headers.get(name)), None)
+        key = key or _text_at(data, preset.key_path)
+    else:
+        key = request.headers.get("webhook-id")
     if not key and config.event_key is not None:
         key = _chosen_key(config.event_key, request, data, query)
     if key:
@@ -290,6 +323,20 @@ def _chosen_key(wanted: str, request: PushRequest, data: bytes, query: dict[str,
     except Rejected:
         return None
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+
+
+def _text_at(data: bytes, path: tuple[str, ...]) -> str | None:
+    """Return the text or number at a path of the body; None where there is none."""
+    value = _decode(data) if path else None
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def _is_of_body(key: str) -> bool:
+    """Return whether a configured key is a value of the body and of nothing else."""
+    expression = _expression(key)
+    return expression.startswith("body") and not any(name in expression for name in KEY_VARIABLES[1:])
 
 
 def _expression(key: str) -> str:

@@ -27,6 +27,7 @@ from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.requirements import Requirements
 from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.stores.portable.catalog import StoreCatalog
+from workflow_scheduler.stores.portable.replays import ReplayGuard
 from workflow_scheduler.testing.factories import Rows
 
 TRIGGERS = discover("workflow_scheduler.triggers", "workflow_scheduler.triggers")
@@ -134,6 +135,10 @@ class Secrets:
     async def get(self, tenant_id, name):
         return self.values.get((tenant_id, name))
 
+    async def live(self, tenant_id, name):
+        value = self.values.get((tenant_id, name))
+        return () if value is None else (value,) if isinstance(value, str) else tuple(value)
+
     async def missing(self, tenant_id, names):
         return [name for name in names if (tenant_id, name) not in self.values]
 
@@ -167,6 +172,7 @@ class Instance:
         self.redrive = Redrive(self.store, self.recovery, clock, owner)
         self.timer = Timer(self.store, self.catalog, self.cache, self.inbox, clock, signals)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, TRIGGERS)
+        self.push.guard = ReplayGuard(self.store)
         self.manual = ManualSource(self.catalog, self.store, self.cache, self.inbox, clock, Seal())
         self.engine = HeldEngine()
         self.engine.sink, self.engine.clock = self.tracker, clock

@@ -106,7 +106,7 @@ async def test_a_value_set_elsewhere_is_seen_within_seconds(secrets, store, cloc
 async def test_a_ciphertext_moved_to_another_place_does_not_open(secrets, store):
     await secrets.put(ACME, "hook", "value")
     sealed = await SecretRepository(store).sealed("acme", "hook")
-    await SecretRepository(store).put("other", "hook", sealed, now=1, actor="eve")
+    await SecretRepository(store).put("other", "hook", sealed.value, now=1, actor="eve")
     assert await secrets.get("other", "hook") is None
 
 

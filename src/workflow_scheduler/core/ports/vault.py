@@ -28,3 +28,7 @@ class Secrets(Protocol):
     async def get(self, tenant_id: str, name: str) -> str | None:
         """Return the secret's value, or None when the tenant has no secret of that name."""
         ...
+
+    async def live(self, tenant_id: str, name: str) -> tuple[str, ...]:
+        """Return the values that are taken now: the secret's, then the one before while it is being rotated."""
+        ...

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import structs
 
 from workflow_scheduler.core.errors import MethodNotAllowed, NotFound, SignatureInvalid
+from workflow_scheduler.core.inbound.presets import PROVIDERS
 from workflow_scheduler.core.match.keys import id_route, secret_route, split_secret_route, workflow_route
 from workflow_scheduler.core.ports.catalog import Catalog
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.registry import Heard, PushRequest
+from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.pipeline.candidates import CandidateCache, Compiled
 from workflow_scheduler.pipeline.entries import Receipt
 from workflow_scheduler.pipeline.inbox import Inbox
 
 ROUTES_MAX = 20_000
+WEBHOOK = "webhook"
 _NO_ROUTE = "Nothing listens at this address."
+
+
+class Guard(Protocol):
+    """Remembers signed requests (stores.portable.replays.ReplayGuard)."""
+
+    async def admit(self, tenant_id: str, key: str, identity: str, now: int, until: int) -> bool:
+        """Return whether the request `key` may be heard as `identity`."""
+        ...
 
 
 class PushSource:
@@ -32,7 +43,10 @@ class PushSource:
         secrets: Secrets,
         types: Mapping[str, ModuleType],
     ) -> None:
-        """Look routes up through `catalog`; open secrets through `secrets`."""
+        """Look routes up through `catalog`; open secrets through `secrets`.
+
+        `guard`, set by the composition root, remembers signed requests that could be sent again as something else.
+        """
         self._catalog = catalog
         self._cache = cache
         self._inbox = inbox
@@ -41,6 +55,7 @@ class PushSource:
         self._routes: dict[tuple[str, str], tuple[Compiled, ...]] = {}
         self._keys: dict[str, tuple[str, ...]] = {}
         self._epoch = -1
+        self.guard: Guard | None = None
 
     async def receive(self, provider: str, route: str, request: PushRequest) -> list[Receipt]:
         """Verify, parse and store one request; returns after the durable commit.
@@ -55,16 +70,20 @@ class PushSource:
 
         """
         module: Any = self._types.get(provider)
-        if module is None or module.shape != "push":
+        if (module is None or module.shape != "push") and provider not in PROVIDERS:
             raise NotFound(_NO_ROUTE)
         if not route:
             return await self._receive_for_type(module, request)
         if ":" in route or not route.isprintable():
             raise NotFound(_NO_ROUTE)  # the keys of ids, workflows and secrets are no addresses
-        listeners = await self._listeners(provider, route)
+        listeners = await self._listeners(provider, route) if module is not None else ()
+        if not listeners and provider in PROVIDERS:
+            found = await self._listeners(WEBHOOK, route)
+            listeners = tuple(one for one in found if _is_signed_as(one, provider))
         listeners = tuple(one for one in listeners if one.error is None)
         if not listeners:
             raise NotFound(_NO_ROUTE, fix="Deploy a workflow with a trigger for this address, and check the path.")
+        module = listeners[0].module
         allowed = _allowing(listeners, request.method)
         authentic = [one for one in allowed if await self._authentic(module, one, request)]
         if not authentic:
@@ -97,14 +116,10 @@ class PushSource:
 
     async def _authentic(self, module: Any, compiled: Compiled, request: PushRequest) -> bool:
         name = module.secret_name(compiled.config)
-        secret = await self._secrets.get(compiled.trigger.tenant_id, name) if name else None
-        if name and secret is None:
-            return False
-        try:
-            module.verify(compiled.config, request, secret)
-        except SignatureInvalid:
-            return False
-        return True
+        if name is None:
+            return _passes(module, compiled.config, request, None)
+        values = await self._secrets.live(compiled.trigger.tenant_id, name)
+        return any(_passes(module, compiled.config, request, value) for value in values)
 
     async def _accept(self, module: Any, authentic: list[Compiled], request: PushRequest) -> list[Receipt]:
         """Store what the request says once per tenant that listens; only triggers whose check it passed may hear it."""
@@ -120,6 +135,7 @@ class PushSource:
                 names = dict.fromkeys(module.secret_name(one.config) for one in mine)
                 given = structs.replace(request, signed_with=tuple(name for name in names if name))
             heard: list[Heard] = module.parse(mine[0].config, given)
+            await self._check_replay(mine[0], request, heard)
             if len(mine) > 1:
                 route = (workflow_route(first.workflow_id),)
                 heard = [one if one.index_keys else structs.replace(one, index_keys=route) for one in heard]
@@ -127,12 +143,28 @@ class PushSource:
             receipts += await self._inbox.accept_all(events) if events else []
         return receipts
 
+    async def _check_replay(self, compiled: Compiled, request: PushRequest, heard: list[Heard]) -> None:
+        """Refuse a copy of a signed request that says it is another delivery.
+
+        Raises:
+            SignatureInvalid: it is one.
+
+        """
+        key_of = getattr(compiled.module, "guard", None)
+        key = key_of(compiled.config, request) if key_of is not None else None
+        if key is None or self.guard is None or not heard or heard[0].event_key is None:
+            return
+        until = request.received_at + 2 * int(compiled.config.signature.tolerance * SECOND_US)
+        tenant_id, identity = compiled.trigger.tenant_id, heard[0].event_key
+        if not await self.guard.admit(tenant_id, key, identity, request.received_at, until):
+            raise SignatureInvalid("This request was taken before, under another id.", fix="Sign each delivery anew.")
+
     async def _receive_for_type(self, module: Any, request: PushRequest) -> list[Receipt]:
         """Receive at an endpoint that serves all triggers of a type: the secrets that fit name tenant and triggers."""
         fitting: dict[str, list[str]] = {}
         for tenant_id, name in await self._secret_names(module.name):
-            secret = await self._secrets.get(tenant_id, name)
-            if secret is not None and _passes(module, request, secret):
+            values = await self._secrets.live(tenant_id, name)
+            if any(_passes(module, None, request, value) for value in values):
                 fitting.setdefault(tenant_id, []).append(name)
         if not fitting:
             raise SignatureInvalid(fix="Use the secret that a deployed trigger names, and sign the raw body with it.")
@@ -154,9 +186,13 @@ class PushSource:
         return [split_secret_route(key) for key in known]
 
 
-def _passes(module: Any, request: PushRequest, secret: str) -> bool:
+def _is_signed_as(compiled: Compiled, provider: str) -> bool:
+    return compiled.error is None and compiled.config.signature.scheme == provider
+
+
+def _passes(module: Any, config: Any, request: PushRequest, secret: str | None) -> bool:
     try:
-        module.verify(None, request, secret)
+        module.verify(config, request, secret)
     except SignatureInvalid:
         return False
     return True
