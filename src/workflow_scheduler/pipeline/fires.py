@@ -80,10 +80,8 @@ def _settled(schedule: Schedule, compiled: Compiled, now: int, windows: Sequence
     resting = schedule.next_nominal <= rest_of(module, config, schedule).until
     if end is None or end > now or resting:
         return settle_row(module, config, schedule, now)
-    timer, policy = Timer(module, config, schedule.trigger_id, schedule.anchor), policy_of(config)
-    if timer.due(timer.at(schedule.next_nominal), policy.jitter).fire_at >= end:
-        return settle_row(module, config, schedule, now)
-    return resume(timer, schedule.next_nominal, end - 1, policy.catchup, Reason.BLACKOUT)
+    timer = Timer(module, config, schedule.trigger_id, schedule.anchor)
+    return resume(timer, schedule.next_nominal, end - 1, policy_of(config).catchup, Reason.BLACKOUT)
 
 
 def _postponed(schedule: Schedule, until: int) -> ScheduleAdvance:

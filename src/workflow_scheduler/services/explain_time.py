@@ -12,6 +12,7 @@ from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.registry import Fire
 from workflow_scheduler.services.nominal import Timetable
+from workflow_scheduler.services.rests import paused_now, rest_end
 from workflow_scheduler.services.sentences import local_time, occurrence_summary
 from workflow_scheduler.services.shapes import instant, malformed_shape
 from workflow_scheduler.stores.portable.backfill_past import PastReader
@@ -168,8 +169,8 @@ class TimeExplainer:
         if occurrence is not None:
             return await self._recorded(tenant_id, trigger, occurrence, nominal.utc)
         outcome, words = unrecorded(row, trigger, nominal.utc, now)
-        if outcome == "planned" and not row.paused and not row.workflow_paused:
-            begin = max(now + 1, row.paused_until or 0)
+        if outcome == "planned":
+            begin = max(now + 1, rest_end(row))
             if nominal.utc >= last_instant(row, table, (now, begin), nominal.utc + 1) and nominal.utc >= begin:
                 return _beyond(trigger, nominal, table)
         excluded = table.excluded(nominal.utc) if outcome in {"planned", "pending"} else None
@@ -234,21 +235,16 @@ def last_instant(row: ScheduleRow, table: Timetable, moment: tuple[int, int], un
     return table.end_after(table.max_fires - row.fires - due, start, max(until, start), skips)
 
 
-def paused_now(row: ScheduleRow, now: int) -> bool:
-    """Return whether a schedule rests at `now`: paused, or paused until a later time."""
-    return row.paused or row.workflow_paused or (row.paused_until is not None and now < row.paused_until)
-
-
 def unrecorded(row: ScheduleRow, trigger: TriggerName, nominal: int, now: int) -> tuple[str, str]:
     """Return outcome and words for a nominal time without a recorded occurrence."""
     if nominal > now and nominal in instants(row.skips):
         return "skipped", "somebody skipped this one time, so it will not run unless that is taken back"
-    resting = row.paused_until is not None and nominal < row.paused_until
+    resting = nominal < rest_end(row)
     paused = row.paused or row.workflow_paused
     if nominal > now:
         if trigger.deployment_status != "active":
             return "not_scheduled", f"its trigger is {trigger.deployment_status}, so it will not run"
-        if paused or resting:
+        if resting:
             return "planned", f"the schedule is paused{_because(row)}, so it will not run then unless it is resumed"
         return "planned", "that time has not come yet"
     unsettled = row.next_nominal is not None and nominal >= row.next_nominal
@@ -260,7 +256,7 @@ def unrecorded(row: ScheduleRow, trigger: TriggerName, nominal: int, now: int) -
             f"it did not run: its workflow is not deployed since {instant(row.updated_at)}",
         ),
         (trigger.deployment_status != "active", "not_scheduled", f"its trigger is {trigger.deployment_status}"),
-        (unsettled and paused, "skipped", f"it did not run: the schedule is paused{_because(row)}"),
+        (unsettled and resting and paused, "skipped", f"it did not run: the schedule is paused{_because(row)}"),
         (unsettled and resting, "skipped", f"it did not run: the schedule was paused{_because(row)}"),
         (unsettled, "pending", "it is due and will be taken in a moment"),
         (nominal < row.updated_at, "not_scheduled", "it did not run: the schedule was changed or resumed after that"),

@@ -22,6 +22,7 @@ from workflow_scheduler.core.time.clock import DAY_US, from_iso, to_iso
 from workflow_scheduler.core.time.fire import noted
 from workflow_scheduler.services.explain_time import last_instant, occurrence_shape
 from workflow_scheduler.services.nominal import Timetable
+from workflow_scheduler.services.rests import ends_by_itself, rest_end
 from workflow_scheduler.services.shapes import instant, shaped
 from workflow_scheduler.stores.portable.backfill_past import PastReader
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository, Settled, stretch_of
@@ -176,8 +177,8 @@ def _open(row: ScheduleRow, table: Timetable, span: Span) -> list[Open]:
     if row.deployment_status != "active":
         found = [Open(begin, due, "skipped", Reason.UNDEPLOYED.value)]
         return [part for part in found if row.next_nominal is not None and part.start < part.end]
-    rested = min(max(begin, _rest_end(row, span)), span.end)
-    last = last_instant(row, table, (span.now, max(span.now + 1, _rest_end(row, span))), span.end)
+    rested = min(max(begin, rest_end(row)), span.end)
+    last = min(last_instant(row, table, (span.now, max(span.now + 1, rest_end(row))), span.end), span.end)
     passed = "skipped" if _left_out(row, table) else "pending"
     reason = Reason.MISSED_PAUSED.value
     found = [
@@ -189,20 +190,11 @@ def _open(row: ScheduleRow, table: Timetable, span: Span) -> list[Open]:
     return [part for part in found if part.start < part.end]
 
 
-def _rest_end(row: ScheduleRow, span: Span) -> int:
-    """Return the instant up to which times do not fire because of a pause, or one before all times."""
-    if row.paused or row.workflow_paused:
-        return span.end
-    ends = (row.paused_until, None if row.resume_until is None else row.resume_until + 1)
-    return max((end for end in ends if end is not None), default=0)
-
-
 def _left_out(row: ScheduleRow, table: Timetable) -> bool:
     """Return whether nothing runs of the times that pass during the pause, unless somebody says otherwise."""
-    by_itself = row.paused_until is not None and not row.paused
     owes = row.resume_until is not None and row.next_nominal is not None and row.next_nominal <= row.resume_until
     chosen = row.resume_as if owes else None
-    return (chosen or table.on_resume(by_itself=by_itself)) == "none"
+    return (chosen or table.on_resume(by_itself=ends_by_itself(row))) == "none"
 
 
 def _judged(fire: Fire, table: Timetable, part: Open, skipped: frozenset[int]) -> dict[str, Any]:

@@ -118,31 +118,37 @@ class Pauses:
         held = await Restraints.load(self._store, self._types, tenant_id, names, now)
 
         def decide(timer: PausedTimer) -> Resumption:
-            return self._decide(timer, (rested, now), missed, held)
+            return self._decide(timer, (rested, now), missed, held, by_itself=last is not None)
 
         return await self._store.transact(pausing.resume(tenant_id, workflow_id, now, decide))
 
-    def _decide(self, row: PausedTimer, moment: tuple[int, int], missed: Missed | None, held: Restraints) -> Resumption:
+    def _decide(
+        self,
+        row: PausedTimer,
+        moment: tuple[int, int],
+        missed: Missed | None,
+        held: Restraints,
+        *,
+        by_itself: bool,
+    ) -> Resumption:
         """Say where a row goes on; `moment` is the last instant of the pause, and now."""
         if row.paused_until is not None and row.paused_until > moment[1]:
             return Resumption(row.next_fire_at, row.next_nominal, completed=False)  # the schedule's own pause goes on
         try:
             module = self._types[row.type]
             config = module.Config.model_validate(with_skips(msgspec.json.decode(row.config), row.skips))
-            return self._settled(row, held.bind(row.workflow, module, config), moment, missed)
+            bound = held.bind(row.workflow, module, config)
+            wanted = on_resume(module, config, by_itself=by_itself) if missed is None else missed
+            return self._settled(row, bound, moment, wanted)
         except (SchedulerError, ValueError, KeyError) as error:
             # One broken trigger must not keep its workflow paused; the timer reports what it cannot read.
             _log.warning("timer.unreadable", trigger_id=row.trigger_id, error=str(error))
             return Resumption(row.next_nominal, row.next_nominal, completed=False)
 
     @staticmethod
-    def _settled(
-        row: PausedTimer, bound: tuple[Any, Any], moment: tuple[int, int], missed: Missed | None
-    ) -> Resumption:
-        module, config = bound
+    def _settled(row: PausedTimer, bound: tuple[Any, Any], moment: tuple[int, int], wanted: Missed) -> Resumption:
         rested, now = moment
-        timer = Timer(module, config, row.trigger_id, row.anchor)
-        wanted = on_resume(module, config) if missed is None else missed
+        timer = Timer(*bound, row.trigger_id, row.anchor)
         settlement = dues.resume(timer, row.next_nominal, rested, wanted)
         if settlement.fire:
             return Resumption(

@@ -20,8 +20,8 @@ from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.core.time.due import next_due
 from workflow_scheduler.core.time.late import Catchup, policy_of
 from workflow_scheduler.core.time.rest import on_resume
-from workflow_scheduler.core.time.timer import Due, Timer
-from workflow_scheduler.services.explain_time import paused_now
+from workflow_scheduler.core.time.timer import Timer
+from workflow_scheduler.services.rests import paused_now
 from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository
 from workflow_scheduler.stores.portable.rows import Malformed
@@ -125,14 +125,15 @@ class SchedulePauses:
 
     async def _end(self, row: ScheduleRow, missed: Catchup | None, now: int) -> bool:
         module, config = await self._configured(row)
-        first: Due | None = None
+        fire_at: int | None = None
         if row.next_nominal is not None and row.deployment_status == "active":
             timer = Timer(module, config, row.id, row.anchor)
             first = timer.due(timer.at(row.next_nominal), policy_of(config).jitter)
+            fire_at = row.next_nominal if row.next_nominal <= now else first.fire_at
         move = DueMove(
             was_nominal=row.next_nominal,
             paused=False,
-            next_fire_at=None if first is None else first.fire_at,
+            next_fire_at=fire_at,
             settle_until=now,
             settle_as=missed or on_resume(module, config),
         )

@@ -20,13 +20,13 @@ from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.calendars.use import named
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.core.time.late import Catchup, duration_text, microseconds
-from workflow_scheduler.services.explain_time import paused_now
 from workflow_scheduler.services.forecast import Forecast
 from workflow_scheduler.services.inline import refuse_inline, without_inline
 from workflow_scheduler.services.ledger import Ledger
 from workflow_scheduler.services.nominal import Timetable
 from workflow_scheduler.services.replay import Accepts, Received
 from workflow_scheduler.services.restraints import Restraints
+from workflow_scheduler.services.rests import pause_end, paused_now
 from workflow_scheduler.services.schedule_config import parse, trigger_config
 from workflow_scheduler.services.schedule_pauses import SchedulePauses, Settles
 from workflow_scheduler.services.schedule_times import preview
@@ -111,7 +111,7 @@ class Schedules:
             "deployment_status": row.deployment_status,
             "paused": paused,
             "paused_reason": row.paused_reason if paused else None,
-            "paused_until": instant(_until(row)) if paused else None,
+            "paused_until": instant(pause_end(row)) if paused else None,
             "paused_by": row.paused_by if paused else None,
             "workflow_paused": row.workflow_paused,
             "completed": row.completed,
@@ -346,16 +346,6 @@ class Schedules:
         """
         row = await self._pauses.row(principal, schedule_id)
         return await self._ledger.between(row, (since, until), place, limit, self._clock.now())
-
-
-def _until(row: ScheduleRow) -> int | None:
-    """Return when the pause of a schedule or of its workflow ends by itself; None where nobody set an end to one."""
-    ends = []
-    if row.workflow_paused:
-        ends.append(row.workflow_paused_until)
-    if row.paused_until is not None:
-        ends.append(row.paused_until)
-    return None if not ends or None in ends else max(end for end in ends if end is not None)
 
 
 def _duration(seconds: object) -> object:

@@ -1,18 +1,25 @@
 """What must become of every nominal time, written from the law on time and from nothing else.
 
-A Plan is one schedule, a Book the schedules of one workflow. All times are microseconds UTC. A fate is a pair of
+A Plan is one schedule; `book` has those of one workflow. All times are microseconds UTC. A fate is a pair of
 outcome and reason, as the ledger says them.
 """
 
 import copy
 from hashlib import sha256
+from typing import NamedTuple
 
+from timesim import turns
 from timesim.nominal import DAY, MINUTE, SECOND
+from timesim.restraint import BLACKOUT
+from timesim.turns import Turns
 
-FIRED = ("run_started", "matched")
+FIRED = turns.STARTED
+SLOWED = ("deferred", "rate_limited")
+BACKFILLED = ("run_started", "backfilled")
 COALESCED = ("absorbed", "coalesced")
 SUPERSEDED = ("skipped", "superseded")
 BY_HAND = ("skipped", "skipped_by_hand")
+SPENT = ("skipped", "max_fires")
 DOWN, PAUSED, WINDOW = (("skipped", f"missed_{cause}") for cause in ("down", "paused", "window"))
 UNDEPLOYED = ("skipped", "undeployed")
 _BY_MODE = {
@@ -20,32 +27,57 @@ _BY_MODE = {
     "disabled": ("skipped", "trigger_disabled"),
     "suspended": ("suspended", "trigger_suspended"),
 }
-_HEARD = set(_BY_MODE.values())
+_HEARD = {*_BY_MODE.values(), SLOWED, BACKFILLED, turns.SKIPPED, turns.QUEUED, turns.FULL, turns.GIVEN_UP}
+HAS_RUN = {FIRED, SLOWED, BACKFILLED, turns.QUEUED, turns.GIVEN_UP}
+_LEFT_OUT = {BY_HAND, ("suspended", "trigger_suspended")}
 _UNITS = {"s": SECOND, "m": MINUTE, "h": 60 * MINUTE, "d": DAY}
 FAR = 400 * DAY
+NEVER = -1
 
 
 def span(text):
     return int(text[:-1]) * _UNITS[text[-1]]
 
 
+def gap(rate):
+    """Return the time between two starts at a rate such as 10/m."""
+    number, _, unit = rate.partition("/")
+    return -(-_UNITS[unit] // int(number))
+
+
+class Verdict(NamedTuple):
+    """What one look at due times leads to: `settled` as (times, fate), the times that start, and the last of all.
+
+    `by_name`: how late they are is counted from their names, without jitter.
+    """
+
+    settled: list
+    starts: list
+    last: int
+    by_name: bool
+
+
 class Plan:
     """A schedule: what is settled (`fates`), from which nominal time on nothing is (`place`), and how it rests."""
 
-    def __init__(self, trigger_id, rule, now):
+    def __init__(self, trigger_id, rule, now, restraints):
         self.id = trigger_id
+        self.restraints = restraints
         self.fates = {}
-        self.runs = 0
+        self.again = frozenset()
+        self.runs = self.spent = 0
+        self.turns = Turns()
         self.edited = self.renewed = False
         self.skips = frozenset()
         self.mode = "enabled"
         self.paused = self.by_workflow = self.live = False
-        self.until = None
+        self.until = self.workflow_until = None
         self.begin(rule, now, anchor=now)
 
     def copy(self):
         twin = copy.copy(self)
         twin.fates = dict(self.fates)
+        twin.turns = copy.copy(self.turns)
         return twin
 
     # When
@@ -80,7 +112,12 @@ class Plan:
     def begin(self, rule, now, *, anchor):
         """Count from now on: edits, deployments and re-enabling never fire the past."""
         self.rule, self.anchor, self.live, self.renewed = rule, anchor, True, False
-        self.place = self.following(now)
+        self.owed = self.held = None
+        self.place = None if self._used_up else self.following(now)
+
+    @property
+    def _used_up(self):
+        return self.spent >= self.rule.config.get("max_fires", self.spent + 1)
 
     def edit(self, rule, now):
         """Take another rule: what was due and not settled, and the next time of the old rule, are superseded."""
@@ -88,7 +125,7 @@ class Plan:
         cause = (PAUSED if resting else SUPERSEDED) if self.live else UNDEPLOYED
         upcoming, was_live = None, self.live
         if self.place is not None:
-            self._settle(now, "none", -1, cause)
+            self._close(now, cause)
             upcoming = self.place
         self._forget_superseded(now)
         self.edited = True
@@ -97,8 +134,8 @@ class Plan:
             self._record([upcoming], SUPERSEDED)
 
     def renew(self, rule):
-        """Take another rule while out of service: it counts from the next deployment."""
-        self.rule, self.place, self.edited, self.renewed = rule, None, True, True
+        """Take another rule while out of service: it counts from the next deployment, and all its runs are left."""
+        self.rule, self.place, self.edited, self.renewed, self.spent = rule, None, True, True, 0
 
     def end(self):
         """Take out of service."""
@@ -110,7 +147,7 @@ class Plan:
             self._forget_superseded(now)
             self.begin(self.rule, now, anchor=now)
         elif self.place is not None:
-            self._settle(now, "none", -1, UNDEPLOYED)
+            self._close(now, UNDEPLOYED)
             self._forget_superseded(now)
             self.begin(self.rule, now, anchor=self.anchor)
         self.live = True
@@ -118,16 +155,53 @@ class Plan:
     def _forget_superseded(self, now):
         self.fates = {at: fate for at, fate in self.fates.items() if at <= now or fate != SUPERSEDED}
 
+    def _close(self, now, cause):
+        if self.place <= now:
+            self._apply(self._judged(now, "none", NEVER, cause), now)
+
     def tick(self, now):
         """Settle what is due, as a service that runs at `now` does."""
-        if not self.live or self.paused or self.by_workflow or self.place is None:
-            return
-        if self.until is not None:
-            if now < self.until:
-                return
-            self._settle(self.until - 1, self._on_resume(by_itself=True), -1, PAUSED)
+        while self.live and not self.resting(now) and self.place is not None and self._look(now):
+            pass
+        self.turns.stop()
+
+    def _look(self, now):
+        """Settle what one look settles: the times of a rest, those that waited for the end of a window, or others."""
+        if self.held is not None and now < self.held:
+            return False
         config = self.rule.config
-        self._settle(now, config.get("catchup", "latest"), span(config.get("misfire_grace", "60s")), DOWN)
+        catchup = config.get("catchup", "latest")
+        rested, missed = self._rest()
+        end = self.restraints.held_until(self.place, "defer")
+        if self.place <= rested:
+            if not self._rest_is_over(now):
+                return False
+            verdict = self._judged(min(now, rested), missed, NEVER, PAUSED)
+        elif self.due_at(self.place) > now:
+            return False
+        elif end is not None and end <= now:
+            verdict = self._judged(end - 1, catchup, NEVER, BLACKOUT)
+        else:
+            verdict = self._judged(now, catchup, span(config.get("misfire_grace", "60s")), DOWN)
+        self.held = self.restraints.held_until(now) if verdict.starts else None
+        if self.held is None:
+            self._apply(verdict, now)
+        return self.held is None
+
+    def _rest(self):
+        """Return the last instant of the rest that may still have to be settled, and what runs of its times."""
+        if self.owed is not None:
+            return self.owed
+        if self.until is not None:
+            return self.until - 1, self._on_resume(by_itself=True)
+        return NEVER, "none"
+
+    def _rest_is_over(self, now):
+        """Nobody looks at a pause that ends by itself, and of which nothing runs, before the next time is due."""
+        if self.owed is not None or self._rest()[1] != "none":
+            return self.place <= now
+        following = self.following(self.until - 1)
+        return following is None or self.due_at(following) <= now
 
     def _on_resume(self, *, by_itself=False):
         """Return what runs of the times of a pause unless somebody says otherwise; a single time is late, not lost."""
@@ -135,68 +209,86 @@ class Plan:
         return self.rule.config.get("on_resume", "latest" if once else "none")
 
     def pause(self, until=None):
-        self.paused, self.until = until is None, until
+        self.paused, self.until, self.owed = until is None, until, None
 
     def resume(self, now, missed):
         """End a pause of the schedule: nothing of the past runs unless it is asked for."""
         if self.paused or (self.until is not None and now < self.until):
-            self._settle(now, missed or self._on_resume(), -1, PAUSED)
+            self.owed, self.held = (now, missed or self._on_resume()), None
             self.paused, self.until = False, None
 
-    def workflow_resumes(self, now, missed):
+    def workflow_resumes(self, now, missed, rested):
         if self.by_workflow:
-            self.by_workflow = False
-            if self.live and not self.resting(now):
-                self._settle(now, missed or self._on_resume(), -1, PAUSED)
+            self.by_workflow, self.workflow_until = False, None
+            if self.live and self.place is not None and not self.resting(now):
+                missed = missed or self._on_resume(by_itself=rested is not None)
+                self.owed, self.held = (now if rested is None else rested, missed), None
 
-    def _take(self, until):
-        """Return the nominal times from the place to `until`, and move on behind them."""
-        if self.place is None or self.place > until:
-            return []
-        taken = self.times(self.place, until + 1)
-        self.place = self.following(taken[-1])
-        return taken
-
-    def _settle(self, now, catchup, grace, cause):
-        if self.place is None or self.place > now:
-            return
+    def _judged(self, now, catchup, grace, cause):
+        """Judge the times from the place on that are due at `now`; what belongs to a rest or a window goes by name."""
         times = self.times(self.place, now + 1)
-        while times and self.due_at(times[-1]) > now:
+        while grace != NEVER and times and self.due_at(times[-1]) > now:
             times.pop()
-        if not times:
-            return
-        self._take(times[-1])
         config = self.rule.config
         window = FAR * 100 if config["type"] == "once" else span(config.get("catchup_window", "1d"))
-        self._record([one for one in times if one in self.skips], BY_HAND)
-        rest = [one for one in times if one not in self.skips]
-        fresh = [one for one in rest if now - self.due_at(one) <= grace]
+        excluded = {one: fate for one in times if (fate := self._excluded(one)) is not None}
+        settled = [([one], fate) for one, fate in excluded.items()]
+        rest = [one for one in times if one not in excluded]
+        fresh = [one for one in rest if grace != NEVER and now - self.due_at(one) <= grace]
         late = rest[: len(rest) - len(fresh)]
         inside = [one for one in late if one >= now - window]
         outside = late[: len(late) - len(inside)]
         if catchup == "none":
-            self._record(late, cause)
-        elif catchup == "latest":
-            self._record(outside, WINDOW)
+            return Verdict([*settled, (late, cause)], fresh, times[-1], grace == NEVER)
+        if catchup == "latest":
             kept = [] if fresh else inside[-1:]
-            self._record(inside[: len(inside) - len(kept)], COALESCED)
-            self._fire(kept)
+            left = [(outside, WINDOW), (inside[: len(inside) - len(kept)], COALESCED)]
         else:
             kept = inside[-config.get("catchup_max", 100) :]
-            self._record(outside + inside[: len(inside) - len(kept)], WINDOW)
-            self._fire(kept)
-        self._fire(fresh)
+            left = [(outside + inside[: len(inside) - len(kept)], WINDOW)]
+        return Verdict(settled + left, kept + fresh, times[-1], grace == NEVER)
 
-    def _fire(self, times):
-        for nominal in times:
-            if self.mode == "enabled" and self.fates.get(nominal) not in _HEARD:
-                self.runs += 1
-                self.fates[nominal] = FIRED
-        self._record(times, _BY_MODE[self.mode])
+    def _excluded(self, nominal):
+        return BY_HAND if nominal in self.skips else self.restraints.excluded(self.rule, nominal)
+
+    def _apply(self, verdict, now):
+        config = self.rule.config
+        for times, fate in verdict.settled:
+            self._record(times, fate)
+        grace = span(config.get("misfire_grace", "60s"))
+        late = sum(now - (one if verdict.by_name else self.due_at(one)) > grace for one in verdict.starts)
+        apart = gap(config["catchup_rate"]) if "catchup_rate" in config else 0
+        for number, nominal in enumerate(verdict.starts):
+            if self._used_up:
+                self._record([nominal], SPENT)
+            else:
+                self._fire(nominal, config.get("overlap"), slowed=number < late and number * apart > SECOND)
+        self.place = None if verdict.starts and self._used_up else self.following(verdict.last)
+
+    def _fire(self, nominal, overlap, *, slowed):
+        if self.mode == "enabled" and self.fates.get(nominal) not in _HEARD:
+            fate, pushed = (SLOWED if slowed else FIRED), {}
+            if overlap is not None:
+                fate, pushed = self.turns.take(nominal, overlap)
+            self.fates[nominal] = fate
+            self.fates |= pushed
+            self.runs += fate in HAS_RUN
+            self.spent += fate in HAS_RUN
+        self._record([nominal], _BY_MODE[self.mode])
 
     def _record(self, times, fate):
         for nominal in times:
             self.fates.setdefault(nominal, fate)
+
+    def backfill(self, since, until):
+        """Run the times of a range that has passed and is settled, as far as they have no run and nothing bars them."""
+        for nominal in self.times(since, until):
+            fate = self.fates.get(nominal)
+            if fate in HAS_RUN | _LEFT_OUT or nominal in self.again or self._excluded(nominal):
+                continue
+            self.again |= {nominal}
+            self.runs += 1
+            self._record([nominal], BACKFILLED)
 
     # What the ledger must say
 
@@ -205,86 +297,28 @@ class Plan:
         found = {one: fate for one, fate in self.fates.items() if start <= one < end}
         if not self.live or self.place is None:
             return found
+        rest_end = self._rest_end()
+        left_out = self._nothing_of_it()
         for nominal in self.times(max(start, self.place), end):
-            if nominal in self.skips:
-                fate = BY_HAND
-            elif self.paused or self.by_workflow or (self.until is not None and nominal < self.until):
-                left_out = self._on_resume(by_itself=not (self.paused or self.by_workflow)) == "none"
-                passed = PAUSED if left_out else ("pending", "missed_paused")
-                fate = passed if nominal <= now else ("planned", "missed_paused")
-            else:
-                fate = ("pending", None) if nominal <= now else ("planned", None)
+            when = "pending" if nominal <= now else "planned"
+            fate = self._excluded(nominal)
+            if fate is None and nominal < rest_end:
+                fate = PAUSED if left_out and nominal <= now else (when, "missed_paused")
+            elif fate is None:
+                fate = (when, None if self.restraints.held_until(nominal, "defer") is None else "blackout")
             found.setdefault(nominal, fate)
         return found
 
+    def _rest_end(self):
+        """Return the instant before which times do not fire because of a pause."""
+        if self.paused or (self.by_workflow and self.workflow_until is None):
+            return FAR * 1000
+        ends = [self.workflow_until if self.by_workflow else None, self.until, self._rest()[0] + 1]
+        return max(end for end in ends if end is not None)
 
-class Book:
-    """A workflow: its versions as {trigger: Rule}, which of them is live, and the plan of every trigger it ever had."""
-
-    def __init__(self, trigger_id):
-        self.trigger_id = trigger_id
-        self.plans = {}
-        self.versions = []
-        self.live = None
-        self.paused = False
-        self.until = None
-        self.extra = 0
-
-    def copy(self):
-        twin = copy.copy(self)
-        twin.plans = {name: plan.copy() for name, plan in self.plans.items()}
-        twin.versions = list(self.versions)
-        return twin
-
-    @property
-    def running(self):
-        """The plans of the triggers that are live."""
-        return {name: plan for name, plan in self.plans.items() if plan.live}
-
-    def store(self, version):
-        if not self.versions or self.versions[-1] != version:
-            self.versions.append(version)
-            for name, rule in version.items():
-                plan = self.plans.get(name)
-                if plan is not None and not plan.live and plan.rule.config != rule.config:
-                    plan.renew(rule)
-        return len(self.versions)
-
-    def publish(self, number, now):
-        """Make a version live: what changed counts from now on, what did not goes on undisturbed."""
-        self.live, wanted = number, self.versions[number - 1]
-        for name, plan in self.running.items():
-            if name not in wanted:
-                plan.end()
-        for name, rule in wanted.items():
-            plan = self.plans.get(name)
-            if plan is None:
-                plan = self.plans[name] = Plan(self.trigger_id(name), rule, now)
-                plan.by_workflow = self.paused
-            elif plan.rule.config != rule.config:
-                plan.edit(rule, now)
-            elif not plan.live:
-                plan.back(now)
-            plan.by_workflow |= self.paused and not plan.paused
-
-    def unpublish(self, now):
-        self.live = None
-        for plan in self.running.values():
-            plan.end()
-
-    def pause(self, until):
-        self.paused, self.until = True, until
-        for plan in self.running.values():
-            plan.by_workflow |= not plan.paused
-
-    def resume(self, now, missed):
-        self.paused, self.until = False, None
-        for plan in self.plans.values():
-            plan.workflow_resumes(now, missed)
-
-    def tick(self, now):
-        """Let a service look at everything at `now`."""
-        if self.paused and self.until is not None and self.until <= now:
-            self.resume(self.until - 1, None)
-        for plan in self.plans.values():
-            plan.tick(now)
+    def _nothing_of_it(self):
+        """Tell whether nothing runs of the times that pass during the pause, unless somebody says otherwise."""
+        if self.owed is not None and self.place <= self.owed[0]:
+            return self.owed[1] == "none"
+        by_itself = not self.paused and (self.until is not None or self.workflow_until is not None)
+        return self._on_resume(by_itself=by_itself) == "none"

@@ -1,11 +1,15 @@
 """The schedules of the sequences: every kind, late policy and clock-change policy, around real clock changes."""
 
+import json
 from functools import cache
 
 from timesim import nominal
 from timesim.nominal import DAY, HOUR, MINUTE, SECOND, Rule
+from timesim.restraint import Window
 from workflow_scheduler.core.time.clock import from_iso, to_iso
 
+CLOSED, OPEN = "closed", "open"
+_HOLDS = {"input": {"hold": True}}
 BEGINNINGS = tuple(
     from_iso(text)
     for text in (
@@ -30,16 +34,19 @@ def standing():
     berlin, york, howe = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
     quarters = nominal.real_time("UTC", lambda wall: wall.minute % 15 == 0)
     hourly = nominal.real_time(york, lambda wall: wall.minute == 10)
+    twenties = nominal.real_time("UTC", lambda wall: wall.minute % 20 == 0)
     nights = [(2, 30)]
     return {
         "quarters": (
             _cron("*/15 * * * *", "UTC", quarters, catchup="all", catchup_max=5, catchup_window="6h",
                   on_resume="latest"),
             _cron("*/15 * * * *", "UTC", quarters, catchup="latest", jitter="10m"),
+            _cron("*/15 * * * *", "UTC", quarters, catchup="all", catchup_window="2h", max_fires=9),
         ),
         "hourly": (
             _cron("10 * * * *", york, hourly, catchup="latest", catchup_window="5h"),
             _cron("10 * * * *", york, hourly, catchup="none", misfire_grace="90m"),
+            _cron("10 * * * *", york, hourly, catchup="all", catchup_rate="10/m", calendars={"only": [OPEN]}),
         ),
         "night": (
             _cron("30 2 * * *", york, nominal.fixed(york, nights), catchup="latest"),
@@ -57,6 +64,19 @@ def standing():
                   jitter="30m", catchup="latest", catchup_window="3d"),
             _cron("0 9 1,15 * *", berlin, nominal.fixed(berlin, [(9, 0)], lambda day: day.day in (1, 15)),
                   catchup="all", catchup_window="60d"),
+            _cron("0 9 * * *", berlin, nominal.fixed(berlin, [(9, 0)]), catchup="all", catchup_window="30d",
+                  calendars={"exclude": [CLOSED]}, on_resume="all"),
+        ),
+        "lone": (
+            _cron("*/20 * * * *", "UTC", twenties, catchup="all", catchup_max=4, **_HOLDS, overlap="skip"),
+            _cron("*/20 * * * *", "UTC", twenties, catchup="all", catchup_max=5, **_HOLDS,
+                  overlap={"policy": "queue_all", "limit": 3}),
+        ),
+        "turns": (
+            _cron("*/20 * * * *", "UTC", twenties, catchup="latest", **_HOLDS, overlap="queue_one"),
+            _cron("*/20 * * * *", "UTC", twenties, catchup="all", catchup_max=3, **_HOLDS, overlap="cancel_running"),
+            _cron("*/20 * * * *", "UTC", twenties, catchup="all", catchup_max=2, **_HOLDS,
+                  overlap="terminate_running"),
         ),
     }  # fmt: skip
 
@@ -77,10 +97,12 @@ def moving(now):
         "often": (
             _interval(240, catchup="all", catchup_max=30, catchup_window="1h", on_resume="all"),
             _interval(420, catchup="latest", misfire_grace="20m"),
+            _interval(300, catchup="all", catchup_window="3h", catchup_rate="100/m", calendars={"exclude": [CLOSED]}),
         ),
         "bounded": (
             _interval(1800, now + 2 * HOUR, now + 3 * DAY, catchup="latest"),
             _interval(5400, last=now + 5 * DAY, catchup="none"),
+            _interval(3600, now + HOUR, max_fires=5, catchup="latest", on_resume="all"),
         ),
         "once": tuple(
             Rule({"type": "once", "run_at": to_iso(moment)}, nominal.once(moment)) for moment in (soon, later)
@@ -93,11 +115,35 @@ def moving(now):
     }  # fmt: skip
 
 
+def days(random, now):
+    """Return some dates of the next two weeks, and one before."""
+    first = now - now % DAY - DAY
+    return sorted({to_iso(first + number * DAY)[:10] for number in random.sample(range(15), random.randrange(1, 8))})
+
+
+def window(random, now):
+    """Return a blackout as the model knows it, and as a user writes it."""
+    mode = random.choice(("skip", "defer"))
+    if random.random() < 0.4:
+        start, length = now - now % DAY + random.randrange(24) * HOUR, random.choice((HOUR, 150 * MINUTE))
+        said = {"cron": f"0 {start % DAY // HOUR} * * *", "duration": f"{length // MINUTE}m"}
+        body = {"mode": mode, **said}
+        return Window(mode, start, length=length, said=_json(body)), body
+    start = now + random.choice((-HOUR, -MINUTE, 10 * MINUTE, 5 * HOUR, DAY))
+    end = start + random.choice((20 * MINUTE, 2 * HOUR, 7 * HOUR, 2 * DAY))
+    body = {"mode": mode, "from": to_iso(start), "to": to_iso(end)}
+    return Window(mode, start, end, said=_json(body)), body
+
+
+def _json(body):
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
 def definition(triggers):
-    """Return a workflow with these triggers ({name: Rule}) as a definition."""
+    """Return a workflow with these triggers as a definition; some of its runs last until they are ended."""
     return {
         "version": 1,
         "name": "timed",
         "triggers": {name: dict(rule.config) for name, rule in triggers.items()},
-        "jobs": {"work": {"uses": "noop"}},
+        "jobs": {"work": {"uses": "sleep_for", "with": {"duration": "3000d"}, "if": "has(input.hold)"}},
     }

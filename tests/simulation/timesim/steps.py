@@ -4,15 +4,18 @@ A step that was cut off by a crash happened whole or not at all: both are kept a
 """
 
 from timesim import law, scene
+from timesim.book import Book
 from timesim.nominal import DAY, HOUR, MINUTE, SECOND
 from workflow_scheduler.core.model.principal import LOCAL
+from workflow_scheduler.services.backfill_rule import BackfillRequest
 from workflow_scheduler.services.definitions import trigger_id
 
 NAME = "timed"
 _WEIGHTS = {
     "deploy": 7, "redeploy": 3, "roll_back": 3, "undeploy": 2, "create": 3, "update": 4, "delete": 3,
     "pause": 6, "resume": 8, "pause_workflow": 4, "resume_workflow": 6, "mode": 4, "skip": 5, "unskip": 2,
-    "trigger": 2, "run": 14, "sleep": 12, "set_back": 3, "crash": 4,
+    "trigger": 2, "run": 14, "sleep": 12, "set_back": 3, "crash": 4, "end_run": 5, "backfill": 4, "calendar": 4,
+    "black_out": 4, "lift": 3,
 }  # fmt: skip
 _DOWNTIMES = (30 * SECOND, 3 * MINUTE, 20 * MINUTE, HOUR, 5 * HOUR, DAY, 3 * DAY, 8 * DAY, 21 * DAY)
 _MISSED = (None, None, "none", "latest", "all")
@@ -44,9 +47,13 @@ class Steps:
         await self.world.start()
         self.pool = scene.standing() | scene.moving(self.now)
         first = self._some()
+        calendars = {name: scene.days(self.random, self.now) for name in (scene.CLOSED, scene.OPEN)}
+        for name, days in calendars.items():
+            await self.world.app.context.calendars.create(LOCAL, {"name": name, "dates": days})
         await self.world.app.context.workflows.create(LOCAL, scene.definition(first))
         self.workflow_id = self.world.select("SELECT id FROM workflows")[0][0]
-        self.books = [law.Book(lambda name: trigger_id(LOCAL.tenant_id, self.workflow_id, name))]
+        self.books = [Book(lambda name: trigger_id(LOCAL.tenant_id, self.workflow_id, name))]
+        self.books[0].restrain(calendars=calendars)
         await self._deploy(first)
 
     async def one(self):
@@ -90,7 +97,7 @@ class Steps:
         plans = self.book.plans.values()
         rest = any(plan.live and plan.resting(self.now) for plan in plans)
         ahead = any(at > self.now and fate != law.SUPERSEDED for plan in plans for at, fate in plan.fates.items())
-        return len(self.books) == 1 and not rest and not ahead and not self._waits()
+        return len(self.books) == 1 and not rest and not ahead
 
     async def _deploy(self, triggers=None):
         if triggers is None and not await self._settled():
@@ -185,30 +192,25 @@ class Steps:
 
     async def _pause(self):
         if (plan := self._one_plan(lambda one: not one.completed)) is not None:
-            until = None if self.book.paused or "jitter" in plan.rule.config else self._until()
+            until = None if self.book.paused else self._until()
             work = self.world.app.context.schedules.pause(LOCAL, plan.id, until=until)
             await self._on_plan(f"pause until {until}", plan, work, lambda one, _now: one.pause(until))
 
-    def _waits(self):
-        """Tell whether the jitter of a time is under way."""
-        plans = [plan for plan in self.book.running.values() if "jitter" in plan.rule.config]
-        return any(plan.due_at(one) > self.now for plan in plans for one in plan.times(self.now - HOUR, self.now + 1))
-
     async def _resume(self):
         plan = self._one_plan(lambda one: one.paused or one.until is not None)
-        if plan is not None and not self.book.paused and not self._waits():
+        if plan is not None and not self.book.paused:
             missed = self.random.choice(_MISSED)
             work = self.world.app.context.schedules.resume(LOCAL, plan.id, missed=missed)
             await self._on_plan(f"resume {missed}", plan, work, lambda one, now: one.resume(now, missed))
             await self.tick()
 
     async def _pause_workflow(self):
-        until = None
+        until = self._until()
         work = self.world.app.context.workflows.pause(LOCAL, NAME, until=until)
         await self._do(f"pause_workflow({until})", work, lambda book, _now: book.pause(until))
 
     async def _resume_workflow(self):
-        if self.book.paused and not self._waits():
+        if self.book.paused:
             missed = self.random.choice(_MISSED)
             work = self.world.app.context.workflows.resume(LOCAL, NAME, missed=missed)
             await self._do(f"resume_workflow({missed})", work, lambda book, now: book.resume(now, missed))
@@ -248,7 +250,7 @@ class Steps:
                 await self._on_plan("unskip", plan, work, change)
 
     async def _trigger(self):
-        plan = self._one_plan(lambda one: one.mode == "enabled")
+        plan = self._one_plan(lambda one: one.mode == "enabled" and "overlap" not in one.rule.config)
         if plan is not None and not self.book.paused:
 
             def change(book, _now):
@@ -260,6 +262,8 @@ class Steps:
 
     async def tick(self):
         await self._do("tick", self.world.look(), lambda book, now: book.tick(now))
+        while (await self.world.call(self.world.quiet())).kind == "unknown":
+            pass
 
     async def _run(self):
         """Let a service run for a while: it looks whenever something is due."""
@@ -292,6 +296,72 @@ class Steps:
         """Let the process end with one of the next commits, and start it again."""
         self.taken.append("crash soon")
         self.world.faults.plan(self.random.choice(("crash before", "crash after")), self.random.randrange(1, 4))
+
+    # Runs, backfills, calendars and windows
+
+    async def _end_run(self):
+        """End the run that stands in the way of others."""
+        plan = self._one_plan(lambda one: one.turns.under_way is not None)
+        if plan is not None:
+            text = "SELECT id FROM runs WHERE trigger_id = ? AND scheduled_for = ? AND status IN ('QUEUED', 'PAUSED')"
+            rows = self.world.select(text, (plan.id, plan.turns.under_way))
+            if not rows:
+                self.complaints.append(f"the run of {plan.turns.under_way} is not under way")
+                return
+            work = self.world.app.context.runs.cancel(LOCAL, rows[0][0])
+            await self._on_plan("end_run", plan, work, lambda one, _now: one.turns.end())
+            await self.tick()
+
+    async def _backfill(self):
+        if not await self._settled():
+            return
+        plan = self._one_plan(lambda one: not one.edited)
+        if plan is None:
+            return
+        until = min(self.now, plan.place or self.now) - self.random.choice((0, HOUR, DAY))
+        since = until - self.random.choice((HOUR, 7 * HOUR, 2 * DAY))
+        if 0 < len(plan.times(since, until)) <= 100:
+            request = BackfillRequest(workflow=NAME, trigger=self._name(plan), since=since, until=until, max_active=100)
+            work = self.world.app.context.backfills.create(LOCAL, request)
+            what = f"backfill from {since} to {until}"
+            await self._on_plan(what, plan, work, lambda one, _now: one.backfill(since, until))
+            await self.tick()
+
+    async def _calendar(self):
+        name, days = self.random.choice((scene.CLOSED, scene.OPEN)), scene.days(self.random, self.now)
+
+        def change(book, _now):
+            book.restrain(calendars={**book.restraints.calendars, name: days})
+
+        work = self.world.app.context.calendars.update(LOCAL, name, {"dates": days})
+        await self._do(f"calendar {name} {days}", work, change)
+
+    async def _black_out(self):
+        name = self.random.choice("abc")
+        window, body = scene.window(self.random, self.now)
+        known = name in self.book.restraints.windows
+        if len(self.books) == 1:
+
+            def change(book, now):
+                book.restrain(windows={**book.restraints.windows, name: window})
+                if known:
+                    book.release(now)
+
+            blackouts = self.world.app.context.blackouts
+            work = blackouts.replace(LOCAL, name, body) if known else blackouts.create(LOCAL, name, body)
+            await self._do(f"black_out {name} {body}", work, change)
+
+    async def _lift(self):
+        windows = self.book.restraints.windows
+        if windows and len(self.books) == 1:
+            name = self.random.choice(sorted(windows))
+            left = {other: window for other, window in windows.items() if other != name}
+
+            def change(book, now):
+                book.restrain(windows=left)
+                book.release(now)
+
+            await self._do(f"lift {name}", self.world.app.context.blackouts.delete(LOCAL, name), change)
 
 
 def _body(rule):

@@ -71,6 +71,8 @@ def settle(module: TimerType, config: Any, trigger_id: str, anchor: int, nominal
     timer = Timer(module, config, trigger_id, anchor)
     policy = policy_of(config)
     first = timer.due(timer.at(nominal), policy.jitter)
+    if first.fire_at > now:
+        return Settlement((), (), first)
     if now - first.fire_at <= policy.grace:
         following = timer.after(nominal)
         upcoming = None if following is None else timer.due(following, policy.jitter)
@@ -87,15 +89,17 @@ def resume(
 ) -> Settlement:
     """Decide what becomes of the fires that fell due while a trigger was paused, from `nominal` to `now`.
 
-    By default none of them runs, and the next slot after `now` is not skipped. `cause` is what kept them from firing,
-    if it was no pause.
+    Whether a time belongs to the pause is a matter of the nominal time, as all windows are: jitter does not carry it
+    out. By default none of them runs, and the next slot after `now` is not skipped. `cause` is what kept them from
+    firing, if it was no pause.
     """
     given = policy_of(timer.config)
-    policy = LatePolicy(given.jitter, -1, missed, given.window, given.most)
-    first = timer.due(timer.at(nominal), policy.jitter)
-    if first.fire_at > now:
-        return Settlement((), (), first)
-    return _settle_late(timer, first, Rules(policy, now, cause))
+    first = timer.due(timer.at(nominal), 0)
+    if nominal > now:
+        return Settlement((), (), timer.due(first.fire, given.jitter))
+    settled = _settle_late(timer, first, Rules(LatePolicy(0, -1, missed, given.window, given.most), now, cause))
+    upcoming = None if settled.next is None else timer.due(settled.next.fire, given.jitter)
+    return msgspec.structs.replace(settled, next=upcoming)
 
 
 def _settle_late(timer: Timer, first: Due, rules: Rules) -> Settlement:

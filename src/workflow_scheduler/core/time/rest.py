@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from workflow_scheduler.core.model.trigger import Schedule
 from workflow_scheduler.core.time.due import Settlement, resume, settle
-from workflow_scheduler.core.time.late import Catchup, policy_of
+from workflow_scheduler.core.time.late import Catchup
 from workflow_scheduler.core.time.timer import Timer
 
 _NEVER = -1
@@ -47,9 +47,7 @@ def settle_row(module: Any, config: Any, schedule: Schedule, now: int) -> Settle
     assert schedule.next_nominal is not None
     nominal = schedule.next_nominal
     rest = rest_of(module, config, schedule)
-    if nominal <= rest.until:
+    if nominal <= min(now, rest.until):
         timer = Timer(module, config, schedule.trigger_id, schedule.anchor)
-        until = min(now, rest.until)
-        if timer.due(timer.at(nominal), policy_of(config).jitter).fire_at <= until:
-            return resume(timer, nominal, until, rest.missed)
+        return resume(timer, nominal, min(now, rest.until), rest.missed)
     return settle(module, config, schedule.trigger_id, schedule.anchor, nominal, now)

@@ -17,7 +17,7 @@ COLUMNS = (
     "deployment_status", "kind", "revision", "anchor", "next_fire_at", "next_nominal", "last_fired_at",
     "last_nominal", "paused", "paused_reason", "paused_until", "paused_by", "completed", "workflow_paused",
     "created_at", "updated_at", "skips", "resume_until", "resume_as",
-    "workflow_paused_until", "fires", "failures",
+    "workflow_paused_until", "fires", "failures", "rests_with_workflow",
 )  # fmt: skip
 _SELECT = """SELECT t.id, t.tenant_id, t.workflow_id, w.name, t.name, t.trigger_subtype, t.trigger_config,
       t.shared, t.mode, t.deployment_status, COALESCE(s.kind, t.trigger_subtype), t.revision,
@@ -28,7 +28,8 @@ _SELECT = """SELECT t.id, t.tenant_id, t.workflow_id, w.name, t.name, t.trigger_
       COALESCE(s.completed, 0),
       w.paused, t.created_at, COALESCE(s.updated_at, t.updated_at), COALESCE(s.skips, '[]'),
       s.resume_until, s.resume_as, w.paused_until,
-      COALESCE(s.fires, 0), COALESCE(s.failures, 0)"""
+      COALESCE(s.fires, 0), COALESCE(s.failures, 0),
+      CASE WHEN s.paused = 1 AND s.paused_by = 'workflow' THEN 1 ELSE 0 END"""
 _WORKFLOW = "JOIN workflows w ON w.tenant_id = t.tenant_id AND w.id = t.workflow_id"
 _LIST = f"""{_SELECT} FROM schedules s
     JOIN trigger_index t ON t.tenant_id = s.tenant_id AND t.id = s.trigger_id {_WORKFLOW}
@@ -77,6 +78,7 @@ class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     workflow_paused_until: int | None = None
     fires: int = 0
     failures: int = 0
+    rests_with_workflow: bool = False
 
 
 class DueMove(msgspec.Struct, frozen=True, kw_only=True):
