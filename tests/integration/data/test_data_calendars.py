@@ -320,8 +320,9 @@ async def test_the_timer_reads_a_tenant_s_calendars_once_for_an_epoch(week, monk
         return await read(self, tenant_id)
 
     monkeypatch.setattr(stored.CalendarRepository, "index", counted)
-    for _ in range(5):
+    for _ in range(20):
         await week.clock.advance(60)
         await settle(week)
-    assert len(await runs_of(week)) == 5
-    assert len(reads) == 1
+    assert len(await runs_of(week)) == 20
+    # On PostgreSQL the word of the deployment's epoch may come after the first fire: read twice then, not twenty times.
+    assert 1 <= len(reads) <= 2

@@ -1,8 +1,5 @@
 """Instances on both stores, with a clock that stands still."""
 
-import asyncio
-import uuid
-
 import asyncpg
 import pytest
 from plant import Instance
@@ -22,22 +19,11 @@ END $$
 """
 
 
-async def administer(url, statement):
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(scope="session")
-def shared_database(postgres_server):
+def shared_database(postgres_lender):
     """One database for all tests of this folder: to make a new one costs more than most of them."""
-    name = f"wfs_{uuid.uuid4().hex[:12]}"
-    head, _, query = postgres_server.partition("?")
-    asyncio.run(administer(postgres_server, f"CREATE DATABASE {name}"))
-    yield head.rsplit("/", 1)[0] + "/" + name + ("?" + query if query else "")
-    asyncio.run(administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
+    with postgres_lender() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -56,7 +42,9 @@ async def store(new_store):
     yield opened
     await opened.close()
     if opened.dialect == "postgres":
-        await administer(opened._url, EMPTY)
+        connection = await asyncpg.connect(opened._url)
+        await connection.execute(EMPTY)
+        await connection.close()
 
 
 @pytest.fixture

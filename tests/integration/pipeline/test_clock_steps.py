@@ -15,19 +15,29 @@ class Looking:
     """The timer's loop at work, and how often it asked the store for due rows."""
 
     def __init__(self, instance, monkeypatch):
-        self.instance, self.looks = instance, 0
-        due = instance.timer._catalog.due
+        self.instance, self.looks, self.idle = instance, 0, asyncio.Event()
+        due, pause = instance.timer._catalog.due, instance.timer._pause
 
         async def counted(*args):
             self.looks += 1
             return await due(*args)
 
+        async def idling(seconds):
+            self.idle.set()
+            try:
+                await pause(seconds)
+            finally:
+                self.idle.clear()
+
         monkeypatch.setattr(instance.timer._catalog, "due", counted)
+        monkeypatch.setattr(instance.timer, "_pause", idling)
         self._loop = asyncio.create_task(instance.timer.loop())
 
     async def seconds(self, number):
         for _ in range(number):
             await self.instance.clock.advance(1)
+            async with asyncio.timeout(60):  # a busy server answers late, and no second passes for the loop meanwhile
+                await self.idle.wait()
             await self.instance.settle()
 
     async def stop(self):

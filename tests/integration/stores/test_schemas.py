@@ -41,9 +41,9 @@ async def tables(store, other="table"):
     return found
 
 
-async def test_tables_and_columns_are_the_same(sqlite, postgres_url):
-    await migrate(postgres_url, 0)
-    connection = await asyncpg.connect(postgres_url)
+async def test_tables_and_columns_are_the_same(sqlite, bare_postgres_url):
+    await migrate(bare_postgres_url, 0)
+    connection = await asyncpg.connect(bare_postgres_url)
     rows = await connection.fetch(
         "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns "
         "WHERE table_schema = 'public'"
@@ -63,9 +63,9 @@ async def test_tables_and_columns_are_the_same(sqlite, postgres_url):
             assert required == other_required or (column in {"id", "number"} and other_required), (table, column)
 
 
-async def test_indexes_are_the_same(sqlite, postgres_url):
-    await migrate(postgres_url, 0)
-    connection = await asyncpg.connect(postgres_url)
+async def test_indexes_are_the_same(sqlite, bare_postgres_url):
+    await migrate(bare_postgres_url, 0)
+    connection = await asyncpg.connect(bare_postgres_url)
     rows = await connection.fetch("SELECT indexname FROM pg_indexes WHERE schemaname = 'public'")
     await connection.close()
     ours = await sqlite.read("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")

@@ -26,6 +26,7 @@ class Epochs:
         self._clock = clock
         self._heard = heard
         self._task: asyncio.Task[None] | None = None
+        self._connection: asyncpg.Connection[Any] | None = None
         self._lost = asyncio.Event()
         self.current = False
         self.epoch = 0
@@ -37,14 +38,16 @@ class Epochs:
             StoreUnavailable: the server does not answer.
 
         """
-        connection = await self._connect()
-        self._task = asyncio.get_running_loop().create_task(self._keep(connection), name="postgres-epochs")
+        await self._connect()
+        self._task = asyncio.get_running_loop().create_task(self._keep(), name="postgres-epochs")
 
     async def close(self) -> None:
         """Stop listening."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        self.current = False
+        self._hang_up()
 
     def learn(self, epoch: int) -> None:
         """Take note of an epoch that was read or heard; tell when it is a later one."""
@@ -53,15 +56,21 @@ class Epochs:
             if not first:
                 self._heard(epoch)
 
-    async def _connect(self) -> asyncpg.Connection[Any]:
-        connection = await single(self._url)
+    async def _connect(self) -> None:
+        self._hang_up()
+        connection = self._connection = await single(self._url)
         self._lost.clear()
         with own_errors():
             connection.add_termination_listener(self._ended)
             await connection.add_listener(CHANNEL, self._notified)
             self.learn(await connection.fetchval(statements.EPOCH))
         self.current = True
-        return connection
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.remove_termination_listener(self._ended)
+            self._connection.terminate()
+            self._connection = None
 
     def _notified(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         self.learn(int(str(payload)))
@@ -70,17 +79,13 @@ class Epochs:
         self.current = False
         self._lost.set()
 
-    async def _keep(self, connection: asyncpg.Connection[Any]) -> None:
-        try:
-            while True:
-                await self._lost.wait()
-                connection = await self._again()
-        finally:
+    async def _keep(self) -> None:
+        while True:
+            await self._lost.wait()
             self.current = False
-            connection.remove_termination_listener(self._ended)
-            connection.terminate()
+            await self._again()
 
-    async def _again(self) -> asyncpg.Connection[Any]:
+    async def _again(self) -> None:
         while True:
             try:
                 return await self._connect()
