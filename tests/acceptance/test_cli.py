@@ -135,6 +135,21 @@ class TestWithoutAService:
         assert (tmp_path / "own" / "workflow_scheduler.db").exists()
 
 
+class TestGraphs:
+    def test_a_graph_of_another_system_is_deployed_and_run(self, wfs, service):
+        tasks = [{"name": "split", "id": "1", "children": ["2"]}, {"name": "join", "id": "2", "parents": ["1"]}]
+        parts = {"specification": {"tasks": tasks}}
+        instance = {"name": "Chain.json", "schemaVersion": "1.5", "workflow": parts}
+        (service.folder / "instance.json").write_text(json.dumps(instance))
+        done = wfs("import", "wfformat", "instance.json", "--run", "--json")
+        assert (done.code, done.json["run"]["status"]) == (0, "SUCCEEDED"), done.err
+        assert {job["id"] for job in done.json["run"]["jobs"]} == {"split", "join"}
+        tasks[1]["parents"] = ["9"]
+        (service.folder / "broken.json").write_text(json.dumps(instance))
+        refused = wfs("import", "wfformat", "broken.json")
+        assert (refused.code, "workflow.specification.tasks[1].parents[0]" in refused.err) == (2, True), refused.err
+
+
 class TestDeploying:
     def test_deploy_prints_addresses_and_next_fires(self, deployed, wfs):
         done = wfs("deploy", "hello.yaml")

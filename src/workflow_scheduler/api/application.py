@@ -18,6 +18,7 @@ from workflow_scheduler.api.traced import Traced
 
 RESOURCES = (
     "workflows",
+    "imports",
     "deployment",
     "triggers",
     "schedules",

@@ -112,6 +112,31 @@ class Validation(_Open):
     errors: list[Issue]
 
 
+class Loss(BaseModel):
+    """What of a file is not expressed: its path and line there, and what becomes of it."""
+
+    path: str
+    message: str
+    line: int | None
+
+
+class ImportItem(_Open):
+    """A workflow that was read; `main` is false for one that only another one calls."""
+
+    name: str
+    source: str
+    definition: dict[str, Any]
+    notes: list[str]
+    lost: list[Loss]
+    main: bool
+
+
+class Imports(_Open):
+    """What a file of another system holds."""
+
+    items: list[ImportItem]
+
+
 class Change(_Open):
     """One difference; `op` is added, removed or changed."""
 

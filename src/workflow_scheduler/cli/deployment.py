@@ -61,11 +61,31 @@ def _deployed(session: Session, file: str, reading: Reading, *, alone: bool) -> 
         raise DefinitionInvalid(f"{file} has a mistake", errors=[problem], fix=f"workflow-scheduler validate {file}")
     try:
         body = {"workflow_spec": spec_of(reading, alone=alone)}
-        status = session.client.post(f"{_BASE}/{segment(name)}/deploy", body)
+        status = _posted(session, name, body)
     except SchedulerError as error:
         raise raised(error, file, reading) from None
+    return {**status, "file": file, "triggers": _triggers(session, status)}
+
+
+def deploy_spec(session: Session, name: str, definition: dict[str, Any]) -> dict[str, Any]:
+    """Deploy a definition that stands in no file; return its status with triggers and addresses.
+
+    Raises:
+        SchedulerError: the service refused it.
+
+    """
+    status = _posted(session, name, {"workflow_spec": definition})
+    return {**status, "triggers": _triggers(session, status)}
+
+
+def _posted(session: Session, name: str, body: dict[str, Any]) -> dict[str, Any]:
+    status: dict[str, Any] = session.client.post(f"{_BASE}/{segment(name)}/deploy", body)
+    return status
+
+
+def _triggers(session: Session, status: dict[str, Any]) -> list[dict[str, Any]]:
     workflow = session.client.get(f"/api/v1/workflows/{segment(status['workflow_id'])}")
-    return {**status, "file": file, "triggers": [_with_address(session, one) for one in workflow["triggers"]]}
+    return [_with_address(session, one) for one in workflow["triggers"]]
 
 
 def _with_address(session: Session, trigger: dict[str, Any]) -> dict[str, Any]:

@@ -1,28 +1,49 @@
-"""`import KIND FILE`: definitions from the schedules of other systems."""
+"""`import KIND FILE`: definitions from the schedules and the workflows of other systems."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workflow_scheduler.cli import files, output, times
+from workflow_scheduler.cli import files, import_graphs, import_view, output, times
 from workflow_scheduler.cli.exits import Exit
 from workflow_scheduler.cli.session import session_of
 
 if TYPE_CHECKING:
     from workflow_scheduler.core.time.dialects.entry import Imported, Unread
 
-app = typer.Typer(help="Take schedules over from other systems; needs no service.", no_args_is_help=True)
+    Found = Iterable[Imported | Unread]
+
+app = typer.Typer(help="Take workflows over from other systems; needs no service.", no_args_is_help=True)
 File = Annotated[str, typer.Argument(help="The file, or - for standard input.")]
 HostZone = Annotated[str, typer.Option("--timezone", help="IANA name of the zone the old system ran in.")]
 Out = Annotated[str | None, typer.Option("--out", help="Write one definition file for each entry into this folder.")]
 Start = Annotated[str | None, typer.Option("--from", help="Compare five years from here: ISO 8601; now by default.")]
 AsBefore = Annotated[bool, typer.Option("--as-before", help="Keep what the old system did at clock changes.")]
-_SHOWN = 20
+
+
+def _schedules(name: str, read: Callable[[str, str], Found], about: str, *, zoned: bool = True) -> None:
+    """Add the command that imports the schedules of one system, which may have a time zone of its own."""
+
+    def with_zone(
+        context: typer.Context,
+        file: File,
+        timezone: HostZone = "UTC",
+        out: Out = None,
+        start: Start = None,
+        as_before: AsBefore = False,
+    ) -> None:
+        _carry_out(context, read(file, timezone), out, start, as_before)
+
+    def without_zone(
+        context: typer.Context, file: File, out: Out = None, start: Start = None, as_before: AsBefore = False
+    ) -> None:
+        _carry_out(context, read(file, "UTC"), out, start, as_before)
+
+    app.command(name, help=about)(with_zone if zoned else without_zone)
 
 
 @app.command()
@@ -38,190 +59,91 @@ def crontab(
     """Import a crontab, with every occurrence of five years that would differ."""
     from workflow_scheduler.core.time.dialects import crontab as dialect
 
-    text = files.content(file).decode("utf-8", "replace")
-    _carry_out(context, dialect.entries(text, timezone, system=system), out, start, as_before)
+    _carry_out(context, dialect.entries(_text(file), timezone, system=system), out, start, as_before)
 
 
-@app.command()
-def kubernetes(
-    context: typer.Context,
-    file: File,
-    timezone: HostZone = "UTC",
-    out: Out = None,
-    start: Start = None,
-    as_before: AsBefore = False,
-) -> None:
-    """Import CronJobs from manifests (`kubectl get cronjobs -o yaml`), with every occurrence that would differ."""
+def _text(file: str) -> str:
+    return files.content(file).decode("utf-8", "replace")
+
+
+def _kubernetes(file: str, timezone: str) -> Found:
     from workflow_scheduler.core.time.dialects import kubernetes as dialect
 
-    _carry_out(context, dialect.entries(files.values_of(file), timezone), out, start, as_before)
+    return dialect.entries(files.values_of(file), timezone)
 
 
-@app.command()
-def eventbridge(
-    context: typer.Context,
-    file: File,
-    out: Out = None,
-    start: Start = None,
-    as_before: AsBefore = False,
-) -> None:
-    """Import rules and schedules as `aws events list-rules` or `aws scheduler get-schedule` print them."""
+def _eventbridge(file: str, _timezone: str) -> Found:
     from workflow_scheduler.core.time.dialects import eventbridge as dialect
 
-    _carry_out(context, dialect.entries(files.value_of(file)), out, start, as_before)
+    return dialect.entries(files.value_of(file))
 
 
-@app.command()
-def quartz(
-    context: typer.Context,
-    file: File,
-    timezone: HostZone = "UTC",
-    out: Out = None,
-    start: Start = None,
-    as_before: AsBefore = False,
-) -> None:
-    """Import Quartz expressions (one a line), a quartz_jobs.xml, or the @Scheduled methods of a source file."""
+def _quartz(file: str, timezone: str) -> Found:
     from workflow_scheduler.core.time.dialects import quartz as dialect
 
-    text = files.content(file).decode("utf-8", "replace")
-    _carry_out(context, dialect.entries(text, timezone), out, start, as_before)
+    return dialect.entries(_text(file), timezone)
 
 
-@app.command()
-def airflow(
-    context: typer.Context,
-    file: File,
-    timezone: HostZone = "UTC",
-    out: Out = None,
-    start: Start = None,
-    as_before: AsBefore = False,
-) -> None:
-    """Import the DAGs of a Python file, which is read and never executed; tasks become a skeleton of jobs."""
+def _airflow(file: str, timezone: str) -> Found:
     from workflow_scheduler.core.time.dialects import airflow as dialect
 
-    text = files.content(file).decode("utf-8", "replace")
-    _carry_out(context, dialect.entries(text, timezone), out, start, as_before)
+    return dialect.entries(_text(file), timezone)
 
 
-@app.command()
-def kestra(
-    context: typer.Context,
-    file: File,
-    timezone: HostZone = "UTC",
-    out: Out = None,
-    start: Start = None,
-    as_before: AsBefore = False,
-) -> None:
-    """Import the Schedule triggers of Kestra flows; their tasks become jobs, one after the other."""
+def _kestra(file: str, timezone: str) -> Found:
     from workflow_scheduler.core.time.dialects import kestra as dialect
 
     documents = [(one.value, lambda path, one=one: one.place(path)[0]) for one in files.documents_of(file)]
-    _carry_out(context, dialect.entries(documents, timezone), out, start, as_before)
+    return dialect.entries(documents, timezone)
 
 
-@app.command("github-actions")
-def github_actions(
-    context: typer.Context, file: File, out: Out = None, start: Start = None, as_before: AsBefore = False
-) -> None:
-    """Import the schedules of a workflow of GitHub Actions."""
+def _github_actions(file: str, _timezone: str) -> Found:
     from workflow_scheduler.core.time.dialects import github_actions as dialect
 
-    _carry_out(context, dialect.entries(files.values_of(file)), out, start, as_before)
+    return dialect.entries(files.values_of(file))
 
 
-def _carry_out(
-    context: typer.Context, found: Iterable[Imported | Unread], out: str | None, start: str | None, as_before: bool
-) -> None:
-    from workflow_scheduler.core.time.clock import SystemClock, from_iso
-    from workflow_scheduler.core.time.dialects import compare, entry
+_schedules(
+    "kubernetes",
+    _kubernetes,
+    "Import CronJobs from manifests (`kubectl get cronjobs -o yaml`), with every occurrence that would differ.",
+)
+_schedules(
+    "eventbridge",
+    _eventbridge,
+    "Import rules and schedules as `aws events list-rules` or `aws scheduler get-schedule` print them.",
+    zoned=False,
+)
+_schedules(
+    "quartz",
+    _quartz,
+    "Import Quartz expressions (one a line), a quartz_jobs.xml, or the @Scheduled methods of a source file.",
+)
+_schedules(
+    "airflow",
+    _airflow,
+    "Import the DAGs of a Python file, which is read and never executed; tasks become a skeleton of jobs.",
+)
+_schedules(
+    "kestra", _kestra, "Import the Schedule triggers of Kestra flows; their tasks become jobs, one after the other."
+)
+_schedules("github-actions", _github_actions, "Import the schedules of a workflow of GitHub Actions.", zoned=False)
+app.command()(import_graphs.wfformat)
 
-    session = session_of(context)
-    moment = times.future(start)
-    begin = SystemClock().now() if moment is None else from_iso(moment)
-    read, unread = entry.every_entry(found)
-    kept = [compare.as_before(one) for one in read] if as_before else read
-    items = [_item(one, begin) for one in kept]
-    result = {
-        "items": items,
-        "unread": [{"line": one.line, "source": one.source, "message": one.message} for one in unread],
-        "next": None,
-    }
+
+def _carry_out(context: typer.Context, found: Found, out: str | None, start: str | None, as_before: bool) -> None:
+    from workflow_scheduler.services.imports import schedules
+
+    result = schedules(found, _begin(start), as_before=as_before)
     if out is not None:
-        _save(items, Path(out))
-    output.show(session, result, lambda value: _tell(value, written=out is not None))
-    if unread or not items:
+        import_view.save(result["items"], Path(out))
+    output.show(session_of(context), result, lambda value: import_view.tell(value, written=out is not None))
+    if result["unread"] or not result["items"]:
         raise typer.Exit(Exit.FAILED)
 
 
-def _item(one: Imported, begin: int) -> dict[str, Any]:
-    import msgspec
+def _begin(start: str | None) -> int:
+    from workflow_scheduler.core.time.clock import SystemClock, from_iso
 
-    from workflow_scheduler.core.time.dialects import compare
-
-    found = compare.differences(one, begin)
-    return {
-        "name": one.name,
-        "source": one.source,
-        "line": one.line,
-        "definition": {
-            "version": 1,
-            "name": one.name,
-            **one.more,
-            "triggers": {"schedule": one.trigger},
-            "jobs": one.jobs,
-        },
-        "notes": one.notes,
-        "differences": msgspec.to_builtins(found.items),
-        "complete": found.complete,
-    }
-
-
-def _yaml(definitions: list[dict[str, Any]]) -> str:
-    from ruamel.yaml import YAML
-
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    text = io.StringIO()
-    yaml.dump_all(definitions, text)
-    return text.getvalue()
-
-
-def _save(items: list[dict[str, Any]], folder: Path) -> None:
-    """Write one file for each entry; a file that is there already is left alone.
-
-    Raises:
-        BadParameter: a file exists, or the folder cannot be written.
-
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for item in items:
-            with (folder / f"{item['name']}.yaml").open("x", encoding="utf-8") as file:
-                file.write(_yaml([item["definition"]]))
-    except FileExistsError as error:
-        raise typer.BadParameter(f"{error.filename} exists; choose another --out") from None
-    except OSError as error:
-        raise typer.BadParameter(f"cannot write to {folder}: {error.strerror}") from None
-
-
-def _tell(result: dict[str, Any], *, written: bool) -> None:
-    if not written and result["items"]:
-        output.write(_yaml([item["definition"] for item in result["items"]]).rstrip())
-    for item in result["items"]:
-        output.note(f"{item['name']}: {item['source']}")
-        for text in item["notes"]:
-            output.note(f"  note: {text}")
-        differing = item["differences"]
-        for one in differing[:_SHOWN]:
-            output.note(f"  {one['note']} ({one['timezone']})")
-        more = len(differing) - _SHOWN
-        if more > 0:
-            output.note(f"  and {more}{'' if item['complete'] else ' or more'} others; --json lists them")
-    for one in result["unread"]:
-        place = "" if one["line"] is None else f"line {one['line']}: "
-        output.note(f"not imported: {place}{one['source']}: {one['message']}")
-    total = sum(len(item["differences"]) for item in result["items"])
-    output.note(
-        f"{len(result['items'])} imported, {len(result['unread'])} not; {total} occurrences differ in five years"
-    )
+    moment = times.future(start)
+    return SystemClock().now() if moment is None else from_iso(moment)

@@ -1,0 +1,86 @@
+"""Reading files of other systems: what becomes of each entry, as the API and the command line show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from workflow_scheduler.core.imports import wfformat
+from workflow_scheduler.core.imports.outcome import Converted
+from workflow_scheduler.core.time.dialects import compare
+from workflow_scheduler.core.time.dialects.entry import Imported, Unread, every_entry
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How to read a file: what stub jobs sleep (`time_scale` times what the tasks took), jobs of a run at once."""
+
+    time_scale: float = 0.0
+    max_parallel: int = wfformat.PARALLEL
+
+
+def _wfformat(content: bytes, options: Options) -> list[Converted]:
+    return [wfformat.convert(content, options.time_scale, options.max_parallel)]
+
+
+GRAPHS: Mapping[str, Callable[[bytes, Options], Iterable[Converted]]] = {"wfformat": _wfformat}
+"""The systems whose graphs can be read, by the name of the import."""
+
+
+def graphs(system: str, content: bytes, options: Options, begin: int) -> dict[str, Any]:
+    """Return the workflows in a file, with what could not be expressed.
+
+    Time triggers are compared with the old system's for five years from `begin`, in microseconds.
+
+    Raises:
+        ValidationFailed: the file is of another kind or broken; `errors` name the places.
+        TooLarge: it passes a bound.
+
+    """
+    return _answer([_graph(one, begin) for one in GRAPHS[system](content, options)], ())
+
+
+def schedules(found: Iterable[Imported | Unread], begin: int, *, as_before: bool) -> dict[str, Any]:
+    """Return the entries of a schedule's file, each with every occurrence of five years from `begin` that differs.
+
+    `as_before` keeps what the old system did at clock changes.
+    """
+    read, unread = every_entry(found)
+    kept = [compare.as_before(one) for one in read] if as_before else read
+    return _answer([_schedule(one, begin) for one in kept], unread)
+
+
+def _answer(items: list[dict[str, Any]], unread: Iterable[Unread]) -> dict[str, Any]:
+    listed = [{"line": one.line, "source": one.source, "message": one.message} for one in unread]
+    return {"items": items, "unread": listed, "next": None}
+
+
+def _schedule(one: Imported, begin: int) -> dict[str, Any]:
+    found = compare.differences(one, begin)
+    definition = {"version": 1, "name": one.name, **one.more, "triggers": {"schedule": one.trigger}, "jobs": one.jobs}
+    return {
+        "name": one.name,
+        "source": one.source,
+        "line": one.line,
+        "definition": definition,
+        "notes": one.notes,
+        "differences": msgspec.to_builtins(found.items),
+        "complete": found.complete,
+        "lost": [],
+    }
+
+
+def _graph(one: Converted, begin: int) -> dict[str, Any]:
+    found = [compare.differences(schedule, begin) for schedule in one.schedules]
+    return {
+        "name": one.name,
+        "source": one.source,
+        "line": None,
+        "definition": one.definition,
+        "notes": list(one.notes),
+        "differences": [item for part in found for item in msgspec.to_builtins(part.items)],
+        "complete": all(part.complete for part in found),
+        "lost": msgspec.to_builtins(one.losses),
+        "main": one.main,
+    }
