@@ -11,6 +11,7 @@ import apsw
 
 from workflow_scheduler.core.ids import logical_id
 from workflow_scheduler.core.time.clock import SystemClock
+from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.stores.sqlite.store import SqliteStore
 
 TENANT = "local"
@@ -63,7 +64,7 @@ _TRIGGER = (
 
 def schedules(connection: apsw.Connection, count: int, due: int, workflow_count: int) -> None:
     """Insert `count` daily cron triggers that are next due at `due` (microseconds)."""
-    now = SystemClock().now()
+    now, tzdata = SystemClock().now(), tzdata_version()
     minute = due // 60_000_000 % 1440
     cron = f"{minute % 60} {minute // 60} * * *"
     config = json.dumps({"cron": cron, "timezone": "UTC"})
@@ -73,8 +74,8 @@ def schedules(connection: apsw.Connection, count: int, due: int, workflow_count:
     )
     connection.executemany(
         "INSERT INTO schedules (tenant_id, trigger_id, workflow_id, kind, anchor, next_fire_at, next_nominal, tzdata, "
-        "updated_at) VALUES (?,?,?,'cron',?,?,?,'',?)",
-        ((TENANT, own, workflow, now, due, due, now) for own, workflow, _ in names),
+        "updated_at) VALUES (?,?,?,'cron',?,?,?,?,?)",
+        ((TENANT, own, workflow, now, due, due, tzdata, now) for own, workflow, _ in names),
     )
 
 

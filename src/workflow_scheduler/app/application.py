@@ -52,10 +52,10 @@ class Application(Services):
                 roles=self.settings.roles,
             )
             await self.context.deployments.recover(alone=self.store.dialect == "sqlite")
-            await Retiming(self.store, self.clock, self.types).run()
         except BaseException:
             await self.store.close()
             raise
+        self.timer.retimes = self.retiming = Retiming(self.store, self.clock, self.types)
         self._begin_loops()
         return sentence
 
@@ -77,7 +77,7 @@ class Application(Services):
         self._begin("pauses", self.context.workflows.watch_pauses())
         self.backfilling.works = "timer" in roles
         self._begin("backfills", self.backfilling.loop())
-        self._begin("retiming", Retiming(self.store, self.clock, self.types).watch())
+        self._begin("retiming", self.retiming.watch())
         self._begin("calendars", self.context.calendars.watch())
         if "sources" in roles:
             self._begin("internal", self.internal.loop())

@@ -146,5 +146,5 @@ def _advance(schedule: Schedule, settlement: Settlement, now: int, started: int)
         last_fired_at=now if settlement.fire else None,
         completed=following is None,
         started=started,
-        tzdata=tzdata_version(),
+        tzdata=None if schedule.tzdata == tzdata_version() else tzdata_version(),
     )

@@ -91,3 +91,42 @@ async def test_firing_marks_the_row_and_older_data_is_mended_while_newer_is_left
 
         await house.store.transact(pretend())
         assert await retiming.run(older=True) == moved
+
+
+async def test_a_time_of_older_data_that_lies_after_the_start_is_computed_again_before_it_fires(house):
+    await house.deploy("report", hourly=HOURLY)
+    house.timer.retimes = retiming = Retiming(house.store, house.clock, house.types)
+    wrong = NOON + HOUR_US // 2
+    await as_if(house, next_nominal=wrong, next_fire_at=wrong)
+    await house.clock.advance(1800)
+    while await house.timer.tick():
+        pass
+    assert (await row(house))[:2] == (tzdata_version(), NOON + HOUR_US)
+    assert await house.store.read("SELECT nominal, reason FROM occurrences") == [(wrong, "superseded")]
+    await house.clock.advance(1800)
+    while await house.timer.tick():
+        pass
+    assert await house.store.read("SELECT scheduled_for FROM runs") == [(NOON + HOUR_US,)]
+    await as_if(house)
+    assert await retiming.run() == 0
+    await house.timer.settle("local", await house.trigger_id("hourly"))
+    assert (await row(house))[:2] == (tzdata_version(), NOON + 2 * HOUR_US)
+
+
+async def test_what_cannot_be_computed_again_is_left_to_the_timer_and_what_has_no_next_time_is_looked_at_once(house):
+    await house.deploy("report", hourly=HOURLY)
+    house.timer.retimes = retiming = Retiming(house.store, house.clock, house.types)
+    await as_if(house)
+
+    def broken():
+        yield Sql("UPDATE trigger_index SET trigger_config = '{\"cron\": 5}'")
+
+    await house.store.transact(broken())
+    assert await retiming.run() == 0
+    await house.clock.advance(3600)
+    while await house.timer.tick():
+        pass
+    assert await house.store.read("SELECT kind FROM quarantine") == [("schedules",)]
+    await as_if(house, next_fire_at=None)
+    assert await retiming.run() == 0
+    assert (await row(house))[0] == tzdata_version()

@@ -57,8 +57,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The durable due row of a time trigger. `next_fire_at` is due time with jitter, `next_nominal` without.
 
     `revision` grows with every edit; a fire is written only where revision and next_fire_at are still the ones read.
-    Every time before `next_nominal` is settled. `resume_until` and `resume_as` speak of a pause that is over, and
-    `fires` counts the fires that started runs.
+    Every time before `next_nominal` is settled. `resume_until` and `resume_as` speak of a pause that is over,
+    `fires` counts the fires that started runs, and `tzdata` is the version of the time zone data behind the next time.
     """
 
     tenant_id: str
@@ -78,6 +78,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     resume_until: int | None = None
     resume_as: Literal["none", "latest", "all"] | None = None
     fires: int = 0
+    tzdata: str = ""
 
 
 class Occurrence(msgspec.Struct, frozen=True, kw_only=True, gc=False):

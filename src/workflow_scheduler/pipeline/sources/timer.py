@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Protocol
 
 from workflow_scheduler.core.errors import SchedulerError, StoreUnavailable, Unavailable
-from workflow_scheduler.core.model.trigger import Occurrence
+from workflow_scheduler.core.model.trigger import Occurrence, Schedule
 from workflow_scheduler.core.ports.catalog import FIRST_DUE, Catalog, DueRow
 from workflow_scheduler.core.ports.store import Accepted, ScheduleAdvance, Store
 from workflow_scheduler.core.signals import Signals
@@ -29,6 +30,18 @@ ASKING_ROWS = 100
 PREPARED_MAX = 2
 POLL_SECONDS_MIN = 0.001
 POLL_SECONDS_MAX = 1.0
+
+
+class Retimes(Protocol):
+    """Computes next times again that older time zone data has led to."""
+
+    def concerns(self, schedule: Schedule) -> bool:
+        """Return whether the next time of `schedule` may be wrong by now."""
+        ...
+
+    async def retime(self, schedule: Schedule) -> bool:
+        """Bring one row in line; False where nothing came of it, and its next time may as well be taken as it is."""
+        ...
 
 
 class Timer:
@@ -53,6 +66,7 @@ class Timer:
         self.last_tick: int | None = None
         self.lag_us = 0
         self._idle_looks = 0
+        self.retimes: Retimes | None = None
 
     def wake(self) -> None:
         """Look at the rows again now: schedules have changed."""
@@ -108,8 +122,9 @@ class Timer:
                 last = rows[-1].schedule
                 place = (last.next_fire_at or 0, last.tenant_id, last.trigger_id)
                 self.lag_us = max(self.lag_us, now - (rows[0].schedule.next_fire_at or now))
-                await self._read_calendars(rows, now, epoch)
-                on_their_way += [(self._submit(part, epoch), part) for part in _apart(rows)]
+                standing = await self._in_line(rows)
+                await self._read_calendars(standing, now, epoch)
+                on_their_way += [(self._submit(part, epoch), part) for part in _apart(standing) if part]
                 fired = True
             while on_their_way and (not rows or len(on_their_way) > PREPARED_MAX):
                 await self._written(*on_their_way.popleft())
@@ -132,10 +147,19 @@ class Timer:
             row = await self._catalog.due_of(tenant_id, trigger_id, self._clock.now())
             if row is None:
                 return
+            if not await self._in_line([row]):
+                continue
             await self._read_calendars([row], self._clock.now(), epoch)
             await self._written(self._submit([row], epoch), [row])
             if self._broken or self._catalog.malformed:
                 await self._park_broken()
+
+    async def _in_line(self, rows: list[DueRow]) -> list[DueRow]:
+        """Return the rows whose times stand; the others are computed again, and found again if they are due."""
+        retimes = self.retimes
+        if retimes is None or not any(retimes.concerns(row.schedule) for row in rows):
+            return rows
+        return [row for row in rows if not retimes.concerns(row.schedule) or not await retimes.retime(row.schedule)]
 
     async def _read_calendars(self, rows: list[DueRow], now: int, epoch: int) -> None:
         """Have the calendars at hand that the triggers of `rows` follow, as they stand under `epoch`."""

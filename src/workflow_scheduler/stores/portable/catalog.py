@@ -39,7 +39,7 @@ _LIVE = f"SELECT {TRIGGER_COLUMNS} FROM trigger_index t {_JOIN} WHERE t.deployme
 _SCHEDULE = (
     "s.tenant_id, s.trigger_id, s.workflow_id, s.kind, s.revision, s.next_fire_at, s.next_nominal, s.last_fired_at, "
     "s.last_nominal, s.anchor, s.paused, s.paused_reason, s.completed, s.paused_until, s.resume_until, s.resume_as, "
-    "s.fires, s.skips"
+    "s.fires, s.tzdata, s.skips"
 )
 _DUE_ROWS = (
     f"SELECT {_SCHEDULE}, {TRIGGER_COLUMNS} FROM schedules s "
@@ -57,7 +57,7 @@ _DISTINCT_KEYS = (
     "SELECT (SELECT MIN(index_key) FROM trigger_keys WHERE trigger_subtype = :provider "
     "AND index_key > found.k AND index_key < :high) FROM found WHERE found.k IS NOT NULL) SELECT k FROM found"
 )
-_SCHEDULE_WIDTH = 18
+_SCHEDULE_WIDTH = 19
 _SKIPS = _SCHEDULE_WIDTH - 1
 _DETAIL_MAX = 500
 
@@ -137,6 +137,7 @@ def schedule_from_row(row: Row) -> Schedule:
         resume_until=row[14],
         resume_as=row[15],
         fires=row[16],
+        tzdata=row[17],
     )
 
 

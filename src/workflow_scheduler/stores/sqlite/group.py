@@ -8,6 +8,7 @@ refusal is known exactly. Duplicate events need no second way: what was not inse
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import apsw
@@ -98,7 +99,9 @@ class GroupWriter:
         advances = batch.advances
         if not exact and len({advance.trigger_id for advance in advances}) != len(advances):
             raise GuardLostError
-        lost = self._guarded(statements.advance_schedules, [_row(item) for item in advances], exact=exact)
+        marked = any(advance.tzdata is not None for advance in advances)
+        statement = partial(statements.advance_schedules, tzdata=marked)
+        lost = self._guarded(statement, [_row(item) for item in advances], exact=exact)
         refused.lost.update(advances[index].trigger_id for index in lost)
 
     def _finish(
