@@ -45,8 +45,9 @@ tidy: $(UV) ## sizes, banned calls, documentation
 
 check: lint types arch test ## everything that is quick; under two minutes on two cores
 
-sim: $(UV) ## simulated faults and crashes, 10,000 sequences of schedule changes, ten times the examples of properties
-	WFS_TIME_SEQUENCES=$(or $(WFS_TIME_SEQUENCES),10000) $(RUN) pytest --hypothesis-profile=long tests/unit tests/simulation
+sim: $(UV) ## simulated faults and crashes, 10,000 sequences of schedule changes and of answers, ten times the examples of properties
+	WFS_TIME_SEQUENCES=$(or $(WFS_TIME_SEQUENCES),10000) WFS_WAIT_SEQUENCES=$(or $(WFS_WAIT_SEQUENCES),10000) \
+	  $(RUN) pytest --hypothesis-profile=long tests/unit tests/simulation
 
 chaos: $(UV) ## a thousand kills at random points under load
 	WFS_KILLS=1000 $(RUN) pytest tests/acceptance/test_kill9.py

@@ -53,7 +53,7 @@ class Answering:
         event = one.event
         view = EventView(event)
         reply = read_reply(view)
-        found = yield from _found(event, view, reply, meant, now)
+        found = yield from waits.lapse((yield from _found(event, view, reply, meant, now)), now)
         if not found:
             if reply.aims:
                 yield from waits.keep_early(event.tenant_id, keys_of(reply), event.id, event.received_at)
@@ -113,7 +113,8 @@ class Answering:
                 key = self._vault.open(wait.key, links.key_context(wait.tenant_id, wait.id))
             except Rejected:
                 continue
-            if links.is_genuine(token, key) and link.tenant_id == wait.tenant_id and now < link.until:
+            in_time = now < link.until or wait.status is not WaitStatus.OPEN
+            if in_time and links.is_genuine(token, key) and link.tenant_id == wait.tenant_id:
                 proofs[wait.id] = link.responder
         return proofs
 
@@ -122,6 +123,12 @@ def keys_of(reply: Reply) -> list[str]:
     """Return the keys under which a wait that is answered by such an event is stored."""
     found = sorted(reply.conversations)
     return found if reply.correlation is None else [*found, correlation_key(reply.correlation)]
+
+
+def names_another(reply: Reply, wait_id: str) -> bool:
+    """Return whether an event names waits, by id or token, and this one is not among them."""
+    named = {*reply.ids, *(link.wait_id for token in reply.tokens if (link := links.read(token)))}
+    return bool(named) and wait_id not in named
 
 
 def correlation_key(value: str) -> str:
@@ -158,11 +165,10 @@ def _decided(one: Accepted, choice: Choice, by_id: dict[str, Wait], now: int) ->
     if choice.move is Move.NONE:
         concerned = {by_id[line.wait_id].workflow_id for line in choice.lines}
         return replace(one, decisions=[_noted(decision, lines, concerned) for decision in one.decisions])
-    chosen = by_id[choice.wait_id or choice.lines[0].wait_id]
+    chosen = by_id[choice.wait_id or choice.between[0]]
     concerned = {chosen.workflow_id}
     if choice.move is Move.ASK:
-        concerned = {by_id[line.wait_id].workflow_id for line in choice.lines if line.level == choice.level}
-        concerned = concerned or {chosen.workflow_id}
+        concerned = {by_id[wait_id].workflow_id for wait_id in choice.between}
     outcome, reason = _REASONS[choice.move]
     run_id = None if choice.move is Move.ASK else chosen.run_id
     given: dict[str, Any] = {"outcome": outcome, "reason": reason, "run_id": run_id}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from workflow_scheduler.core import links
@@ -28,7 +27,6 @@ from workflow_scheduler.core.model.wait import (
     WaitStatus,
     is_wait,
     next_step,
-    output_of,
     wait_id_of,
 )
 from workflow_scheduler.core.ports.engine import OpenedWait
@@ -36,7 +34,7 @@ from workflow_scheduler.core.ports.store import Store, Work
 from workflow_scheduler.core.ports.vault import Vault
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock, to_iso
-from workflow_scheduler.pipeline.answering import Answering, correlation_key, record_early
+from workflow_scheduler.pipeline.answering import Answering, correlation_key, names_another, record_early
 from workflow_scheduler.pipeline.listening import Listening
 from workflow_scheduler.pipeline.tracker import Tracker
 from workflow_scheduler.stores.portable import events, outbox, waits
@@ -44,9 +42,6 @@ from workflow_scheduler.stores.portable import events, outbox, waits
 POLL_SECONDS = 1.0
 DUE_ROWS = 200
 ANYBODY = "link"
-_EXPIRED = msgspec.json.encode(
-    {"code": "expired", "message": "nobody answered in time, and `on_timeout` is fail", "retryable": False}
-)
 
 
 class Asking:
@@ -84,7 +79,7 @@ class Asking:
         if request.correlation is not None:
             keys.append(correlation_key(request.correlation))
         yield from waits.insert(wait, keys)
-        wait = yield from self._answer_early(wait, keys)
+        wait = yield from self._answer_early(wait, keys, run.event_id)
         if wait.status is WaitStatus.OPEN:
             yield outbox.put(self._pending(wait), wait.opened_at)
         return wait
@@ -101,22 +96,30 @@ class Asking:
         )  # fmt: skip
         return replace(wait, next_at=next_step(wait))
 
-    def _answer_early(self, wait: Wait, keys: list[str]) -> Work[Wait]:
-        """Take answers that came shortly before the wait was there: by conversation or correlation only."""
+    def _answer_early(self, wait: Wait, keys: list[str], cause: str) -> Work[Wait]:
+        """Take answers that came shortly before the wait was there: by conversation or correlation only.
+
+        `cause` is the event that started the run; it asked for something, and answers nothing.
+        """
         now = wait.opened_at
         for event_id in (yield from waits.early(wait.tenant_id, keys, now - EARLY_US)):
             event = yield from events.stored(wait.tenant_id, event_id)
-            if event is None:
+            if event is None or event_id == cause:
                 continue
             view = EventView(event)
+            reply = read_reply(view)
+            if names_another(reply, wait.id):
+                continue
             meant = Listening((), trusted=event.provider != "webhook")
-            choice, answers = yield from self._answering.judge(view, read_reply(view), meant, [wait], now)
+            choice, answers = yield from self._answering.judge(view, reply, meant, [wait], now)
             if choice.move is not Move.RESUME:
                 continue
             after = yield from waits.give(wait, answers[wait.id])
+            if after is None:
+                continue
             yield from waits.take_early(wait.tenant_id, event_id)
             yield from record_early(wait, event, choice, now)
-            if after is not None and after.status is not WaitStatus.OPEN:
+            if after.status is not WaitStatus.OPEN:
                 return after
         return wait
 
@@ -160,22 +163,12 @@ class Asking:
         wait = yield from waits.get(seen.tenant_id, seen.id)
         if wait is None or wait.status is not WaitStatus.OPEN or wait.next_at != seen.next_at:
             return
-        if wait.expires_at is not None and wait.expires_at <= now:
-            yield from self._expire(wait, now)
+        if wait.has_expired(now):
+            yield from waits.expire(wait, now)
             return
         after = _moved(wait, now)
         if (yield from waits.move_on(wait, after)):
             yield outbox.put(self._pending(after), now)
-
-    def _expire(self, wait: Wait, now: int) -> Work[None]:
-        policy = wait.request.on_timeout
-        if policy == "fail":
-            yield from waits.close(wait, WaitStatus.EXPIRED, now, error=_EXPIRED)
-            return
-        answers = yield from waits.answers_of(wait.tenant_id, wait.id)
-        approved = {"approve": True, "reject": False}.get(policy)
-        output = output_of(wait, approved, answers, timed_out=True)
-        yield from waits.close(wait, WaitStatus.EXPIRED, now, output=output)
 
     def _pending(self, wait: Wait) -> SystemEvent:
         data: dict[str, Any] = {

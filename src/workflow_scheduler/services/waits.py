@@ -99,8 +99,9 @@ class Waits:
                 "`by` is the caller, and nobody else", errors=[FieldError("by", "leave it out: the credentials say it")]
             )
         name = given.by if is_local and given.by else principal.user_id
-        steps = self._answer(principal.tenant_id, wait_id, given, (name, "api"), anybody=is_local)
-        return await self._carry_out(steps)
+        return await self._carry_out(
+            lambda: self._answer(principal.tenant_id, wait_id, given, (name, "api"), anybody=is_local)
+        )
 
     async def answer_by_run(self, principal: Principal, run_id: str, wait_id: str | None, given: Given) -> None:
         """Answer the wait of a run: the one that is named, or the only one that is open.
@@ -136,8 +137,9 @@ class Waits:
 
         """
         link, wait = await self._open(token)
-        steps = self._answer(wait.tenant_id, wait.id, given, (link.responder, "link"), anybody=not wait.to)
-        return await self._carry_out(steps)
+        return await self._carry_out(
+            lambda: self._answer(wait.tenant_id, wait.id, given, (link.responder, "link"), anybody=not wait.to)
+        )
 
     async def link(self, principal: Principal, wait_id: str, responder: str) -> dict[str, Any]:
         """Return a signed link with which `responder` answers without logging in.
@@ -163,19 +165,30 @@ class Waits:
             "url": answer_link(self._vault, self._public_url, wait, responder, self._clock.now()),
         }
 
-    async def _carry_out(self, steps: Work[Wait]) -> dict[str, Any]:
-        wait = await self._store.transact(steps)
+    async def _carry_out(self, make: Callable[[], Work[Wait | None]]) -> dict[str, Any]:
+        wait = await self._store.transact(make())
         if self.on_answer is not None:
             self.on_answer()
+        if wait is None:
+            wait = await self._store.transact(make())
+            assert wait is not None
         return await self._shown(wait)
 
-    def _answer(self, tenant_id: str, wait_id: str, given: Given, who: tuple[str, str], *, anybody: bool) -> Work[Wait]:
-        """Check and store an answer. `who` is the name and the way; `anybody` may answer whatever `to` says."""
-        name, via = who
+    def _answer(
+        self, tenant_id: str, wait_id: str, given: Given, who: tuple[str, str], *, anybody: bool
+    ) -> Work[Wait | None]:
+        """Check and store an answer. `who` is the name and the way; `anybody` may answer whatever `to` says.
+
+        Returns None where all that was done is to expire the wait: the error that follows from it must not undo that.
+        """
+        (name, via), now = who, self._clock.now()
         yield from waits.lock(self._store.dialect, tenant_id)
         wait = yield from waits.get(tenant_id, wait_id)
         if wait is None:
             raise _unknown(wait_id)
+        if wait.has_expired(now):
+            yield from waits.expire(wait, now)
+            return None
         person = yield from waits.person_of(tenant_id, [name])
         assert person is not None
         groups = yield from waits.groups_of(tenant_id, wait.to)
@@ -185,7 +198,7 @@ class Waits:
         heard = Heard(given.approved, given.answer, (given.comment or "").strip() or None)
         _check_answer(wait, heard)
         answer = Answer(
-            by=person.name, at=self._clock.now(), via=via, approved=heard.approved if wait.request.decides else None,
+            by=person.name, at=now, via=via, approved=heard.approved if wait.request.decides else None,
             answer=msgspec.json.encode(heard.answer), comment=heard.comment,
         )  # fmt: skip
         after = yield from waits.give(wait, answer)

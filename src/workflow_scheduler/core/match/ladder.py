@@ -82,12 +82,16 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """The result: the move, the wait that it concerns, and one line for each wait that was looked at."""
+    """The result: the move, the wait that it concerns, and one line for each wait that was looked at.
+
+    `between` are the waits of which nobody guesses which one is meant.
+    """
 
     move: Move
     wait_id: str | None = None
     level: str | None = None
     lines: tuple[Line, ...] = ()
+    between: tuple[str, ...] = ()
 
 
 _Test = Callable[[Spoken, Candidate], bool]
@@ -130,7 +134,7 @@ def _decide(level: str, able: list[Candidate], left: list[Candidate], lines: lis
         note = _WHY[level] if len(able) == 1 else f"{_WHY[level]}; {policy} of {len(able)}"
         return Choice(Move.RESUME, chosen.id, level, (Line(chosen.id, level, True, note), *lines))  # noqa: FBT003
     move = Move.NONE if policy == "start_new" else Move.ASK
-    return Choice(move, None, level, tuple(lines))
+    return Choice(move, None, level, tuple(lines), tuple(wait.id for wait in able))
 
 
 def _one_of(level: str, able: list[Candidate]) -> tuple[Candidate | None, str]:
@@ -152,12 +156,15 @@ def _one_of(level: str, able: list[Candidate]) -> tuple[Candidate | None, str]:
 
 
 def _late(spoken: Spoken, waits: Sequence[Candidate], lines: list[Line]) -> Choice:
-    """Return the choice where no open wait was found: too late, when the event clearly belongs to a closed one."""
-    for level, holds, _ in _STEPS[:2]:
-        for wait in sorted(waits, key=lambda one: (one.opened_at, one.id), reverse=True):
-            if wait.closed and holds(spoken, wait):
-                line = Line(wait.id, level, False, "it was closed before the answer came")  # noqa: FBT003
-                return Choice(Move.LATE, wait.id, level, (line, *lines))
+    """Return the choice where no open wait was found: too late, when it would have answered a closed one."""
+    left = [wait for wait in waits if wait.closed and _refusal(wait) is None]
+    for level, holds, objects in _STEPS[:2]:
+        standing = [wait for wait in left if holds(spoken, wait)]
+        if standing:
+            wait = max(standing, key=lambda one: (one.opened_at, one.id))
+            line = Line(wait.id, level, False, "it was closed before the answer came")  # noqa: FBT003
+            return Choice(Move.LATE, wait.id, level, (line, *lines))
+        left = [wait for wait in left if objects(spoken, wait) is None]
     return Choice(Move.NONE, None, None, tuple(lines))
 
 

@@ -99,6 +99,10 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
         """The name that the parked job waits for."""
         return wake_name(self.id)
 
+    def has_expired(self, now: int) -> bool:
+        """Return whether it is still open although its time has run out."""
+        return self.status is WaitStatus.OPEN and self.expires_at is not None and self.expires_at <= now
+
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What one responder said. `approved` is None where nothing is to be approved; `answer` are JSON bytes."""

@@ -36,6 +36,9 @@ COLUMNS = (
 SELECT = ", ".join(COLUMNS)
 LOOKED_MAX = 200
 _ANSWER = "responder, at, via, approved, answer, comment, event_id"
+_EXPIRED = msgspec.json.encode(
+    {"code": "expired", "message": "nobody answered in time, and `on_timeout` is fail", "retryable": False}
+)
 _encode = msgspec.json.encode
 _request = msgspec.json.Decoder(WaitRequest)
 
@@ -243,6 +246,26 @@ def close(
         )  # fmt: skip
         yield from put_wake(wake)
     return replace(wait, status=status, closed_at=now, next_at=None, output=output)
+
+
+def expire(wait: Wait, now: int) -> Work[Wait]:
+    """Close an open wait of which the time has run out as its `on_timeout` says, and return it as it stands then."""
+    policy, output = wait.request.on_timeout, None
+    if policy != "fail":
+        answers = yield from answers_of(wait.tenant_id, wait.id)
+        output = output_of(wait, {"approve": True, "reject": False}.get(policy), answers, timed_out=True)
+    error = _EXPIRED if policy == "fail" else None
+    after = yield from close(wait, WaitStatus.EXPIRED, now, output=output, error=error)
+    return after or wait
+
+
+def lapse(found: Sequence[Wait], now: int) -> Work[list[Wait]]:
+    """Expire those of the waits that are due: an answer counts before that instant, whenever anybody looks."""
+    after = list(found)
+    for place, wait in enumerate(found):
+        if wait.has_expired(now):
+            after[place] = yield from expire(wait, now)
+    return after
 
 
 async def due(store: Store, now: int, limit: int) -> list[Wait]:

@@ -191,11 +191,8 @@ def oracle(event, waits):
             return Move.RESUME, ordered[-1 if policy == "newest" else 0].id
         return (Move.NONE if policy == "start_new" else Move.ASK), None
     for level in (1, 2):
-        late = [
-            one
-            for one in waits
-            if one.closed and (one.id in event.ids if level == 1 else one.conversations & event.conversations)
-        ]
+        gone = [one for one in waits if one.closed and one.allowed and one.flaw is None]
+        late = [one for one in gone if level in levels_of(event, one)]
         if late:
             return Move.LATE, max(late, key=lambda one: (one.opened_at, one.id)).id
     return Move.NONE, None
