@@ -75,6 +75,17 @@ class Settings(BaseSettings):
         ge=1,
         le=600,
     )
+    prefect_api_url: str = _named(
+        "WFS_PREFECT_API_URL",
+        "",
+        "Address of a Prefect server's API, such as `http://HOST:4200/api`; set = `engine: prefect`.",
+    )
+    prefect_api_key: SecretStr = _named(
+        "WFS_PREFECT_API_KEY", SecretStr(""), "API key of Prefect Cloud, or a bearer token."
+    )
+    prefect_auth: SecretStr = _named(
+        "WFS_PREFECT_AUTH", SecretStr(""), "USER:PASSWORD of a Prefect server that wants basic authentication."
+    )
     api_gateway_url: str = _named("API_GATEWAY_URL", "", "Address of the gateway in front of the platform's services.")
     scheduler_timezone: str = _named("SCHEDULER_TIMEZONE", "UTC", "Zone of schedules that name none (IANA name).")
     scheduler_max_workers: int = _named(

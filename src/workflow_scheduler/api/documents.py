@@ -372,14 +372,24 @@ class Triggered(Document):
     outcome: str | None
 
 
+class Interaction(Document):
+    """What a paused execution asks for; `form` is the JSON Schema of the answer, `decision` whether it approves."""
+
+    interaction_id: str
+    ask: str
+    decision: bool
+    form: dict[str, Any] | None
+
+
 class Execution(Document):
-    """A run as the engine protocol names it."""
+    """A run as the engine protocol names it. `interactions` is what it asks for now, where one is shown."""
 
     execution_id: str
     workflow_id: str
     status: str
     started_at: str | None
     ended_at: str | None
+    interactions: list[Interaction] | None = None
 
 
 class ExecutionList(Document):

@@ -17,9 +17,11 @@ from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.ports.engine import Engine
 from workflow_scheduler.core.registry import Heard
 from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.engines import calls
 from workflow_scheduler.engines.embedded.desk import Limits
 from workflow_scheduler.engines.embedded.driver import EmbeddedEngine
 from workflow_scheduler.engines.http import EngineAddress, HttpEngine, engine_client
+from workflow_scheduler.engines.prefect import PrefectAddress, PrefectEngine
 from workflow_scheduler.jobs.resources import JobResources, ThreadWorkers
 from workflow_scheduler.outbound.dialer import GuardedDialer
 from workflow_scheduler.outbound.guard import EgressGuard
@@ -80,6 +82,8 @@ class Engines(Pipeline):
                 ask_seconds=settings.engine_ask_seconds,
             )
             self.engines["http"] = HttpEngine(address, engine_client(address), self.vault, self.clock)
+        if settings.prefect_api_url:
+            self.engines["prefect"] = self._prefect()
         self.temporal: TemporalParts | None = None
         if settings.temporal_address:
             self.temporal = temporal_parts(self, limits)
@@ -88,6 +92,17 @@ class Engines(Pipeline):
         self.dispatcher.lease = self.recovery.lease
         self.launcher.engines = self.engines
         self.dispatcher.engines = {name: engine for name, engine in self.engines.items() if name != "embedded"}
+
+    def _prefect(self) -> PrefectEngine:
+        settings = self.settings
+        address = PrefectAddress(
+            api_url=settings.prefect_api_url,
+            api_key=settings.prefect_api_key.get_secret_value() or None,
+            auth=settings.prefect_auth.get_secret_value() or None,
+            seconds=settings.engine_ask_seconds,
+        )
+        client = calls.engine_client(address.api_url)
+        return PrefectEngine(address, client, self.clock, f"http://{settings.host}:{settings.port}")
 
     async def _probe(self, principal: Principal, connection: Connection) -> str:
         """Try a connection; the libraries that this needs are loaded here."""

@@ -67,6 +67,7 @@ class WorkflowOptions(TypedDict, total=False):
     input: Mapping[str, Any]
     overlap: str | Mapping[str, Any]
     temporal: Mapping[str, Any]
+    prefect: Mapping[str, Any]
     fail_fast: bool
     timeout: str | float
     env: Mapping[str, str]

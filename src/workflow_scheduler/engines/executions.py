@@ -9,6 +9,7 @@ import msgspec
 
 from workflow_scheduler.core.errors import EngineUnavailable
 from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
+from workflow_scheduler.core.ports.engine import Pause
 from workflow_scheduler.core.time.clock import SECOND_US, from_iso
 
 _MILLISECONDS_FROM = 10**11
@@ -21,6 +22,15 @@ _STATUSES = {
 }
 _NULL = msgspec.Raw(b"null")
 _BY_WORD = {word: status for status, words in _STATUSES.items() for word in words}
+
+
+class Interaction(msgspec.Struct, kw_only=True):
+    """What a paused execution asks for; our own service says all of this, others perhaps only the id."""
+
+    interaction_id: str | int
+    ask: str | None = None
+    decision: bool = False
+    form: dict[str, Any] | None = None
 
 
 class Execution(msgspec.Struct, kw_only=True):
@@ -39,6 +49,20 @@ class Execution(msgspec.Struct, kw_only=True):
     result: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
     error_message: msgspec.Raw = _NULL
+    interaction_id: str | int | None = None
+    interactions: list[Interaction] = []
+
+    @property
+    def status_here(self) -> RunStatus:
+        """What its status means; one that the engine has not begun counts as running: it is not ours now."""
+        return _BY_WORD.get((self.status or "").strip().lower().replace("-", "_"), RunStatus.RUNNING)
+
+    @property
+    def open_interactions(self) -> list[Interaction]:
+        """What it asks for now, as far as the engine tells."""
+        if self.interactions or self.interaction_id is None:
+            return self.interactions
+        return [Interaction(interaction_id=self.interaction_id)]
 
     @property
     def external_id(self) -> str | None:
@@ -86,8 +110,8 @@ def read_listing(body: bytes) -> tuple[Iterable[Execution], str | None]:
 
 
 def change(execution: Execution, run: Run) -> RunChange:
-    """Return where `run` stands. An engine that has the run but not begun it counts as running: it is not ours now."""
-    status = _BY_WORD.get((execution.status or "").strip().lower().replace("-", "_"), RunStatus.RUNNING)
+    """Return where `run` stands."""
+    status = execution.status_here
     ended = next((at for at in (execution.ended_at, execution.finished_at, execution.completed_at) if at), None)
     return RunChange(
         tenant_id=run.tenant_id,
@@ -100,6 +124,18 @@ def change(execution: Execution, run: Run) -> RunChange:
         error=_error(execution) if status is RunStatus.FAILED else None,
         external_id=execution.external_id or run.id,
     )
+
+
+def pauses(execution: Execution) -> list[Pause]:
+    """Return what a paused execution asks for; where the engine does not say, that it is paused."""
+    if execution.status_here is not RunStatus.PAUSED:
+        return []
+    text = f"The execution {execution.external_id} is paused and waits for an answer."
+    found = [
+        Pause(key=str(one.interaction_id), ask=one.ask or text, decides=one.decision, form=one.form)
+        for one in execution.open_interactions
+    ]
+    return found or [Pause(ask=text)]
 
 
 def _json(raw: msgspec.Raw) -> bytes | None:

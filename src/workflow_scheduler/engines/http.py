@@ -16,51 +16,27 @@ twice: that is the limit of what a caller can promise.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-from urllib.parse import quote, urlencode, urlsplit
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
 
 import msgspec
 
-from workflow_scheduler.core.errors import (
-    EgressRefused,
-    EngineUnavailable,
-    NotConnected,
-    OutcomeUnknown,
-    Rejected,
-    RetryAfter,
-    SchedulerError,
-    TooLarge,
-)
+from workflow_scheduler.core.errors import EngineUnavailable, LateResponse
 from workflow_scheduler.core.model.run import Run, RunChange
-from workflow_scheduler.core.ports.engine import Capabilities, StartResult, Task
-from workflow_scheduler.core.ports.resources import HttpReply, HttpRequest
+from workflow_scheduler.core.ports.engine import Capabilities, Pause, Reply, StartResult, Task
+from workflow_scheduler.core.ports.resources import HttpReply
 from workflow_scheduler.core.ports.vault import Vault
-from workflow_scheduler.core.time.clock import SECOND_US, Clock
-from workflow_scheduler.core.time.retry_after import retry_after_seconds
+from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.engines import calls, executions
 from workflow_scheduler.engines.breaker import Breaker
-from workflow_scheduler.engines.executions import Execution, change, read_execution, read_listing
-from workflow_scheduler.outbound.guard import EgressGuard
+from workflow_scheduler.engines.calls import MISSING, Calls, Client, Request, shown
+from workflow_scheduler.engines.executions import Execution, change, read_execution
 from workflow_scheduler.outbound.http import HttpClient
 
 START_SECONDS = 10.0
 ASK_SECONDS = 10.0
-REPLY_BYTES_MAX = 16 << 20
 PAGES_MAX = 20
-_MISSING = frozenset({404, 410})
-_UNKNOWN = frozenset({408, 425})
-_SHOWN = 300
-
-
-class Client(Protocol):
-    """Sends requests and can be closed; an HttpClient."""
-
-    async def send(self, request: HttpRequest) -> HttpReply:
-        """Send, as core.ports.resources.Outbound says."""
-        ...
-
-    async def close(self) -> None:
-        """Close all connections."""
-        ...
 
 
 class EngineAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +54,7 @@ class _EventData(msgspec.Struct):
 
 def engine_client(address: EngineAddress) -> HttpClient:
     """Return a client that may reach the engine wherever it stands, also on a private address."""
-    return HttpClient(EgressGuard([urlsplit(address.base_url).hostname or ""]))
+    return calls.engine_client(address.base_url)
 
 
 class HttpEngine:
@@ -86,7 +62,13 @@ class HttpEngine:
 
     name = "http"
     capabilities = Capabilities(
-        durable=True, idempotent_start=True, cancel=True, resume=False, job_detail=False, several_instances=True
+        durable=True,
+        idempotent_start=True,
+        cancel=True,
+        resume=False,
+        answer=True,
+        job_detail=False,
+        several_instances=True,
     )
 
     def __init__(
@@ -94,21 +76,25 @@ class HttpEngine:
     ) -> None:
         """Speak to `address`; `vault` opens the callers' tokens that runs carry."""
         self._address = address
-        self._client = client
+        self._calls = Calls(address.base_url, "WORKFLOW_ENGINE_URL", client, clock, breaker or Breaker())
         self._vault = vault
-        self._clock = clock
-        self._breaker = breaker or Breaker()
 
     async def start(self, task: Task) -> StartResult:
         """Hand the run over; see core.ports.engine.Engine for the errors."""
         run = task.run
         path = f"/v2/workflows/{quote(run.workflow_id, safe='')}/execute"
-        reply = await self._call("POST", path, run, body=_start_body(task), seconds=self._address.start_seconds)
+        body = _start_body(task)
+        reply = await self._calls.send(
+            Request(
+                method="POST", path=path, headers=self._headers(run, body), body=body,
+                seconds=self._address.start_seconds,
+            )
+        )  # fmt: skip
         if 200 <= reply.status < 300:  # noqa: PLR2004 - success
             return StartResult(_started_id(reply) or run.id)
         if reply.status == 409:  # noqa: PLR2004 - it has the run already
             return StartResult(_started_id(reply) or run.id, already=True)
-        raise _refusal(reply, self._clock.now())
+        raise self._calls.refusal(reply)
 
     async def cancel(self, run: Run) -> None:
         """Ask the engine to stop the run; one that it does not know or that has ended needs nothing.
@@ -121,9 +107,7 @@ class HttpEngine:
         if found is None:
             return
         path = f"/v2/executions/{quote(found.external_id or run.id, safe='')}/cancel"
-        reply = await self._ask("POST", path, run)
-        if reply.status >= 400 and reply.status not in {*_MISSING, 409}:  # noqa: PLR2004 - errors
-            raise EngineUnavailable(f"the engine answered {reply.status} to the cancellation")
+        await self._ask("POST", path, run)
 
     async def describe(self, run: Run) -> RunChange | None:
         """Return where the run stands, or None when the engine has no execution of it.
@@ -135,74 +119,88 @@ class HttpEngine:
         found = await self._locate(run)
         return None if found is None else change(found, run)
 
+    async def pauses(self, run: Run) -> list[Pause]:
+        """Return what the run waits for.
+
+        Raises:
+            EngineUnavailable: the engine did not answer the question.
+
+        """
+        found = await self._locate(run)
+        return [] if found is None else executions.pauses(found)
+
+    async def resume(self, run: Run, pause: Pause, reply: Reply) -> None:
+        """Let the run go on: with the data of the event that was the answer, else with what people said.
+
+        Raises:
+            LateResponse: it does not wait for this any more.
+            Rejected: the engine does not take the answer.
+            EngineUnavailable, OutcomeUnknown, RetryAfter: nobody knows whether it has; ask again.
+
+        """
+        found = await self._locate(run)
+        if found is None or not any(one.key == pause.key for one in executions.pauses(found)):
+            raise LateResponse("the execution does not wait for this any more")
+        said = {"approved": reply.approved, "answer": reply.answer, "comment": reply.comment}
+        data = {key: value for key, value in said.items() if value is not None}
+        given = reply.event if reply.event is not None else data
+        await self._resume(run, found.external_id or run.id, pause.key or None, given, reply.by)
+
+    async def _resume(self, run: Run, execution_id: str, interaction_id: str | None, data: Any, by: str | None) -> None:
+        order = {"resume_data": data, "interaction_id": interaction_id, **({"answered_by": by} if by else {})}
+        path = f"/v2/executions/{quote(execution_id, safe='')}/resume"
+        body = msgspec.json.encode(order)
+        reply = await self._calls.send(
+            Request(
+                method="POST", path=path, headers=self._headers(run, body), body=body,
+                seconds=self._address.ask_seconds,
+            )
+        )  # fmt: skip
+        if reply.status in MISSING or reply.status == 409:  # noqa: PLR2004 - it is not paused
+            raise LateResponse(f"the engine answered {shown(reply)}")
+        if reply.status >= 300:  # noqa: PLR2004 - redirects and errors
+            raise self._calls.refusal(reply)
+
     async def close(self) -> None:
         """Close the connections; the engine goes on with its runs."""
-        await self._client.close()
+        await self._calls.close()
 
     async def _locate(self, run: Run) -> Execution | None:
         """Find the execution: by the engine's id, by our run id, then in the workflow's list."""
         for identity in dict.fromkeys(one for one in (run.external_id, run.id) if one):
             reply = await self._ask("GET", f"/v2/executions/{quote(identity, safe='')}", run)
-            if reply.status not in _MISSING:
+            if reply.status not in MISSING:
                 found = read_execution(reply.body)
                 if identity == run.external_id or found.belongs_to(run):
                     return found
         return await self._search(run)
 
     async def _search(self, run: Run) -> Execution | None:
-        cursor: str | None = None
-        for _ in range(PAGES_MAX):
-            query = {"run_id": run.id, "idempotency_key": run.id, **({"cursor": cursor} if cursor else {})}
-            path = f"/v2/workflows/{quote(run.workflow_id, safe='')}/executions?{urlencode(query)}"
-            reply = await self._ask("GET", path, run)
-            if reply.status in _MISSING:
-                return None
-            executions, cursor = read_listing(reply.body)
-            for execution in executions:
-                if execution.belongs_to(run):
-                    return execution
-            if cursor is None:
-                return None
+        async for execution in self._listed(run, {"run_id": run.id, "idempotency_key": run.id}):
+            if execution.belongs_to(run):
+                return execution
         return None
 
-    async def _ask(self, method: str, path: str, run: Run) -> HttpReply:
-        """Make a call that may be repeated; anything but an answer is EngineUnavailable."""
-        try:
-            reply = await self._call(method, path, run, body=None, seconds=self._address.ask_seconds)
-        except (OutcomeUnknown, Rejected) as error:
-            raise EngineUnavailable(error.detail) from error
-        bad = reply.status >= 400 and reply.status not in {*_MISSING, 409}  # noqa: PLR2004 - errors
-        if bad or 300 <= reply.status < 400:  # noqa: PLR2004 - redirects
-            wait = retry_after_seconds(reply.headers.get("retry-after"), self._clock.now())
-            raise EngineUnavailable(f"the engine answered {_shown(reply)}", retry_after_seconds=wait)
-        return reply
+    async def _listed(self, run: Run, query: Mapping[str, str]) -> AsyncIterator[Execution]:
+        """Yield executions of the workflow; an engine that does not know the filter gives them all."""
+        cursor: str | None = None
+        for _ in range(PAGES_MAX):
+            place = {**query, **({"cursor": cursor} if cursor else {})}
+            path = f"/v2/workflows/{quote(run.workflow_id, safe='')}/executions?{urlencode(place)}"
+            reply = await self._ask("GET", path, run)
+            if reply.status in MISSING:
+                return
+            page, cursor = executions.read_listing(reply.body)
+            for execution in page:
+                yield execution
+            if cursor is None:
+                return
 
-    async def _call(self, method: str, path: str, run: Run, *, body: bytes | None, seconds: float) -> HttpReply:
-        wait_us = self._breaker.wait_us(self._clock.now())
-        if wait_us:
-            raise EngineUnavailable(
-                "the engine failed several times in a row and is left alone for a while",
-                retry_after_seconds=wait_us / SECOND_US,
-            )
-        request = HttpRequest(
-            method=method,
-            url=self._address.base_url.rstrip("/") + path,
-            headers=self._headers(run, body),
-            body=body,
-            timeout_seconds=seconds,
-            reply_bytes_max=REPLY_BYTES_MAX,
-            redirects_max=0,
+    async def _ask(self, method: str, path: str, run: Run) -> HttpReply:
+        headers = self._headers(run, None)
+        return await self._calls.ask(
+            Request(method=method, path=path, headers=headers, seconds=self._address.ask_seconds)
         )
-        try:
-            reply = await self._client.send(request)
-        except SchedulerError as error:
-            self._breaker.failed(self._clock.now())
-            raise _failure(error) from error
-        if reply.status >= 500:  # noqa: PLR2004 - the engine's own errors
-            self._breaker.failed(self._clock.now())
-        else:
-            self._breaker.succeeded()
-        return reply
 
     def _headers(self, run: Run, body: bytes | None) -> dict[str, str]:
         headers = {"Idempotency-Key": run.id, "Accept": "application/json"}
@@ -246,27 +244,3 @@ def _started_id(reply: HttpReply) -> str | None:
         return read_execution(reply.body).external_id
     except EngineUnavailable:
         return None
-
-
-def _refusal(reply: HttpReply, now: int) -> SchedulerError:
-    detail = f"the engine answered {_shown(reply)}"
-    if reply.status in (429, 503):
-        return RetryAfter(detail, retry_after_seconds=retry_after_seconds(reply.headers.get("retry-after"), now))
-    if reply.status in _UNKNOWN or reply.status >= 500:  # noqa: PLR2004 - the engine's own errors
-        return OutcomeUnknown(detail)
-    if 300 <= reply.status < 400:  # noqa: PLR2004 - redirects
-        return Rejected(detail, fix="Set WORKFLOW_ENGINE_URL to the address that it redirects to.")
-    return Rejected(detail)
-
-
-def _failure(error: SchedulerError) -> SchedulerError:
-    if isinstance(error, (NotConnected, EgressRefused)):
-        return EngineUnavailable(error.detail, fix=error.fix)
-    if isinstance(error, TooLarge):
-        return OutcomeUnknown(error.detail)
-    return error
-
-
-def _shown(reply: HttpReply) -> str:
-    text = reply.body[:_SHOWN].decode("utf-8", "replace").strip()
-    return f"{reply.status}: {text}" if text else str(reply.status)

@@ -7,7 +7,8 @@ and the loop takes it from there. An unknown outcome is looked up before the nex
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -26,12 +27,13 @@ from workflow_scheduler.core.errors import (
 )
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.run import FINAL, Run, RunChange, RunStatus
-from workflow_scheduler.core.ports.engine import Engine, RunSink, Task
+from workflow_scheduler.core.ports.engine import Engine, Logged, RunSink, Task
 from workflow_scheduler.core.ports.store import DeadLetter, Store
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.backoff import backoff_seconds
 from workflow_scheduler.core.time.clock import SECOND_US, Clock, from_datetime, to_iso
+from workflow_scheduler.pipeline.elsewhere import Elsewhere
 from workflow_scheduler.pipeline.graphs import GraphCache
 from workflow_scheduler.pipeline.launcher import event_json
 from workflow_scheduler.pipeline.lease import Lease
@@ -42,6 +44,7 @@ GIVE_UP_SECONDS = 24 * 3600
 WAIT_SECONDS_MAX = 3600.0
 PARALLEL_CALLS = 50
 FOLLOW_SECONDS = 2.0
+FOLLOW_SECONDS_MAX = 30.0
 POLL_SECONDS = 0.5
 DUE_RUNS = 200
 IN_HAND_MAX = 100  # smaller than DUE_RUNS, so that what is in hand cannot hide the rest
@@ -77,6 +80,7 @@ class Dispatcher:
         self._signals = signals
         self.engines: Mapping[str, Engine] = {}
         self.lease: Lease | None = None
+        self.elsewhere = Elsewhere(store, sink, clock)
         self._busy: set[str] = set()
         self._attempts: dict[str, _Tries] = {}
         self._calls = asyncio.Semaphore(PARALLEL_CALLS)
@@ -87,9 +91,7 @@ class Dispatcher:
         if run.id in self._busy or len(self._busy) >= IN_HAND_MAX:
             return
         self._busy.add(run.id)
-        task = asyncio.get_running_loop().create_task(self._step(run, event, self._term()))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._later(self._step(run, event, self._term()))
 
     async def loop(self) -> None:
         """Take runs whose next attempt or look is due; for ever."""
@@ -168,7 +170,7 @@ class Dispatcher:
             return
         self._attempts.pop(run.id, None)
         if known.status in FINAL:
-            await self._sink.finish(known, run, (), ())
+            await self._finish(engine, run, known)
         else:
             await self._sink.record(changes=(msgspec.structs.replace(known, next_attempt_at=self._after(1.0)),))
 
@@ -185,7 +187,7 @@ class Dispatcher:
         if known is None:
             await self._sink.finish(_change(run, RunStatus.CANCELLED, ended_at=self._clock.now()), run, (), ())
         elif known.status in FINAL:
-            await self._sink.finish(known, run, (), ())
+            await self._finish(engine, run, known)
         else:
             await self._sink.record(changes=(msgspec.structs.replace(known, next_attempt_at=self._after(1.0)),))
 
@@ -206,15 +208,39 @@ class Dispatcher:
         )  # fmt: skip
 
     async def _follow(self, engine: Engine, run: Run) -> None:
+        """Look where a run stands, and note when to look again; what it asks meanwhile is asked here."""
         try:
             known = await engine.describe(run)
         except SchedulerError:
             known = None
         if known is not None and known.status in FINAL:
-            await self._sink.finish(known, run, (), ())
+            await self._finish(engine, run, known)
             return
-        change = known or _change(run, run.status)
-        await self._sink.record(changes=(msgspec.structs.replace(change, next_attempt_at=self._after(FOLLOW_SECONDS)),))
+        again = self._after(follow_seconds(run, self._clock.now()))
+        if known is not None and _is_news(known, run):
+            await self._sink.record(changes=(msgspec.structs.replace(known, next_attempt_at=again),))
+        else:
+            with suppress(StoreUnavailable):  # the run stays due
+                await self._store.transact(claims.look_again(run, again))
+        if known is None:
+            return
+        with suppress(SchedulerError):  # the next look does what this one could not
+            if await self.elsewhere.attend(engine, run, known.status):
+                soon = _change(run, RunStatus.RUNNING, next_attempt_at=self._after(POLL_SECONDS))
+                await self._sink.record(changes=(soon,))
+
+    async def _finish(self, engine: Engine, run: Run, known: RunChange) -> None:
+        await self._sink.finish(known, run, (), ())
+        if run.status is RunStatus.PAUSED:
+            with suppress(SchedulerError):
+                await self.elsewhere.forget(run)
+        if isinstance(engine, Logged):
+            self._later(self.elsewhere.keep_log(engine, msgspec.structs.replace(run, external_id=known.external_id)))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _again(self, run: Run, error: SchedulerError) -> None:
         """Put the run back for later: 1 s, doubling to 5 min with full jitter, or as the engine asked."""
@@ -263,6 +289,18 @@ class Dispatcher:
 
     def _after(self, seconds: float) -> int:
         return self._clock.now() + int(seconds * SECOND_US)
+
+
+def follow_seconds(run: Run, now: int) -> float:
+    """Return how long to leave a run alone: a twentieth of its age, so that thousands of long ones cost little."""
+    age = (now - (run.started_at or run.created_at)) / SECOND_US
+    return min(max(age / 20, FOLLOW_SECONDS), FOLLOW_SECONDS_MAX)
+
+
+def _is_news(known: RunChange, run: Run) -> bool:
+    """Return whether the engine says something that is not in the row yet."""
+    told = (known.status, known.external_id or run.external_id, known.started_at or run.started_at)
+    return told != (run.status, run.external_id, run.started_at)
 
 
 def _change(run: Run, status: RunStatus, **values: Any) -> RunChange:

@@ -11,7 +11,7 @@ import msgspec
 
 from workflow_scheduler.core import ids
 from workflow_scheduler.core.dag.calls import called_workflows
-from workflow_scheduler.core.definition.check import Checked
+from workflow_scheduler.core.definition.check import ELSEWHERE, Checked
 from workflow_scheduler.core.errors import Conflict, NotFound, SchedulerError, ValidationFailed
 from workflow_scheduler.core.model.deployment import OldTimes, PlannedTrigger, Publication, WorkflowRecord
 from workflow_scheduler.core.model.principal import Principal
@@ -320,7 +320,8 @@ class Deployments:
             tzdata=tzdata_version(),
             closed=partial(self._closed, tenant_id, now, partial(held.bind_known, name)),
             calls=called_workflows(checked.definition),
-            awaits=any(job.type == WAITING for job in checked.definition.jobs.values()),
+            awaits=checked.definition.engine in ELSEWHERE
+            or any(job.type == WAITING for job in checked.definition.jobs.values()),
         )
 
     def _closed(self, tenant_id: str, now: int, bind: Bind, old: OldTimes) -> list[Occurrence]:

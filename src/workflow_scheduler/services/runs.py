@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from workflow_scheduler.core.errors import Conflict, NotFound, ValidationFailed
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.run import FINAL, Run, RunStatus
+from workflow_scheduler.core.model.wait import Wait, WaitStatus
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.services.shapes import (
@@ -20,7 +21,7 @@ from workflow_scheduler.services.shapes import (
     run_shape,
     shaped,
 )
-from workflow_scheduler.stores.portable import turns
+from workflow_scheduler.stores.portable import turns, waits
 from workflow_scheduler.stores.portable.decisions import DecisionRepository
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.runs import PAGE_JOBS, JobRow, RunFilter, RunRepository
@@ -70,6 +71,12 @@ def execution_shape(run: Run) -> dict[str, Any]:
         "output": shape["output"],
         "error": shape["error"],
     }
+
+
+def interaction_shape(wait: Wait) -> dict[str, Any]:
+    """Return what a paused run asks for in the words of the engine protocol."""
+    asked = wait.request
+    return {"interaction_id": wait.id, "ask": asked.ask, "decision": asked.decides, "form": asked.form}
 
 
 def _run_id(job: JobRow | Malformed) -> str:
@@ -252,7 +259,7 @@ class Runs:
         return shown["output"]
 
     async def execution(self, principal: Principal, run_id: str) -> dict[str, Any]:
-        """Return one run in the words of the engine protocol, with its jobs.
+        """Return one run in the words of the engine protocol, with its jobs and what it asks for.
 
         Raises:
             NotFound: the tenant has no such run.
@@ -261,7 +268,9 @@ class Runs:
         """
         run = await self.find(principal, run_id)
         jobs = self._job_shapes(await self._runs.jobs(principal.tenant_id, [run_id]))
-        return {**execution_shape(run), "jobs": jobs}
+        asked = await waits.of_run(self._store, principal.tenant_id, run_id) if run.status is RunStatus.PAUSED else []
+        open_ones = [interaction_shape(wait) for wait in asked if wait.status is WaitStatus.OPEN]
+        return {**execution_shape(run), "jobs": jobs, "interactions": open_ones}
 
     async def executions(
         self,

@@ -1,5 +1,6 @@
 """The HTTP engine against this program's own /v2: one scheduler hands its runs to another."""
 
+import asyncio
 import json
 
 import pytest
@@ -94,3 +95,88 @@ async def test_a_run_is_cancelled(other):
     known = await engine.describe(handed.run)
     await other.request("GET", f"/api/v1/runs/{known.external_id}/wait?timeout=10")
     assert (await engine.describe(handed.run)).status is RunStatus.CANCELLED
+
+
+ASKING = {
+    "version": 1,
+    "name": "release",
+    "triggers": {"by-hand": {"type": "manual"}},
+    "jobs": {"approve": {"uses": "approval", "with": {"ask": "Publish?"}}},
+}
+
+
+async def spec(client, name, value):
+    made = await client.post(f"/api/v1/deployment/workflows/{name}/deploy", json={"workflow_spec": value})
+    assert made.status < 300, made.text
+    return (await client.get(f"/api/v1/workflows/{name}")).json()["id"]
+
+
+class Renamed(Wire):
+    """Two programs know a workflow by ids of their own."""
+
+    def __init__(self, client, here, there):
+        super().__init__(client)
+        self.here, self.there = here, there
+
+    async def send(self, request):
+        return await super().send(replace(request, url=request.url.replace(self.here, self.there)))
+
+
+@pytest.fixture
+async def caller(tmp_path, other):
+    """A service whose `release` is executed by the other one; and the client of the other one."""
+    settings = Settings(data=tmp_path / "caller", workflow_engine_url="http://other", lock_timeout=1, _env_file=None)
+    application = Application(settings)
+    await application.start()
+    client = AsgiClient(application.asgi())
+    there = await spec(other, "release", ASKING)
+    handed = {"version": 1, "name": "release", "engine": "http", "triggers": {"by-hand": {"type": "manual"}}}
+    here = await spec(client, "release", handed)
+    application.engines["http"]._calls._client = Renamed(other, here, there)
+    yield client
+    await application.stop()
+
+
+async def polled(look):
+    async with asyncio.timeout(60):
+        while not (found := await look()):
+            await SystemClock().sleep(0.05)
+        return found
+
+
+async def paused(client):
+    run_id = (await client.post("/v2/workflows/release/execute", json={})).json()["execution_id"]
+
+    async def asked():
+        items = (await client.get(f"/api/v1/waits?run={run_id}")).json()["items"]
+        return [one for one in items if one["run_id"] == run_id]
+
+    [wait] = await polled(asked)
+    return run_id, wait
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_what_an_engine_elsewhere_asks_is_asked_here_and_the_answer_goes_there(caller, other, approved):
+    run_id, wait = await paused(caller)
+    assert (wait["ask"], (await caller.get(f"/api/v1/runs/{run_id}")).json()["status"]) == ("Publish?", "PAUSED")
+    answered = await caller.post(f"/api/v1/waits/{wait['id']}", json={"approved": approved, "comment": "seen"})
+    assert answered.status == 200, answered.text
+
+    async def over():
+        run = (await caller.get(f"/api/v1/runs/{run_id}/wait?timeout=5")).json()
+        return run if run["ended"] else None
+
+    run = await polled(over)
+    assert (run["status"], run["output"]["approved"], run["output"]["comment"]) == ("SUCCEEDED", approved, "seen")
+
+
+async def test_what_was_answered_there_is_called_off_here(caller, other):
+    run_id, wait = await paused(caller)
+    [asked] = (await other.get("/api/v1/waits")).json()["items"]
+    assert (await other.post(f"/api/v1/waits/{asked['id']}", json={"approved": True})).status == 200
+
+    async def gone():
+        return (await caller.get(f"/api/v1/waits/{wait['id']}")).json()["status"] == "CANCELLED"
+
+    assert await polled(gone)
+    assert (await caller.get(f"/api/v1/runs/{run_id}/wait?timeout=20")).json()["status"] == "SUCCEEDED"

@@ -19,15 +19,25 @@ from workflow_scheduler.core.definition.trigger_check import (
     check_triggers,
     key_problem,
 )
-from workflow_scheduler.core.errors import DefinitionInvalid, FieldError, SchedulerError, did_you_mean
+from workflow_scheduler.core.errors import (
+    DefinitionInvalid,
+    FieldError,
+    SchedulerError,
+    ValidationFailed,
+    did_you_mean,
+)
+from workflow_scheduler.core.match import template
 from workflow_scheduler.core.model.workflow import Definition, overlaps
 from workflow_scheduler.core.time import zone
 
 EMBEDDED = "embedded"
 TEMPORAL = "temporal"
-_SWITCHES = {"http": "WORKFLOW_ENGINE_URL", TEMPORAL: "WFS_TEMPORAL_ADDRESS"}
+PREFECT = "prefect"
+_SWITCHES = {"http": "WORKFLOW_ENGINE_URL", TEMPORAL: "WFS_TEMPORAL_ADDRESS", PREFECT: "WFS_PREFECT_API_URL"}
 OURS = frozenset({EMBEDDED, TEMPORAL})
 """Engines that run jobs of our types; others know types of their own."""
+ELSEWHERE = frozenset({"http", PREFECT})
+"""Engines of which a run may wait for an answer without a job of ours that says so."""
 _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
@@ -152,14 +162,16 @@ def _check_engine(document: Document, rules: Rules, errors: list[FieldError]) ->
             for name, job in jobs.items()
             if isinstance(job, dict) and job.get("resources")
         )
-    if document.value.get("temporal") is not None:
-        if engine != TEMPORAL:
-            errors.append(
-                document.issue(("temporal",), "`temporal` goes with `engine: temporal`; add that, or remove it")
-            )
+    for name, what in ((TEMPORAL, "a workflow of others"), (PREFECT, "a flow")):
+        if document.value.get(name) is None:
+            continue
+        if engine != name:
+            errors.append(document.issue((name,), f"`{name}` goes with `engine: {name}`; add that, or remove it"))
         if document.value.get("jobs"):
-            text = "`temporal` starts a workflow of others in place of the jobs; remove `jobs`, or `temporal`"
+            text = f"`{name}` starts {what} in place of the jobs; remove `jobs`, or `{name}`"
             errors.append(document.issue(("jobs",), text))
+    if engine == PREFECT:
+        _check_flow(document, errors)
     if rules.engines is None or not isinstance(engine, str) or engine in rules.engines:
         return
     if engine in _SWITCHES:
@@ -169,6 +181,20 @@ def _check_engine(document: Document, rules: Rules, errors: list[FieldError]) ->
     near = did_you_mean(engine, rules.engines)
     known = f"did you mean `{near}`?" if near else f"available here: {', '.join(sorted(rules.engines))}"
     errors.append(document.issue(("engine",), f"there is no engine `{engine}`, {known}", suggestion=near))
+
+
+def _check_flow(document: Document, errors: list[FieldError]) -> None:
+    """Look at the deployment that a workflow of the engine `prefect` starts, and at its parameters."""
+    given = document.value.get(PREFECT)
+    if given is None:
+        text = "`engine: prefect` starts a deployment; name it: `prefect: {deployment: FLOW/DEPLOYMENT}`"
+        errors.append(document.issue(("engine",), text))
+    parameters = given.get("parameters") if isinstance(given, dict) else None
+    if isinstance(parameters, dict):
+        try:
+            template.parse(parameters, f"{PREFECT}.parameters")
+        except ValidationFailed as error:
+            errors.extend(located(document, issue) for issue in error.errors)
 
 
 def _graph(reading: Reading, job_types: Mapping[str, ModuleType], errors: list[FieldError]) -> Graph | None:

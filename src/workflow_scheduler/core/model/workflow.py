@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from workflow_scheduler.core.model.priority import Priority
 from workflow_scheduler.core.overlap import LIMIT_DEFAULT, LIMIT_MAX, Overlap, Policy, Scope
 
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
@@ -186,6 +187,28 @@ class TemporalStart(Part):
     )
 
 
+class PrefectStart(Part):
+    """A deployment on a Prefect server, of which each run is a flow run."""
+
+    deployment: str = Field(
+        min_length=1, max_length=1000, description="FLOW/DEPLOYMENT, as `prefect deployment ls` shows it, or its id."
+    )
+    parameters: dict[str, Any] | None = Field(
+        default=None,
+        description="Its parameters, with `${…}` over `input event run env`; the run's input without.",
+    )
+    tags: list[str] = Field(default_factory=list, max_length=100, description="Tags of the flow run, beside ours.")
+
+    @field_validator("deployment")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        flow, slash, deployment = value.partition("/")
+        if not (slash and flow.strip() and deployment.strip()) and _UUID.fullmatch(value) is None:
+            message = f"`{value}` is neither FLOW/DEPLOYMENT nor the id of a deployment"
+            raise ValueError(message)
+        return value
+
+
 def _overlap_form(value: object) -> object:
     return {"policy": value} if isinstance(value, str) else value
 
@@ -203,6 +226,9 @@ class Definition(Part):
     engine: str = "embedded"
     temporal: TemporalStart | None = Field(
         default=None, description="With `engine: temporal`: a workflow type of yours to start; then there are no jobs."
+    )
+    prefect: PrefectStart | None = Field(
+        default=None, description="With `engine: prefect`: the deployment to start; then there are no jobs."
     )
     concurrency: Concurrency = Concurrency()
     resources: Pools = Field(

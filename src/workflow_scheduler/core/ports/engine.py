@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -21,6 +21,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     - `idempotent_start`: a start that is repeated does not run it twice
     - `cancel`: a run can be stopped
     - `resume`: a run that was interrupted goes on without running its finished jobs again
+    - `answer`: a run that waits for an answer shows here what it wants, and goes on with what people say here
     - `job_detail`: its jobs, attempts, outputs and logs are shown here
     - `several_instances`: several instances of the service may hand it runs
     """
@@ -29,6 +30,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     idempotent_start: bool
     cancel: bool
     resume: bool
+    answer: bool
     job_detail: bool
     several_instances: bool
 
@@ -81,6 +83,75 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Stop; runs that are under way stay recoverable."""
+        ...
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run on an engine elsewhere waits for.
+
+    `key` tells this pause from the other ones of the run, where the engine does; else it is empty, and the run has one
+    pause at a time. `form` is the JSON Schema of the answer, and `decides` says whether it approves or rejects.
+    """
+
+    key: str = ""
+    ask: str
+    decides: bool = False
+    form: dict[str, Any] | None = None
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What a paused run is told.
+
+    `answer` and `event` are plain JSON values; `event` is the data of the event that was the answer, None where people
+    answered without one.
+    """
+
+    approved: bool | None = None
+    answer: Any = None
+    comment: str | None = None
+    by: str | None = None
+    event: Any = None
+
+
+@runtime_checkable
+class Answered(Protocol):
+    """An engine elsewhere of which runs may be paused until they are answered."""
+
+    async def pauses(self, run: Run) -> Sequence[Pause]:
+        """Return what a run waits for; nothing when it does not.
+
+        Raises:
+            EngineUnavailable: the engine did not answer the question.
+
+        """
+        ...
+
+    async def resume(self, run: Run, pause: Pause, reply: Reply) -> None:
+        """Let the run that stands at `pause` go on.
+
+        A call of which the outcome is not known (OutcomeUnknown, EngineUnavailable) is made again: a pause that is over
+        by then is LateResponse.
+
+        Raises:
+            LateResponse: the run does not stand at this pause any more.
+            Rejected: the engine does not take the answer; the run stays paused.
+            EngineUnavailable, OutcomeUnknown, RetryAfter: as for `Engine.start`.
+
+        """
+        ...
+
+
+@runtime_checkable
+class Logged(Protocol):
+    """An engine elsewhere that keeps the output of runs."""
+
+    async def logs(self, run: Run) -> Sequence[LogLine]:
+        """Return what a run has printed, or the first part of it.
+
+        Raises:
+            EngineUnavailable: the engine did not answer the question.
+
+        """
         ...
 
 

@@ -32,7 +32,13 @@ class EmbeddedEngine:
 
     name: Final = "embedded"
     capabilities: Final = Capabilities(
-        durable=True, idempotent_start=True, cancel=True, resume=True, job_detail=True, several_instances=True
+        durable=True,
+        idempotent_start=True,
+        cancel=True,
+        resume=True,
+        answer=True,
+        job_detail=True,
+        several_instances=True,
     )
 
     def __init__(

@@ -56,7 +56,13 @@ class TemporalEngine:
 
     name: Final = "temporal"
     capabilities: Final = Capabilities(
-        durable=True, idempotent_start=True, cancel=True, resume=True, job_detail=True, several_instances=True
+        durable=True,
+        idempotent_start=True,
+        cancel=True,
+        resume=True,
+        answer=True,
+        job_detail=True,
+        several_instances=True,
     )
 
     def __init__(self, address: TemporalAddress, job_types: Mapping[str, Any], books: Books) -> None:

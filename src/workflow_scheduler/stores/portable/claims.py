@@ -194,6 +194,24 @@ async def due_runs(store: Store, now: int, me: str, limit: int) -> list[Row]:
     return list(rows)
 
 
+def look_again(run: Run, at: int) -> Work[None]:
+    """Let an outside engine be asked about a run at an instant, unless somebody has asked for another one meanwhile."""
+    yield Sql(
+        "UPDATE runs SET next_attempt_at = :at WHERE tenant_id = :tenant AND id = :id AND fence = :fence "
+        f"AND next_attempt_at = :was AND {_OPEN}",
+        {"tenant": run.tenant_id, "id": run.id, "fence": run.fence, "at": at, "was": run.next_attempt_at},
+    )
+
+
+def look_soon(tenant_id: str, run_id: str, now: int) -> Work[None]:
+    """Let an outside engine that has the run be asked about it at once: there is something to tell it."""
+    yield Sql(
+        "UPDATE runs SET next_attempt_at = :now WHERE tenant_id = :tenant AND id = :id AND external_id IS NOT NULL "
+        f"AND next_attempt_at > :now AND {_OPEN}",
+        {"tenant": tenant_id, "id": run_id, "now": now},
+    )
+
+
 async def open_run(store: Store, tenant_id: str, run_id: str) -> Run | None:
     """Return an open run, whoever owns it; None when it is over or unknown.
 

@@ -24,7 +24,7 @@ from workflow_scheduler.core.model.wait import (
     verdict,
 )
 from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
-from workflow_scheduler.stores.portable import turns
+from workflow_scheduler.stores.portable import claims, turns
 from workflow_scheduler.stores.portable.intake import put_wake
 from workflow_scheduler.stores.portable.rows import numbered
 
@@ -91,6 +91,15 @@ def get(tenant_id: str, wait_id: str) -> Work[Wait | None]:
         f"SELECT {SELECT} FROM waits WHERE tenant_id = :tenant AND id = :id", {"tenant": tenant_id, "id": wait_id}
     )
     return wait_from_row(rows[0]) if rows else None
+
+
+async def of_run(store: Store, tenant_id: str, run_id: str) -> list[Wait]:
+    """Return the waits of a run, the oldest first."""
+    rows = await store.read(
+        f"SELECT {SELECT} FROM waits WHERE tenant_id = :tenant AND run_id = :run ORDER BY id LIMIT {LOOKED_MAX}",
+        {"tenant": tenant_id, "run": run_id},
+    )
+    return readable(rows)
 
 
 def insert(wait: Wait, keys: Sequence[str]) -> Work[None]:
@@ -245,6 +254,7 @@ def close(
             status=JobStatus.SUCCEEDED if error is None else JobStatus.FAILED, output=output, error=error,
         )  # fmt: skip
         yield from put_wake(wake)
+        yield from claims.look_soon(wait.tenant_id, wait.run_id, now)
     return replace(wait, status=status, closed_at=now, next_at=None, output=output)
 
 
@@ -266,6 +276,14 @@ def lapse(found: Sequence[Wait], now: int) -> Work[list[Wait]]:
         if wait.has_expired(now):
             after[place] = yield from expire(wait, now)
     return after
+
+
+def void(wait: Wait) -> Work[None]:
+    """Call off a wait whose answer was of no use, so that another one may be opened in its place."""
+    yield Sql(
+        "UPDATE waits SET status = 'CANCELLED', output = NULL WHERE tenant_id = :tenant AND id = :id",
+        {"tenant": wait.tenant_id, "id": wait.id},
+    )
 
 
 async def due(store: Store, now: int, limit: int) -> list[Wait]:

@@ -63,6 +63,14 @@ async def told(store: Store, tenant_id: str, run_id: str, job_id: str, name: str
     return _wake(rows[0]) if rows else None
 
 
+def remove(wake: Wake) -> Work[None]:
+    """Remove a wake that an engine elsewhere has taken."""
+    yield Sql(
+        "DELETE FROM wakes WHERE tenant_id = :tenant AND run_id = :run AND job_id = :job AND name = :name",
+        {"tenant": wake.tenant_id, "run": wake.run_id, "job": wake.job_id, "name": wake.name},
+    )
+
+
 def remove_taken(wake: Wake) -> Work[bool]:
     """Remove a wake if the end of its job is on disk; return whether it was."""
     rows = yield Sql(
