@@ -5,6 +5,7 @@
                                            provider is a trigger type, or the sender a webhook's signature names
 `ANY /api/v1/public/webhook/{path}`        a webhook trigger, with the methods it allows
 `POST /api/v1/github/webhook`              every GitHub trigger whose secret fits
+`POST /api/v1/slack/events`                every Slack trigger whose secret fits
 `POST /api/v1/events`                      CloudEvents of an authenticated caller
 =========================================  ===========================================================
 
@@ -31,6 +32,8 @@ from workflow_scheduler.pipeline.entries import Receipt
 WEBHOOKS = "/webhooks/"
 PUBLIC = "/api/v1/public/webhook/"
 GITHUB = "/api/v1/github/webhook"
+SLACK = "/api/v1/slack/events"
+_SHARED = {GITHUB: "github", SLACK: "slack"}
 EVENTS = "/api/v1/events"
 _WEBHOOKS_LENGTH = len(WEBHOOKS)
 _PUBLIC_LENGTH = len(PUBLIC)
@@ -78,6 +81,8 @@ class Ingress:
         kinds = context.trigger_types.items()
         self._providers = frozenset(name for name, kind in kinds if getattr(kind, "shape", "") == "push") | {*PROVIDERS}
 
+        self._replies = {name: kind.reply for name, kind in kinds if hasattr(kind, "reply")}
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         path = scope.get("path", "")
@@ -88,8 +93,8 @@ class Ingress:
             await self._guarded(provider, route, scope, receive, send)
         elif path.startswith(PUBLIC):
             await self._guarded("webhook", path[_PUBLIC_LENGTH:], scope, receive, send)
-        elif path == GITHUB:
-            await self._guarded("github", "", scope, receive, send)
+        elif path in _SHARED:
+            await self._guarded(_SHARED[path], "", scope, receive, send)
         elif path == EVENTS and scope["method"] == "POST":
             await self._guarded(cloudevents.PROVIDER, "", scope, receive, send)
         else:
@@ -114,7 +119,7 @@ class Ingress:
         method = scope["method"]
         path = scope["path"]
         public = path.startswith(PUBLIC)
-        if provider not in self._providers or (not route and path != GITHUB):
+        if provider not in self._providers or (not route and path not in _SHARED):
             raise NotFound("nothing listens at this path")
         if method != "POST" and not public:
             raise MethodNotAllowed(f"{method} is not allowed here", allow=_POST_ONLY)
@@ -124,6 +129,10 @@ class Ingress:
         content = await self._content(headers, receive, self._limits.get(provider, self._limit))
         request = PushRequest(method, path, query.decode("latin-1"), headers, content, self._clock.now())
         receipts = await self._push.receive(provider, route, request)
+        if path in _SHARED and provider in self._replies:
+            media_type, answer = self._replies[provider](request)
+            await _reply(media_type, answer, send)
+            return
         await self._answer(receipts, wanted, None, send)
 
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -186,6 +195,18 @@ class Ingress:
         headers = [*_HEADERS, (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": content})
+
+
+async def _reply(media_type: str, content: bytes, send: Send) -> None:
+    """Send what the sender wants as an answer, in place of a receipt."""
+    headers = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", str(len(content)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 def _attributes(headers: Mapping[str, str]) -> bytes:

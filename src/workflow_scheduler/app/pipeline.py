@@ -86,6 +86,7 @@ class Pipeline:
         settings = self.settings
         shared = {
             "GITHUB_WEBHOOK_SECRET": settings.github_webhook_secret.get_secret_value(),
+            "SLACK_SIGNING_SECRET": settings.slack_signing_secret.get_secret_value(),
             "SLACK_BOT_TOKEN": settings.slack_bot_token.get_secret_value(),
         }
         self.secrets = SecretStore(SecretRepository(store), self.vault, clock, shared)

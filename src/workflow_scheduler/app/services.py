@@ -27,6 +27,7 @@ from workflow_scheduler.services.queues import Queues
 from workflow_scheduler.services.replay import Replay
 from workflow_scheduler.services.requirements import Requirements
 from workflow_scheduler.services.reruns import Reruns
+from workflow_scheduler.services.resolution import Resolution
 from workflow_scheduler.services.runs import Runs
 from workflow_scheduler.services.schedules import Schedules
 from workflow_scheduler.services.templates import Templates
@@ -74,6 +75,7 @@ class Services(Engines):
         definitions = Definitions(self.types, self.jobs, clock, rules)
         requirements = Requirements(self.secrets, self.connections, self.tenant, self.jobs, self.tenant)
         deployments = Deployments(store, clock, definitions, requirements)
+        deployments.resolution = Resolution(self.secrets, self.connections, self.outbound, clock)
         workflows = Workflows(store, clock, definitions, deployments)
         triggers = Triggers(store, clock, definitions, workflows, deployments, self.matcher)
         explain = Explain(store, clock, self.catalog, self.matcher, self.types)

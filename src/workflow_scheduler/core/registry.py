@@ -87,8 +87,12 @@ class TriggerType(Protocol):
     was created), `timezone(config) -> str`.
     push: `verify(config, request, secret) -> None` (raises SignatureInvalid) with `secret_name(config) -> str | None`,
     `parse(config, request) -> list[Heard]`. Where one endpoint serves all triggers of the type, config is None.
+    Optional: `guard(config, request) -> key | None`, which names a signed request that could come again under another
+    identity; `reply(request) -> (media type, body)`, the answer to a request that was heard, in place of a receipt.
     Optional: `claim(config) -> (address, terms) | None`, a public address that no other tenant may take, and that
     triggers of one tenant share only when their terms are equal.
+    Optional for all: `async resolve(config, around) -> Resolved` asks the provider at deploy, with `around` a
+    core.ports.resolving.Resolving: names become ids, and credentials are tried.
     Optional for all: `normalize(value) -> value` turns short forms of a trigger, shared keys included, into the long
     form before validation, and `short_fields` has the JSON Schema of each key that only short forms have;
     `check(config, now) -> list[FieldError]` and `warnings(config, now) -> list[str]`.

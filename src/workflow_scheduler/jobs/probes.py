@@ -10,8 +10,8 @@ from workflow_scheduler.core.model.connection import Connection, Fields, Http, S
 from workflow_scheduler.core.ports.resources import HttpRequest, Resources
 from workflow_scheduler.jobs.databases import Database, Target
 from workflow_scheduler.jobs.http_auth import headers_of
-from workflow_scheduler.jobs.slack_api import SlackApi
 from workflow_scheduler.jobs.smtp import Mailer
+from workflow_scheduler.outbound.slack_api import SlackApi
 
 TIMEOUT_SECONDS = 15.0
 _REFUSED = frozenset({401, 403})

@@ -22,7 +22,7 @@ from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.registry import Config as ClosedConfig
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.jobs.credentials import fields_of, secret_of
-from workflow_scheduler.jobs.slack_api import SlackApi
+from workflow_scheduler.outbound.slack_api import SlackApi
 
 name = "slack"
 title = "Post to Slack"

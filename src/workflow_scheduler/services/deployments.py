@@ -27,6 +27,7 @@ from workflow_scheduler.services.definitions import Bind, Definitions, Given, ne
 from workflow_scheduler.services.earlier import earlier_triggers
 from workflow_scheduler.services.plans import NOTHING, Side, compare, is_empty
 from workflow_scheduler.services.requirements import Requirements
+from workflow_scheduler.services.resolution import Resolution
 from workflow_scheduler.services.restraints import Restraints, deferring
 from workflow_scheduler.stores.portable.deployments import Beginning, DeploymentRepository
 from workflow_scheduler.stores.portable.workflows import WorkflowRepository, no_workflow
@@ -46,11 +47,15 @@ class Deployments:
     """What can be asked and done about deployments."""
 
     def __init__(self, store: Store, clock: Clock, definitions: Definitions, requirements: Requirements) -> None:
-        """Keep deployments in `store`; check definitions with `definitions`, what they need with `requirements`."""
+        """Keep deployments in `store`; check definitions with `definitions`, what they need with `requirements`.
+
+        `resolution`, set by the composition root, asks the providers about names and credentials.
+        """
         self._clock = clock
         self._definitions = definitions
         self._requirements = requirements
         self._store = store
+        self.resolution: Resolution | None = None
         self._workflows = WorkflowRepository(store)
         self._deployments = DeploymentRepository(store)
 
@@ -274,10 +279,18 @@ class Deployments:
         attempt.warnings = await self.warnings(record.tenant_id, name, checked)
         attempt.step = "secrets"
         await self._requirements.check(record.tenant_id, checked)
+        attempt.step = "resolve"
+        resolved = checked
+        if self.resolution is not None:
+            resolved, told = await self.resolution.resolve(record.tenant_id, checked)
+            attempt.warnings = [*attempt.warnings, *told]
         attempt.step = "plan"
         before = await self._live_side(record)
-        publication = await self._publication(checked, record.tenant_id, record.id, name)
-        changes = compare(before, Side(checked.loaded.value, publication.triggers), self._clock.now())
+        publication = await self._publication(resolved, record.tenant_id, record.id, name)
+        planned = publication.triggers
+        if resolved is not checked:
+            planned = (await self._planned(checked, record.tenant_id, record.id))[0]
+        changes = compare(before, Side(checked.loaded.value, planned), self._clock.now())
         attempt.step = "publish"
         await self._deployments.publish(
             msgspec.structs.replace(

@@ -8,6 +8,8 @@ The rules, with where Slack documents them:
 - `chat.update`: the bot's own messages only (https://docs.slack.dev/reference/methods/chat.update)
 - `conversations.history` and `.replies`: channel ids only, and a scope
   (https://docs.slack.dev/reference/methods/conversations.history)
+- `conversations.list`, page by page with `next_cursor`, and `users.lookupByEmail`
+  (https://docs.slack.dev/reference/methods/conversations.list, https://docs.slack.dev/apis/web-api/pagination/)
 - at most 50 blocks, each with a `type` (https://docs.slack.dev/reference/block-kit/blocks/)
 - metadata with `event_type` and `event_payload` (https://docs.slack.dev/messaging/message-metadata/)
 """
@@ -46,7 +48,9 @@ class SlackPeer:
             Channel("C2", "quiet", member=False),
             Channel("C3", "old", archived=True),
         ]
-        self.scopes = {"chat:write", "channels:history"}
+        self.scopes = {"chat:write", "channels:history", "channels:read", "users:read.email"}
+        self.users = {"ada@acme.test": "U061F7AUR"}
+        self.page_max = 1_000
         self.tokens = {TOKEN}
         self.calls: list[tuple[str, Answer]] = []
         self.limited = 0
@@ -104,6 +108,8 @@ class SlackPeer:
             "chat.postMessage": self._post,
             "chat.update": self._update,
             "conversations.history": self._history,
+            "conversations.list": self._list,
+            "users.lookupByEmail": self._lookup,
             "conversations.replies": self._replies,
         }
         if method not in known:
@@ -165,6 +171,26 @@ class SlackPeer:
             return _no(problem)
         message.update({key: given[key] for key in ("text", "blocks") if key in given})
         return {"ok": True, "channel": channel.id, "ts": message["ts"], "text": message.get("text", "")}
+
+    async def _list(self, given: Answer) -> Answer:
+        """Return the channels page by page; a cursor of its own, opaque to callers."""
+        if "channels:read" not in self.scopes:
+            return {**_no("missing_scope"), "needed": "channels:read", "provided": ",".join(sorted(self.scopes))}
+        shown = [one for one in self.channels if not (one.archived and given.get("exclude_archived") == "true")]
+        cursor = str(given.get("cursor", ""))
+        if cursor and not cursor.startswith("at:"):
+            return _no("invalid_cursor")
+        at = int(cursor.removeprefix("at:") or 0)
+        size = min(int(given.get("limit", 100)), self.page_max)
+        following = f"at:{at + size}" if at + size < len(shown) else ""
+        channels = [{"id": one.id, "name": one.name, "is_member": one.member} for one in shown[at : at + size]]
+        return {"ok": True, "channels": channels, "response_metadata": {"next_cursor": following}}
+
+    async def _lookup(self, given: Answer) -> Answer:
+        if "users:read.email" not in self.scopes:
+            return {**_no("missing_scope"), "needed": "users:read.email", "provided": ",".join(sorted(self.scopes))}
+        user = self.users.get(str(given.get("email", "")))
+        return {"ok": True, "user": {"id": user}} if user else _no("users_not_found")
 
     async def _history(self, given: Answer) -> Answer:
         channel = self._channel(given, ids_only=True)

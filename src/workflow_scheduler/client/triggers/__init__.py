@@ -7,6 +7,7 @@ from workflow_scheduler.client.triggers.interval import Interval
 from workflow_scheduler.client.triggers.manual import Manual
 from workflow_scheduler.client.triggers.once import Once
 from workflow_scheduler.client.triggers.rrule import RRule
+from workflow_scheduler.client.triggers.slack import Slack
 from workflow_scheduler.client.triggers.webhook import Webhook
 from workflow_scheduler.client.triggers.workflow import Upstream
 
@@ -18,6 +19,7 @@ __all__ = (
     "Manual",
     "Once",
     "RRule",
+    "Slack",
     "Upstream",
     "Webhook",
 )

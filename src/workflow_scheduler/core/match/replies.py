@@ -114,8 +114,10 @@ def _text(data: dict[str, Any], *names: str) -> str | None:
 
 
 def _slack(part: dict[str, Any]) -> dict[str, Any]:
-    """Read a message (Events API) or a pressed button (interactivity)."""
+    """Read a message (Events API) or a pressed button (interactivity); what a bot writes answers nothing."""
     inner = _dict(part, "event") or part
+    if inner.get("bot_id") and not part.get("actions"):
+        return {}
     team = _text(part, "team_id", "team") or _text(inner, "team") or _text(_dict(part, "team"), "id")
     channel = _text(inner, "channel") or _text(_dict(part, "channel"), "id")
     message = _dict(part, "message")
