@@ -239,8 +239,29 @@ class SimulationResult(_Open):
     differences: list[dict[str, Any]]
 
 
+class SourceHealth(_Open):
+    """How a polled or streaming source does; several triggers may share one (`shared_by`)."""
+
+    key: str
+    status: str
+    connected: bool
+    connected_since: str | None
+    down_since: str | None
+    last_alive_at: str | None
+    last_event_at: str | None
+    lag: int | None
+    failures: int
+    next_attempt_at: str | None
+    credentials_expire_at: str | None
+    error: dict[str, Any] | None
+
+
 class TriggerHealth(_Open):
-    """`status` is healthy, failing, late, completed, paused, disabled, suspended, undeployed or broken."""
+    """`status` is healthy, failing, late, completed, paused, disabled, suspended, undeployed or broken.
+
+    For triggers that are polled or stream it may be starting, waiting, down, unattended, expiring or ended as well, and
+    `source` tells how the connection to their peer does.
+    """
 
     trigger_id: str
     status: str
@@ -248,3 +269,4 @@ class TriggerHealth(_Open):
     late_seconds: float
     decisions_24h: dict[str, int]
     runs: list[dict[str, Any]]
+    source: SourceHealth | None = None

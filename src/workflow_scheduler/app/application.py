@@ -81,6 +81,7 @@ class Application(Services):
         self._begin("calendars", self.context.calendars.watch())
         if "sources" in roles:
             self._begin("internal", self.internal.loop())
+            self._begin("sources", self.supervisor.loop())
         if "timer" in roles:
             self._begin("timer", self.timer.loop())
             self._begin("waits", self.asking.loop())
@@ -124,5 +125,7 @@ class Application(Services):
         except (TimeoutError, SchedulerError) as error:
             log.warning("stop.incomplete", error=repr(error))
         self.workers.close()
+        self.source_workers.close()
         await self.outbound.close()
+        await self.streams.close()
         await self.store.close()

@@ -22,16 +22,21 @@ from workflow_scheduler.engines.embedded.desk import Limits
 from workflow_scheduler.engines.embedded.driver import EmbeddedEngine
 from workflow_scheduler.engines.http import EngineAddress, HttpEngine, engine_client
 from workflow_scheduler.engines.prefect import PrefectAddress, PrefectEngine
-from workflow_scheduler.jobs.resources import JobResources, ThreadWorkers
+from workflow_scheduler.jobs.resources import JobResources, PatientWorkers, ThreadWorkers
 from workflow_scheduler.outbound.dialer import GuardedDialer
 from workflow_scheduler.outbound.guard import EgressGuard
 from workflow_scheduler.outbound.http import HttpClient
+from workflow_scheduler.outbound.streams import HttpStreams
+from workflow_scheduler.pipeline.sources.hearing import Hearing
+from workflow_scheduler.pipeline.sources.lending import Lender
+from workflow_scheduler.pipeline.sources.supervisor import Supervisor
 from workflow_scheduler.services.connections import ConnectionStore
 from workflow_scheduler.services.tenant import TenantSettings
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.stores.portable.connections import ConnectionRepository
 
 PROCESSES_PER_PROCESSOR = 4
+SOURCE_THREADS = 256  # started as they are needed: a mailbox holds one as long as it is watched
 
 
 class Engines(Pipeline):
@@ -58,9 +63,11 @@ class Engines(Pipeline):
             self.store, self.clock, allow_code=settings.allow_code, code_tenants=settings.code_tenant_set
         )
         self.connections = ConnectionStore(ConnectionRepository(self.store), self.vault, self.clock, self._probe)
+        dialer = GuardedDialer(guard)
         self.resources = JobResources(
-            self.outbound, self.workers, GuardedDialer(guard), self.connections, self.tenant, (str(Path.cwd()),)
+            self.outbound, self.workers, dialer, self.connections, self.tenant, (str(Path.cwd()),)
         )
+        self._wire_sources(guard, dialer)
         self.embedded.connect(
             resources=self.resources,
             secrets=self.secrets,
@@ -76,12 +83,7 @@ class Engines(Pipeline):
         self.wakes.engine = self.pools.engine = self.embedded
         self.engines: dict[str, Engine] = {"embedded": self.embedded}
         if settings.workflow_engine_url:
-            address = EngineAddress(
-                base_url=settings.workflow_engine_url,
-                start_seconds=settings.engine_start_seconds,
-                ask_seconds=settings.engine_ask_seconds,
-            )
-            self.engines["http"] = HttpEngine(address, engine_client(address), self.vault, self.clock)
+            self.engines["http"] = self._http()
         if settings.prefect_api_url:
             self.engines["prefect"] = self._prefect()
         self.temporal: TemporalParts | None = None
@@ -93,6 +95,15 @@ class Engines(Pipeline):
         self.launcher.engines = self.engines
         self.dispatcher.engines = {name: engine for name, engine in self.engines.items() if name != "embedded"}
 
+    def _http(self) -> HttpEngine:
+        settings = self.settings
+        address = EngineAddress(
+            base_url=settings.workflow_engine_url,
+            start_seconds=settings.engine_start_seconds,
+            ask_seconds=settings.engine_ask_seconds,
+        )
+        return HttpEngine(address, engine_client(address), self.vault, self.clock)
+
     def _prefect(self) -> PrefectEngine:
         settings = self.settings
         address = PrefectAddress(
@@ -103,6 +114,19 @@ class Engines(Pipeline):
         )
         client = calls.engine_client(address.api_url)
         return PrefectEngine(address, client, self.clock, f"http://{settings.host}:{settings.port}")
+
+    def _wire_sources(self, guard: EgressGuard, dialer: GuardedDialer) -> None:
+        self.streams = HttpStreams(guard)
+        self.source_workers = PatientWorkers(SOURCE_THREADS)
+        lender = Lender(
+            self.outbound, self.streams, dialer, self.connections, self.secrets, self.source_workers, self.tenant,
+            self.clock,
+        )  # fmt: skip
+        hearing = Hearing(self.store, self.inbox, self.clock)
+        self.supervisor = Supervisor(
+            self.store, self.catalog, self.cache, hearing, lender, self.owner, self.clock, self.signals
+        )
+        self.store.on_epoch(lambda _: self.supervisor.moved())
 
     async def _probe(self, principal: Principal, connection: Connection) -> str:
         """Try a connection; the libraries that this needs are loaded here."""

@@ -1,4 +1,4 @@
-"""`trigger ls|show|enable|disable|suspend|fire|flush|test|types`."""
+"""`trigger ls|show|health|enable|disable|suspend|fire|flush|test|types`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ app = typer.Typer(help="Triggers: what starts workflows.", no_args_is_help=True)
 Reference = Annotated[str, typer.Argument(metavar="TRIGGER", help="Id, or WORKFLOW/NAME.")]
 Reason = Annotated[str | None, typer.Option(help="Why; kept with the trigger.")]
 _BASE = "/api/v1/triggers"
+_WELL = frozenset({"healthy", "starting", "waiting", "completed", "expiring"})
+_SOURCE_NAMES = ("source", "key", "connected_since", "down_since", "last_alive_at", "last_event_at", "lag", "failures",
+                 "next_attempt_at", "credentials_expire_at", "shared_by", "error", "remedy")  # fmt: skip
 _TIMERS = frozenset({"cron", "interval", "once", "rrule"})
 
 
@@ -54,6 +57,27 @@ def show(context: typer.Context, trigger: Reference) -> None:
              "on_unknown", "overlap", "priority", "waiting", "index_key", "next_fire_at", "last_fired_at",
              "last_decision", "error")  # fmt: skip
     output.show(session, found(session, trigger), lambda one: output.pairs(one, names))
+
+
+@app.command()
+def health(context: typer.Context, trigger: Reference) -> None:
+    """Tell whether a trigger can fire, and how the connection to its peer does. Exit code 1 when something is wrong."""
+    session = session_of(context)
+    one = session.client.get(f"{_BASE}/{segment(found(session, trigger)['id'])}/health")
+    output.show(session, one, _show_health)
+    if one["status"] not in _WELL:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _show_health(one: dict[str, Any]) -> None:
+    names = ("trigger", "workflow", "status", "summary", "mode", "next_fire_at", "last_fired_at", "decisions_24h")
+    output.pairs({**one, "decisions_24h": one["decisions_24h"] or None}, names)
+    source = one.get("source")
+    if source is not None:
+        output.write()
+        error = source["error"] or {}
+        flat = {**source, "error": error.get("message"), "remedy": error.get("remedy"), "source": source["status"]}
+        output.pairs(flat, _SOURCE_NAMES)
 
 
 def found(session: Session, reference: str) -> dict[str, Any]:

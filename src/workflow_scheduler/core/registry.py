@@ -23,10 +23,13 @@ from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.time.fire import Fire
 
 __all__ = (
-    "SHAPES", "Config", "Example", "Fire", "Heard", "JobType", "PushRequest", "TriggerType", "discover",
+    "SHAPES", "SOURCE_SHAPES", "Config", "Example", "Fire", "Heard", "JobType", "PushRequest", "TriggerType",
+    "discover",
 )  # fmt: skip
 
 SHAPES = ("timer", "push", "poll", "stream", "internal")
+SOURCE_SHAPES = ("poll", "stream")
+"""Shapes that hold or ask for a connection of their own."""
 
 
 class Config(BaseModel):
@@ -54,6 +57,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a trigger type makes of one request, message or item; the pipeline turns it into an Event.
 
     `data` and `attributes` are JSON bytes. `index_keys` and `sub_keys` say where the matcher looks (see TriggerType).
+    Where a poll or stream leaves `source` or `index_keys` empty, they are made from its source key.
     """
 
     source: str
@@ -93,6 +97,13 @@ class TriggerType(Protocol):
     triggers of one tenant share only when their terms are equal.
     Optional for all: `async resolve(config, around) -> Resolved` asks the provider at deploy, with `around` a
     core.ports.resolving.Resolving: names become ids, and credentials are tried.
+    poll and stream: `source_key(config) -> str` names what is heard: the triggers of a tenant with the same key share
+    one source, whose cursor and history belong to the key; events are found under it, so it stands in `index_keys`.
+    poll: `async poll(config, cursor, io) -> Polled` and `poll_seconds(config) -> float`. stream: the async generator
+    `open(config, position, io)` of Received; optional `silence_seconds(config) -> float | None`, after which a stream
+    without a sign of life is taken for dead (two minutes otherwise). See core/ports/sources.
+    Optional for both: `secret_names(config) -> tuple[str, ...]`; a field `connection` names a connection.
+    Optional for all: `libraries`, the modules of its extra, which must be there before a trigger of the type is stored.
     Optional for all: `normalize(value) -> value` turns short forms of a trigger, shared keys included, into the long
     form before validation, and `short_fields` has the JSON Schema of each key that only short forms have;
     `check(config, now) -> list[FieldError]` and `warnings(config, now) -> list[str]`.

@@ -21,6 +21,7 @@ import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from workflow_scheduler.core.errors import Rejected, RetryAfter, SchedulerError, Unavailable
+from workflow_scheduler.core.http_auth import headers_of
 from workflow_scheduler.core.model.connection import Http, Line
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.engine import JobContext
@@ -28,7 +29,6 @@ from workflow_scheduler.core.ports.resources import HttpReply, HttpRequest
 from workflow_scheduler.core.registry import Config as ClosedConfig
 from workflow_scheduler.core.time.retry_after import retry_after_seconds
 from workflow_scheduler.jobs.credentials import fields_of, secret_of
-from workflow_scheduler.jobs.http_auth import headers_of
 from workflow_scheduler.jobs.http_reply import body_of, check_pick, picked
 
 name = "http"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from socket import socket
 
 from workflow_scheduler.core.errors import Rejected
-from workflow_scheduler.core.model.connection import Connection, Fields, Http, Slack, Smtp, Sql
+from workflow_scheduler.core.http_auth import headers_of
+from workflow_scheduler.core.model.connection import Connection, Fields, Http, Redis, Slack, Smtp, Sql
 from workflow_scheduler.core.ports.resources import HttpRequest, Resources
-from workflow_scheduler.jobs.databases import Database, Target
-from workflow_scheduler.jobs.http_auth import headers_of
 from workflow_scheduler.jobs.smtp import Mailer
+from workflow_scheduler.outbound.databases import Database, Target
 from workflow_scheduler.outbound.slack_api import SlackApi
 
 TIMEOUT_SECONDS = 15.0
@@ -34,6 +35,8 @@ async def probe(tenant_id: str, connection: Connection, resources: Resources, no
     if isinstance(fields, Slack):
         answer = await SlackApi(resources.outbound, fields, f"test:{connection.name}", now).get("auth.test", {})
         return f"the workspace {answer.get('team')} answers; the bot is {answer.get('user')}"
+    if isinstance(fields, Redis):
+        return await _redis(fields, resources)
     assert isinstance(fields, Http)
     return await _web(fields, resources, now)
 
@@ -46,6 +49,25 @@ async def _database(target: Target, resources: Resources) -> str:
         await asyncio.to_thread(work.stop)
         raise Rejected(f"the database did not answer within {TIMEOUT_SECONDS:g} s")
     return task.result()
+
+
+async def _redis(fields: Redis, resources: Resources) -> str:
+    try:
+        from workflow_scheduler.outbound.redis_server import own_errors, redis_client, server_version
+    except ImportError:
+        raise Rejected(
+            "connections of kind `redis` need the extra `redis`", fix="pip install 'workflow-scheduler[redis]'"
+        ) from None
+
+    async def dial(host: str, port: int) -> socket:
+        return await resources.workers.call(partial(resources.dialer.dial, host, port, TIMEOUT_SECONDS))
+
+    client = redis_client(fields, dial)
+    try:
+        with own_errors(fields.url):
+            return await server_version(client)
+    finally:
+        await client.aclose()
 
 
 async def _web(fields: Http, resources: Resources, now: int) -> str:

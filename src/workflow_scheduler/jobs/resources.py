@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from workflow_scheduler.core.ports.connections import Connections
 from workflow_scheduler.core.ports.resources import CodeRule, Dialer, Outbound
@@ -36,6 +38,45 @@ class ThreadWorkers:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
+
+
+class PatientWorkers:
+    """Threads for calls that may hang in somebody else's library: the process does not wait for them when it ends."""
+
+    def __init__(self, workers_max: int) -> None:
+        """Allow so many calls at once; each has a thread of its own."""
+        self._places = asyncio.Semaphore(workers_max)
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Run `function` in a thread, with the caller's context variables, and return its result."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        context = contextvars.copy_context()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            self._places.release()
+            if done.cancelled():
+                return
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(cast("T", result))
+
+        def work() -> None:
+            result, failure = None, None
+            try:
+                result = context.run(function)
+            except BaseException as error:  # noqa: BLE001 -- the caller gets it
+                failure = error
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(settle, result, failure)
+
+        await self._places.acquire()
+        threading.Thread(target=work, name="wfs-source", daemon=True).start()
+        return await done
+
+    def close(self) -> None:
+        """Wait for nothing: running calls end by themselves, or with the process."""
 
 
 class JobResources:

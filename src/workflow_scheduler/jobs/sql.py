@@ -29,7 +29,7 @@ from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.registry import Config as ClosedConfig
 from workflow_scheduler.jobs.credentials import fields_of, secret_of
-from workflow_scheduler.jobs.databases import Bounds, Database, Target
+from workflow_scheduler.outbound.databases import Bounds, Database, Target
 
 name = "sql"
 title = "Run SQL statements"

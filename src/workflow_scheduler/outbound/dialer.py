@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 from workflow_scheduler.core.errors import NotConnected
 from workflow_scheduler.outbound.guard import EgressGuard, refused
@@ -17,10 +18,7 @@ class GuardedDialer:
 
     def dial(self, host: str, port: int, timeout_seconds: float) -> socket.socket:
         """Return a connected socket; errors as in core.ports.resources.Dialer."""
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise NotConnected(f"cannot resolve {host}: {error}") from error
+        found = _resolved(host, port)
         listed = self._guard.allows_host(host)
         allowed = [one for one in found if listed or self._guard.allows(str(one[4][0]))]
         if not allowed:
@@ -37,3 +35,16 @@ class GuardedDialer:
             else:
                 return connection
         raise NotConnected(f"cannot connect to {host}:{port}: {failure}") from failure
+
+    def check(self, host: str, port: int) -> None:
+        """Look whether every address of a host may be connected to; errors as in core.ports.resources.Dialer."""
+        found = _resolved(host, port)
+        if not self._guard.allows_host(host) and not all(self._guard.allows(str(one[4][0])) for one in found):
+            raise refused(host)
+
+
+def _resolved(host: str, port: int) -> list[Any]:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise NotConnected(f"cannot resolve {host}: {error}") from error

@@ -37,20 +37,15 @@ class HttpClient:
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send and return the answer; errors as in core.ports.resources.Outbound."""
-        url = _parsed(request.url)
+        url = parsed(request.url)
         method, headers, body = request.method, dict(request.headers), request.body
         for _ in range(request.redirects_max + 1):
             self._guard.check_host(url.host or "")
             reply = await self._open().exchange(request, method, url, headers, body)
-            target = reply.headers.get("location")
-            if reply.status not in _REDIRECTS or target is None or request.redirects_max == 0:
+            hop = following(url, reply.status, reply.headers.get("location"), (method, headers, body))
+            if hop is None or request.redirects_max == 0:
                 return reply
-            following = _parsed(str(url.join(URL(target))))
-            if reply.status in _SEE_OTHER and method not in ("GET", "HEAD"):
-                method, body, headers = "GET", None, _without(headers, _BODY_HEADERS)
-            if following.origin() != url.origin():  # any header of the caller's may hold a secret, under any name
-                headers = _only(headers, _SHARED_HEADERS | _BODY_HEADERS)
-            url = following
+            url, (method, headers, body) = hop
         raise Rejected(f"{url.host} redirects more than {request.redirects_max} times")
 
     async def close(self) -> None:
@@ -68,7 +63,35 @@ class HttpClient:
         return self._exchanges
 
 
-def _parsed(text: str) -> URL:
+Sending = tuple[str, dict[str, str], bytes | None]
+"""Method, headers and body of a request."""
+
+
+def following(url: URL, status: int, target: str | None, sent: Sending) -> tuple[URL, Sending] | None:
+    """Return where a redirect leads and what is sent there; None when the answer is no redirect.
+
+    Raises:
+        ValidationFailed: it leads to something that is no http or https URL.
+
+    """
+    if status not in _REDIRECTS or target is None:
+        return None
+    method, headers, body = sent
+    to = parsed(str(url.join(URL(target))))
+    if status in _SEE_OTHER and method not in ("GET", "HEAD"):
+        method, body, headers = "GET", None, _without(headers, _BODY_HEADERS)
+    if to.origin() != url.origin():  # any header of the caller's may hold a secret, under any name
+        headers = _only(headers, _SHARED_HEADERS | _BODY_HEADERS)
+    return to, (method, headers, body)
+
+
+def parsed(text: str) -> URL:
+    """Return a URL to send a request to.
+
+    Raises:
+        ValidationFailed: it is no http or https URL.
+
+    """
     try:
         url = URL(text)
     except ValueError as error:

@@ -12,7 +12,7 @@ from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, Wake
 from workflow_scheduler.core.model.trigger import Occurrence
-from workflow_scheduler.core.ports.store import Accepted, Batch, DeadLetter, ScheduleAdvance
+from workflow_scheduler.core.ports.store import Accepted, Batch, CursorMove, DeadLetter, ScheduleAdvance
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.stores.portable.failures import ClockRunEnd
 
@@ -42,12 +42,13 @@ class Entry:
     is, `run_wakes` the id of an ended run -> what its end tells the job that waits for it. `leaving` are the runs among
     `changes` that end and share an overlap key; those that waited for their turn were skipped for the reason
     `retracted`, where there is one. `limits` is trigger id -> `max_fires`, where the transaction decides who starts.
-    `pauses` says that runs among `changes` begin to wait for people.
+    `pauses` says that runs among `changes` begin to wait for people. `move` is the cursor of the source that heard
+    `events`: where the source is held by others now nothing is written, and the caller gets LeaseLost.
     The rest is written as it is.
     """
 
     __slots__ = (
-        "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "leaving", "limits", "logs",
+        "advances", "changes", "dead", "ends", "events", "fired", "future", "jobs", "leaving", "limits", "logs", "move",
         "occurrences", "pauses", "prepared", "prepared_epoch", "retracted", "run_wakes", "schedule_end",
     )  # fmt: skip
 
@@ -71,6 +72,7 @@ class Entry:
         self.schedule_end: ClockRunEnd | None = None
         self.limits: Mapping[str, int] = {}
         self.pauses = False
+        self.move: CursorMove | None = None
 
 
 class Launches(Protocol):
@@ -122,6 +124,9 @@ def gather(batch: Batch, entry: Entry, accepted: list[Accepted]) -> None:
         batch.advances += entry.advances
         batch.occurrences += entry.occurrences
         batch.fired.update(entry.fired or {})
+    if entry.move is not None:
+        batch.moves.append(entry.move)
+        batch.heard[entry.move.id] = tuple(event.id for event in entry.events)
     if entry.dead:
         batch.dead += entry.dead
     if entry.ends:

@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from workflow_scheduler.core.errors import StoreUnavailable, Unavailable
+from workflow_scheduler.core.errors import LeaseLost, StoreUnavailable, Unavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.inbound.storable import check_storable
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import Principal
-from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult, Store, Work
+from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult, CursorMove, Store, Work
 from workflow_scheduler.core.registry import Heard
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import Clock
@@ -112,28 +112,33 @@ class Inbox:
         receipts = await self.accept_all((event,))
         return receipts[0]
 
-    async def accept_all(self, events: Sequence[Event]) -> list[Receipt]:
+    async def accept_all(self, events: Sequence[Event], move: CursorMove | None = None) -> list[Receipt]:
         """Store several events in one transaction, and return a receipt for each, in order.
+
+        `move` takes the cursor of their source on, in the same transaction.
 
         Raises:
             StoreUnavailable: nothing was stored; try again.
             Unavailable: too many events are waiting; try again later.
             BadRequest: an event holds something that no database can keep.
+            LeaseLost: the source that `move` is about is held by another instance now; nothing was stored.
 
         """
         full = len(self._waiting) >= WAITING_ENTRIES_MAX or self._waiting_bytes >= WAITING_BYTES_MAX
         if full or self._doubts.full:
             raise Unavailable("Too many events are waiting to be stored.", retry_after_seconds=1)
-        if not events:
+        if not events and move is None:
             return []
         for event in events:
             check_storable(event)
         future: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
         size = sum([len(event.data) for event in events])
         self._waiting_bytes += size
-        self.submit(Entry(future, events))
+        entry = Entry(future, events)
+        entry.move = move
+        self.submit(entry)
         try:
-            return await future
+            return list(await future)
         finally:
             self._waiting_bytes -= size
 
@@ -294,7 +299,9 @@ class Inbox:
                     self._observer.duplicate(one.event.provider)
             if entry.future is None or entry.future.done():
                 continue
-            if accepted:
+            if result.lost_move:
+                fail(entry, LeaseLost())
+            elif accepted:
                 final = {one.event.id: one for one in result.accepted}
                 entry.future.set_result([receipt(final.get(one.event.id, one), result.duplicates) for one in accepted])
             else:
@@ -333,8 +340,9 @@ class Inbox:
     ) -> None:
         duplicates = result.duplicates
         stored: Sequence[Accepted] = batch.accepted
-        if duplicates or result.lost_advances or result.fenced:
+        if duplicates or result.lost_advances or result.lost_moves or result.fenced:
             gone = {event for trigger in result.lost_advances for event in batch.fired.get(trigger, ())}
+            gone.update(event for source in result.lost_moves for event in batch.heard[source])
             gone.update(event for event, run in batch.ends.items() if run in result.fenced)
             gone.update(duplicates)
             for one in stored:
@@ -350,7 +358,9 @@ class Inbox:
             future = entry.future
             if future is None or future.done():
                 continue
-            if accepted:
+            if entry.move is not None and entry.move.id in result.lost_moves:
+                fail(entry, LeaseLost())
+            elif accepted:
                 refused = result.refused_runs
                 final = [without_runs(one, refused) for one in accepted] if refused else accepted
                 future.set_result([receipt(one, duplicates) for one in final])

@@ -24,7 +24,7 @@ from workflow_scheduler.pipeline.ends import Ends
 from workflow_scheduler.pipeline.entries import Entry
 from workflow_scheduler.pipeline.intents import Ask, without_runs
 from workflow_scheduler.pipeline.turns import Ended, Turns
-from workflow_scheduler.stores.portable import intake, turns, waits
+from workflow_scheduler.stores.portable import intake, sources, turns, waits
 from workflow_scheduler.stores.portable.failures import note_end
 from workflow_scheduler.stores.portable.trouble import dead_lettered
 
@@ -43,11 +43,15 @@ class UnpreparedError(SchedulerError):
 
 
 class Result(msgspec.Struct):
-    """What became of one entry: events as decided in the end, duplicates (event id -> earlier id), fenced runs."""
+    """What became of one entry: events as decided in the end, duplicates (event id -> earlier id), fenced runs.
+
+    `lost_move`: its source is held by others now, so that nothing of it was written.
+    """
 
     accepted: list[Accepted] = msgspec.field(default_factory=list)
     duplicates: dict[str, str] = msgspec.field(default_factory=dict)
     fenced: set[str] = msgspec.field(default_factory=set)
+    lost_move: bool = False
 
 
 class Written(msgspec.Struct):
@@ -167,6 +171,9 @@ class _Steps:
     def _entry(self, entry: Entry, accepted: Sequence[Accepted]) -> Work[None]:
         result = Result()
         self.written.results.append(result)
+        if entry.move is not None and not (yield from sources.move(entry.move)):
+            result.lost_move = True
+            return
         lost: set[str] = set()
         for advance in entry.advances:
             if not (yield from intake.advance_schedule(advance)):

@@ -197,14 +197,10 @@ class ConnectionStore:
             )
 
     async def missing(self, tenant_id: str, wanted: Mapping[str, str]) -> list[FieldError]:
-        """Return an error for each job of `wanted` (job -> connection) whose connection the tenant does not have."""
+        """Return an error for each field of `wanted` (path -> connection) whose connection the tenant lacks."""
         names = {name for name in wanted.values() if "${" not in name}
         absent = {name for name in names if await self._rows.get(tenant_id, name) is None}
-        return [
-            FieldError(f"jobs.{job}.with.connection", f"there is no connection `{name}`")
-            for job, name in wanted.items()
-            if name in absent
-        ]
+        return [FieldError(path, f"there is no connection `{name}`") for path, name in wanted.items() if name in absent]
 
     async def _row(self, principal: Principal, name: str) -> ConnectionRow:
         row = await self._rows.get(principal.tenant_id, name)

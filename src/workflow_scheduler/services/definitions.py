@@ -16,10 +16,11 @@ from workflow_scheduler.core.definition.document import invalid, text_error
 from workflow_scheduler.core.definition.load import Reading, read, read_value
 from workflow_scheduler.core.definition.trigger_check import CheckedTrigger
 from workflow_scheduler.core.match.keys import trigger_keys
-from workflow_scheduler.core.model.deployment import Claim, PlannedTrigger
+from workflow_scheduler.core.model.deployment import Claim, PlannedSource, PlannedTrigger
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.workflow import Definition, limit_of, overlap_of
 from workflow_scheduler.core.overlap import Overlap
+from workflow_scheduler.core.registry import SOURCE_SHAPES
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.due import next_due
 from workflow_scheduler.core.time.exclusion import exclusion_of
@@ -200,6 +201,7 @@ def _planned(
         max_fires=getattr(config, "max_fires", None),
         next_due=partial(_next_due, *timed, own_id) if timer else None,
         left_out=None if (exclusion := exclusion_of(timed[1])) is None else exclusion.of,
+        source=PlannedSource(module.source_key(config), module.shape) if module.shape in SOURCE_SHAPES else None,
     )
 
 

@@ -26,7 +26,7 @@ class ConnectionNames(Protocol):
     """Tells which connections a tenant lacks."""
 
     async def missing(self, tenant_id: str, wanted: Mapping[str, str]) -> list[FieldError]:
-        """Return an error for each job of `wanted` (job -> connection) whose connection is not there."""
+        """Return an error for each field of `wanted` (path -> connection) whose connection is not there."""
         ...
 
 
@@ -101,8 +101,10 @@ class Requirements:
         wanted: dict[str, str] = {}
         for trigger in checked.triggers.values():
             name_of = getattr(trigger.module, "secret_name", None)
-            secret = name_of(trigger.config) if name_of is not None else None
-            if secret:
+            names_of = getattr(trigger.module, "secret_names", None)
+            secrets = [] if name_of is None else [name_of(trigger.config)]
+            secrets += [] if names_of is None else names_of(trigger.config)
+            for secret in filter(None, secrets):
                 wanted.setdefault(secret, trigger.name)
         missing = await self._secrets.missing(tenant_id, wanted) if wanted else []
         if missing:

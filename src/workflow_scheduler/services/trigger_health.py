@@ -6,8 +6,11 @@ from typing import Any
 
 from workflow_scheduler.core.model.deployment import TriggerRecord
 from workflow_scheduler.core.model.run import RunStatus
+from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time.clock import DAY_US, SECOND_US, Clock
 from workflow_scheduler.services.definition_shapes import moment
+from workflow_scheduler.services.source_shapes import source_shape, source_status
+from workflow_scheduler.stores.portable import sources
 from workflow_scheduler.stores.portable.triggers import TriggerRepository
 
 RUNS_LOOKED_AT = 5
@@ -15,7 +18,7 @@ LATE_US = 60 * SECOND_US
 
 
 async def trigger_health(
-    triggers: TriggerRepository, clock: Clock, tenant_id: str, record: TriggerRecord
+    store: Store, triggers: TriggerRepository, clock: Clock, tenant_id: str, record: TriggerRecord
 ) -> dict[str, Any]:
     """Return the health of a trigger. A status covers those that come after it in the list of states."""
     now = clock.now()
@@ -23,6 +26,10 @@ async def trigger_health(
     outcomes = await triggers.recent_outcomes(tenant_id, record.id, now - DAY_US)
     late_us = 0 if record.next_fire_at is None else max(0, now - record.next_fire_at)
     status, sentence = _status(record, late_us, [status for _, status in runs])
+    heard = await sources.of_trigger(store, tenant_id, record.id)
+    source = None if heard is None else source_shape(*heard, now)
+    if status == "healthy" and source is not None:
+        status, sentence = source_status(source)
     return {
         "trigger_id": record.id,
         "trigger": record.name,
@@ -35,6 +42,7 @@ async def trigger_health(
         "last_fired_at": moment(record.last_fired_at),
         "late_seconds": late_us / SECOND_US,
         "decisions_24h": outcomes,
+        "source": source,
         "runs": [{"run_id": run_id, "status": run_status} for run_id, run_status in runs],
     }
 

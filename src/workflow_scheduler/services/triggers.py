@@ -295,7 +295,7 @@ class Triggers:
 
         """
         record = await self._triggers.get(principal.tenant_id, trigger)
-        return await trigger_health(self._triggers, self._clock, principal.tenant_id, record)
+        return await trigger_health(self._store, self._triggers, self._clock, principal.tenant_id, record)
 
     async def _change(self, principal: Principal, reference: str, edit: _Edit) -> WorkflowRecord:
         """Store the next version of a workflow with its triggers edited, and deploy it if the last one was live."""

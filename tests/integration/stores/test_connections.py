@@ -210,5 +210,5 @@ async def test_connections_are_listed_by_name(connections):
 
 def test_the_connections_of_a_definition(new_store):
     jobs = {"a": {"with": {"connection": "mail"}}, "b": {"with": {"connection": 3}}, "c": {}, "d": "?"}
-    assert uses({"jobs": jobs}) == {"a": "mail"}
+    assert uses({"jobs": jobs}) == {"jobs.a.with.connection": "mail"}
     assert uses({"jobs": None}) == uses(None) == {}

@@ -3,23 +3,35 @@
 from workflow_scheduler.client.triggers.cron import Cron
 from workflow_scheduler.client.triggers.event import Event
 from workflow_scheduler.client.triggers.github import GitHub
+from workflow_scheduler.client.triggers.http_poll import HttpPoll
 from workflow_scheduler.client.triggers.interval import Interval
+from workflow_scheduler.client.triggers.kafka import Kafka
 from workflow_scheduler.client.triggers.manual import Manual
 from workflow_scheduler.client.triggers.once import Once
+from workflow_scheduler.client.triggers.redis_stream import RedisStream
 from workflow_scheduler.client.triggers.rrule import RRule
 from workflow_scheduler.client.triggers.slack import Slack
+from workflow_scheduler.client.triggers.sql_poll import SqlPoll
+from workflow_scheduler.client.triggers.sse import Sse
 from workflow_scheduler.client.triggers.webhook import Webhook
+from workflow_scheduler.client.triggers.websocket import Websocket
 from workflow_scheduler.client.triggers.workflow import Upstream
 
 __all__ = (
     "Cron",
     "Event",
     "GitHub",
+    "HttpPoll",
     "Interval",
+    "Kafka",
     "Manual",
     "Once",
     "RRule",
+    "RedisStream",
     "Slack",
+    "SqlPoll",
+    "Sse",
     "Upstream",
     "Webhook",
+    "Websocket",
 )

@@ -12,7 +12,6 @@ from typing import Final
 from workflow_scheduler.core.errors import did_you_mean
 
 _EVENTS = "let what hears it post to a `webhook` trigger, or to /api/v1/events for an `event` trigger"
-_TABLES = "ask on a `cron` or `interval` trigger, in a job"
 
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -26,12 +25,9 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 TRIGGER_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "http_poll": _TABLES,
-        "sql_poll": _TABLES,
         **dict.fromkeys(
             (
-                "slack", "email", "google_calendar", "kafka", "redis_stream", "google_pubsub", "sns_sqs", "nats",
-                "websocket", "sse", "file", "s3", "gcs",
+                "email", "google_calendar", "google_pubsub", "sns_sqs", "nats", "file", "s3", "gcs",
             ),
             _EVENTS,
         ),

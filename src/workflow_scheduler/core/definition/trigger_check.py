@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Literal
 
@@ -159,6 +160,13 @@ class _Check:
             self._complain(("type",), f"`type` is required; the trigger types are {known}")
             return None
         module = self._rules.types.get(kind)
+        absent = [] if module is None else [one for one in getattr(module, "libraries", ()) if find_spec(one) is None]
+        if absent and module is not None:
+            self._complain(
+                ("type",),
+                f"`{kind}` needs a library that is not installed (`{absent[0]}`);"
+                f" install it where the service runs: pip install 'workflow-scheduler[{module.extras}]'",
+            )
         if module is None:
             message, near = type_problem("trigger", kind, self._rules.types, TRIGGER_TYPES)
             self._complain(("type",), message, suggestion=near)

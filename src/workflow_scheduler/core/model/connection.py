@@ -57,6 +57,7 @@ def web_address(value: str) -> str:
 
 Line = Annotated[str, AfterValidator(one_line), Field(min_length=1, max_length=1_000)]
 Url = Annotated[str, AfterValidator(web_address), Field(max_length=2_000)]
+Servers = Annotated[str, Field(pattern=r"^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$", max_length=2_000)]
 
 
 class Smtp(Fields):
@@ -158,7 +159,83 @@ class Http(Fields):
         return self
 
 
-KINDS: Final[Mapping[str, type[Fields]]] = MappingProxyType({"smtp": Smtp, "sql": Sql, "slack": Slack, "http": Http})
+class Redis(Fields):
+    """A Redis or Valkey server."""
+
+    url: str = Field(
+        title="URL",
+        description="redis://HOST:PORT/DATABASE, or rediss:// for TLS; user name and password stand apart.",
+        max_length=2_000,
+    )
+    username: Line | None = Field(default=None, title="User name", description="None: the default user.")
+    password: str | None = secret("Password", "Password of the user.", default=None)
+    ca_certificate: str | None = Field(
+        default=None, title="CA certificate", description="PEM of the authority that signed the server's certificate."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Redis:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.query:
+            message = "`url` must be redis://HOST:PORT/DATABASE or rediss://…, without options"
+            raise ValueError(message)
+        if parts.username or parts.password:
+            message = "`url` must not hold a user name or password; they have fields of their own"
+            raise ValueError(message)
+        if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+            message = "the database in `url` must be a number"
+            raise ValueError(message)
+        return self
+
+
+class Kafka(Fields):
+    """A Kafka cluster."""
+
+    bootstrap_servers: Annotated[str, Field(pattern=r"^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$", max_length=2_000)] = (
+        Field(title="Servers", description="HOST:PORT of some brokers, separated by commas.")
+    )
+    security: Literal["plaintext", "tls"] = Field(default="tls", title="Security", description="tls, or plaintext.")
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        default=None, title="Mechanism", description="How the user logs in (SASL). None: no log-in."
+    )
+    username: Line | None = Field(default=None, title="User name", description="For SASL.")
+    password: str | None = secret("Password", "Password of the user.", default=None)
+    ca_certificate: str | None = Field(
+        default=None, title="CA certificate", description="PEM of the authority that signed the brokers' certificates."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Kafka:
+        named = [self.mechanism, self.username, self.password]
+        if any(one is None for one in named) and any(one is not None for one in named):
+            message = "`mechanism`, `username` and `password` belong together"
+            raise ValueError(message)
+        return self
+
+
+class Nats(Fields):
+    """A NATS server or cluster."""
+
+    servers: Servers = Field(title="Servers", description="HOST:PORT of some servers, separated by commas.")
+    tls: bool = Field(default=False, title="TLS", description="Whether the servers want TLS.")
+    username: Line | None = Field(default=None, title="User name", description="With a password.")
+    password: str | None = secret("Password", "Password of the user.", default=None)
+    token: str | None = secret("Token", "A token, in place of user name and password.", default=None)
+    ca_certificate: str | None = Field(
+        default=None, title="CA certificate", description="PEM of the authority that signed the servers' certificates."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Nats:
+        if (self.username is None) != (self.password is None):
+            message = "`username` and `password` belong together"
+            raise ValueError(message)
+        return self
+
+
+KINDS: Final[Mapping[str, type[Fields]]] = MappingProxyType(
+    {"smtp": Smtp, "sql": Sql, "slack": Slack, "http": Http, "redis": Redis, "kafka": Kafka, "nats": Nats}
+)
 
 
 class Connection(msgspec.Struct, frozen=True):

@@ -144,12 +144,20 @@ class Claim(msgspec.Struct, frozen=True):
     agrees: Callable[[str], bool]
 
 
+class PlannedSource(msgspec.Struct, frozen=True):
+    """What a trigger wants to be heard: the key of the source and its shape (`poll` or `stream`)."""
+
+    key: str
+    shape: str
+
+
 class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):
     """A trigger as it is to be stored.
 
     `keys` are its rows in the matcher's look-up. `next_due` is there for time triggers: called with (after, anchor)
     it returns the first due time later than `after`. `max_fires` is how many runs it may start in all.
-    `left_out` says why one of its times does not run, `deferred` which blackout window it waits for.
+    `left_out` says why one of its times does not run, `deferred` which blackout window it waits for. `source` is there
+    for triggers that are polled or stream.
     """
 
     id: str
@@ -165,6 +173,7 @@ class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):
     max_fires: int | None = None
     left_out: Callable[[int], Excluded | None] | None = None
     deferred: Callable[[int], str | None] | None = None
+    source: PlannedSource | None = None
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):

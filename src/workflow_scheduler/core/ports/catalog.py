@@ -57,6 +57,13 @@ class Catalog(Protocol):
         """Return the live triggers of one type of a workflow."""
         ...
 
+    async def of_source(self, tenant_id: str, provider: str, source_key: str) -> Trigger | None:
+        """Return the live trigger by whose configuration a source is heard; None when nobody needs it.
+
+        Of several with the same key that are not disabled, it is the one with the least id.
+        """
+        ...
+
     async def awaits(self, tenant_id: str) -> bool:
         """Return whether runs of any workflow of the tenant may wait for people."""
         ...

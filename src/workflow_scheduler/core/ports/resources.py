@@ -73,6 +73,20 @@ class Dialer(Protocol):
         ...
 
 
+class CheckingDialer(Dialer, Protocol):
+    """A dialer that can also say whether a host may be reached."""
+
+    def check(self, host: str, port: int) -> None:
+        """Look whether a host may be connected to, for clients that resolve and connect by themselves.
+
+        Raises:
+            EgressRefused: an address that the name has now is not allowed.
+            NotConnected: the name cannot be resolved.
+
+        """
+        ...
+
+
 class CodeRule(Protocol):
     """Says who may run code, which includes the use of files of this machine."""
 

@@ -79,6 +79,30 @@ class ScheduleAdvance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tzdata: str | None = None
 
 
+SourceId = tuple[str, str, str]
+"""Tenant, trigger type and key of a source."""
+
+
+class CursorMove(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Moves a source's cursor, only where the source is still held under `fence`. `at` and `event_at` in microseconds.
+
+    None leaves the stored cursor; `event_at` is when the newest event came, None where nothing came.
+    """
+
+    tenant_id: str
+    type: str
+    key: str
+    fence: int
+    cursor: bytes | None
+    event_at: int | None
+    at: int
+
+    @property
+    def id(self) -> SourceId:
+        """Which source it is."""
+        return (self.tenant_id, self.type, self.key)
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that was given up on, with its cause; it can be edited and redriven."""
 
@@ -100,11 +124,12 @@ class Batch(msgspec.Struct, kw_only=True):
     """Everything that goes to disk in one transaction.
 
     Order inside the transaction: epoch check, schedule advances (an accepted event whose event id stands in
-    `fired` under an advance that lost its guard is dropped, and so are that trigger's occurrences), job records and
+    `fired` under an advance that lost its guard is dropped, and so are that trigger's occurrences), cursor moves (an
+    event that stands in `heard` under a source that is held by others now is dropped), job records and
     run changes (under their fence; those of runs created by this batch come after the runs), events (a duplicate's
     decisions and runs are dropped; an event id that stands in `ends` under a run whose change was refused is dropped),
     runs, decisions, occurrences, logs, dead letters, wakes (one in `run_wakes`, by run id, is dropped when that run's
-    change was refused). `fired` is trigger id -> event ids, `ends` event id -> run id.
+    change was refused). `fired` is trigger id -> event ids, `heard` source -> event ids, `ends` event id -> run id.
     Writing a batch again after StoreUnavailable is safe: what is stored already under the same ids counts as written.
     """
 
@@ -112,6 +137,8 @@ class Batch(msgspec.Struct, kw_only=True):
     accepted: list[Accepted] = msgspec.field(default_factory=list)
     advances: list[ScheduleAdvance] = msgspec.field(default_factory=list)
     fired: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    moves: list[CursorMove] = msgspec.field(default_factory=list)
+    heard: dict[SourceId, tuple[str, ...]] = msgspec.field(default_factory=dict)
     ends: dict[str, str] = msgspec.field(default_factory=dict)
     occurrences: list[Occurrence] = msgspec.field(default_factory=list)
     run_changes: list[RunChange] = msgspec.field(default_factory=list)
@@ -126,6 +153,7 @@ class BatchResult(msgspec.Struct, frozen=True, gc=False):
 
     `stale`: the index epoch has moved, nothing was written, decide again. `duplicates`: event id that was refused ->
     id of the event stored earlier under the same key. `lost_advances`: trigger ids whose guard failed.
+    `lost_moves`: sources that are held by somebody else now.
     `fenced`: run ids whose change or job record was refused because another instance owns them or they have ended.
     `refused_runs`: run id that was not created -> id of the run that the same trigger has for the same event key (its
     decision is stored as `duplicate`); do not launch those.
@@ -134,6 +162,7 @@ class BatchResult(msgspec.Struct, frozen=True, gc=False):
     stale: bool = False
     duplicates: Mapping[str, str] = {}
     lost_advances: frozenset[str] = frozenset()
+    lost_moves: frozenset[SourceId] = frozenset()
     fenced: frozenset[str] = frozenset()
     refused_runs: Mapping[str, str] = {}
 

@@ -180,6 +180,16 @@ class StoreCatalog:
         where = " AND t.tenant_id = :tenant AND t.workflow_id = :workflow AND t.trigger_subtype = :provider"
         return self._triggers(await self._store.read(_LIVE + where, params))
 
+    async def of_source(self, tenant_id: str, provider: str, source_key: str) -> Trigger | None:
+        """Return the live trigger by whose configuration a source is heard; None when nobody needs it."""
+        params = {"tenant": tenant_id, "provider": provider, "key": source_key}
+        where = (
+            " AND t.tenant_id = :tenant AND t.trigger_subtype = :provider AND t.source_key = :key"
+            " AND t.mode <> 'disabled' ORDER BY t.id LIMIT 1"
+        )
+        found = self._triggers(await self._store.read(_LIVE + where, params))
+        return found[0] if found else None
+
     async def awaits(self, tenant_id: str) -> bool:
         """Return whether any workflow of the tenant asks people, or ever did."""
         rows = await self._store.read(

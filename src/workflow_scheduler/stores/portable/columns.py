@@ -11,7 +11,7 @@ from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import JobRecord, LogLine, Run, RunChange, Wake
 from workflow_scheduler.core.model.trigger import Occurrence
-from workflow_scheduler.core.ports.store import DeadLetter, ScheduleAdvance
+from workflow_scheduler.core.ports.store import CursorMove, DeadLetter, ScheduleAdvance
 from workflow_scheduler.core.time.records import STRETCH_NOTE
 
 Row = tuple[Any, ...]
@@ -39,6 +39,7 @@ DEAD_LETTER = DeadLetter.__struct_fields__
 RUN_CHANGE = RunChange.__struct_fields__
 WAKE = Wake.__struct_fields__
 ADVANCE = ScheduleAdvance.__struct_fields__
+MOVE = CursorMove.__struct_fields__
 
 WAKE_AT = "CASE WHEN v.owner IS NULL THEN runs.wake_at WHEN runs.cancel_requested = 1 THEN 0 ELSE v.wake_at END"
 """When a run that is let go is taken up again; at once where somebody wants it cancelled."""

@@ -57,15 +57,26 @@ class ConnectionRepository:
 
 
 def uses(definition: Any) -> dict[str, str]:
-    """Return the connection that each job of a definition names, by the job's name."""
-    jobs = definition.get("jobs") if isinstance(definition, dict) else None
+    """Return the connection that each job and trigger of a definition names, by the path of the field."""
     found: dict[str, str] = {}
-    for job, value in (jobs if isinstance(jobs, dict) else {}).items():
-        config = value.get("with") if isinstance(value, dict) else None
-        name = config.get("connection") if isinstance(config, dict) else None
-        if isinstance(name, str):
-            found[job] = name
+    for job, value in _parts(definition, "jobs"):
+        _find(found, f"jobs.{job}.with", value.get("with"))
+    for trigger, value in _parts(definition, "triggers"):
+        _find(found, f"triggers.{trigger}", value)
     return found
+
+
+def _parts(definition: Any, name: str) -> list[tuple[str, dict[str, Any]]]:
+    parts = definition.get(name) if isinstance(definition, dict) else None
+    return [
+        (key, value) for key, value in (parts if isinstance(parts, dict) else {}).items() if isinstance(value, dict)
+    ]
+
+
+def _find(found: dict[str, str], path: str, config: Any) -> None:
+    name = config.get("connection") if isinstance(config, dict) else None
+    if isinstance(name, str):
+        found[f"{path}.connection"] = name
 
 
 def _row(row: Row) -> ConnectionRow:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.run import FINAL, JobRecord, RunChange, Wake
 from workflow_scheduler.core.model.trigger import Occurrence
-from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult
+from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult, SourceId
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.stores.portable import columns
 
@@ -23,11 +23,12 @@ class GuardLostError(Exception):
 
 
 class Refusals(msgspec.Struct):
-    """What a write refused: event id -> earlier event id, run id -> earlier run id, trigger ids, run ids."""
+    """What a write refused: event id -> earlier event id, run id -> earlier run id, trigger ids, sources, run ids."""
 
     duplicates: dict[str, str] = msgspec.field(default_factory=dict)
     runs: dict[str, str] = msgspec.field(default_factory=dict)
     lost: set[str] = msgspec.field(default_factory=set)
+    moves: set[SourceId] = msgspec.field(default_factory=set)
     fenced: set[str] = msgspec.field(default_factory=set)
 
 
@@ -37,12 +38,14 @@ def side_by_side(batches: Sequence[Batch]) -> Batch:
     for batch in batches:
         whole.accepted += batch.accepted
         whole.advances += batch.advances
+        whole.moves += batch.moves
         whole.occurrences += batch.occurrences
         whole.run_changes += batch.run_changes
         whole.jobs += batch.jobs
         whole.logs += batch.logs
         whole.dead += batch.dead
         whole.fired.update(batch.fired)
+        whole.heard.update(batch.heard)
         whole.ends.update(batch.ends)
         whole.run_wakes.update(batch.run_wakes)
     return whole
@@ -55,6 +58,14 @@ def without_lost(batch: Batch, lost: set[str]) -> tuple[Sequence[Accepted], Sequ
     dropped = {event_id for trigger_id in lost for event_id in batch.fired.get(trigger_id, ())}
     accepted = [item for item in batch.accepted if item.event.id not in dropped]
     return accepted, [item for item in batch.occurrences if item.trigger_id not in lost]
+
+
+def without_lost_moves(batch: Batch, accepted: Sequence[Accepted], lost: set[SourceId]) -> Sequence[Accepted]:
+    """Leave out the events of sources that somebody else holds now; they come to their new owner again."""
+    if not lost:
+        return accepted
+    dropped = {event_id for source in lost for event_id in batch.heard.get(source, ())}
+    return [item for item in accepted if item.event.id not in dropped]
 
 
 def folded(changes: Sequence[RunChange]) -> list[RunChange]:
@@ -103,7 +114,7 @@ def as_settled(occurrences: Sequence[Occurrence], refused: Refusals) -> Sequence
 def result_of(batch: Batch, refused: Refusals) -> BatchResult:
     """Return the part of `refused` that concerns `batch`."""
     duplicates, runs = refused.duplicates, refused.runs
-    if not (duplicates or runs or refused.lost or refused.fenced):
+    if not (duplicates or runs or refused.lost or refused.moves or refused.fenced):
         return WRITTEN
     own = [item.event.id for item in batch.accepted] if duplicates else []
     own_runs = [run.id for item in batch.accepted for run in item.runs] if runs else []
@@ -112,6 +123,7 @@ def result_of(batch: Batch, refused: Refusals) -> BatchResult:
         duplicates={event_id: duplicates[event_id] for event_id in own if event_id in duplicates},
         refused_runs={run_id: runs[run_id] for run_id in own_runs if run_id in runs},
         lost_advances=frozenset(item.trigger_id for item in batch.advances if item.trigger_id in refused.lost),
+        lost_moves=frozenset(item.id for item in batch.moves if item.id in refused.moves),
         fenced=frozenset(touched & refused.fenced),
     )
 
@@ -158,5 +170,5 @@ def wakes_of(batch: Batch, fenced: set[str]) -> list[Wake]:
 def rows_of(batch: Batch) -> int:
     """Return about how many rows `batch` writes."""
     accepted = batch.accepted
-    own = 3 * len(accepted) + len(batch.advances) + len(batch.jobs) + len(batch.logs)
+    own = 3 * len(accepted) + len(batch.advances) + len(batch.moves) + len(batch.jobs) + len(batch.logs)
     return 1 + own + len(batch.run_changes) + len(batch.occurrences) + len(batch.dead) + len(batch.run_wakes)

@@ -17,7 +17,7 @@ from workflow_scheduler.core.model.deployment import DeploymentStatus, OldTimes,
 from workflow_scheduler.core.model.system_event import SOURCE_WORKFLOWS, SystemEvent
 from workflow_scheduler.core.ports.store import Row, Sql, Work
 from workflow_scheduler.core.reasons import Reason
-from workflow_scheduler.stores.portable import outbox
+from workflow_scheduler.stores.portable import outbox, sources
 from workflow_scheduler.stores.portable.calendar_checks import check_calendars, check_versions
 from workflow_scheduler.stores.portable.conflicts import check_claims, check_cycles
 from workflow_scheduler.stores.portable.intake import put_occurrence
@@ -95,8 +95,12 @@ def publish(p: Publication) -> Work[None]:
     due = yield from _stored_due(who)
     yield from _drop_keys(who)
     yield from _remove_gone(p, stored)
+    yield sources.wake_workflow(p.tenant_id, p.workflow_id, p.now)
     for trigger in p.triggers:
         yield _upsert(p, trigger, stored.get(trigger.id))
+        if trigger.source is not None:
+            source = (p.tenant_id, trigger.type, trigger.source.key)
+            yield sources.need(source, trigger.source.shape, p.now)
         if trigger.next_due is not None:
             yield from _schedule(p, trigger, stored.get(trigger.id), due.get(trigger.id), paused=paused)
         elif trigger.id in due:
@@ -192,11 +196,13 @@ def _remove_gone(p: Publication, stored: dict[str, StoredTrigger]) -> Work[None]
 def _upsert(p: Publication, trigger: PlannedTrigger, before: StoredTrigger | None) -> Sql:
     return Sql(
         """INSERT INTO trigger_index (tenant_id, id, workflow_id, workflow_version, name, trigger_subtype,
-             trigger_config, shared, index_key, deployment_status, mode, created_at, updated_at)
-           VALUES (:tenant, :id, :workflow, :version, :name, :type, :config, :shared, :key, 'active', :mode, :now, :now)
+             trigger_config, shared, index_key, source_key, deployment_status, mode, created_at, updated_at)
+           VALUES (:tenant, :id, :workflow, :version, :name, :type, :config, :shared, :key, :source, 'active', :mode,
+             :now, :now)
            ON CONFLICT (tenant_id, id) DO UPDATE SET workflow_version = excluded.workflow_version,
              trigger_subtype = excluded.trigger_subtype, trigger_config = excluded.trigger_config,
-             shared = excluded.shared, index_key = excluded.index_key, deployment_status = 'active',
+             shared = excluded.shared, index_key = excluded.index_key, source_key = excluded.source_key,
+             deployment_status = 'active',
              mode = excluded.mode, error = NULL, removed_at = NULL, updated_at = excluded.updated_at,
              mode_reason = CASE WHEN trigger_index.mode = excluded.mode THEN trigger_index.mode_reason END,
              revision = trigger_index.revision + CASE WHEN trigger_index.trigger_config = excluded.trigger_config
@@ -211,6 +217,7 @@ def _upsert(p: Publication, trigger: PlannedTrigger, before: StoredTrigger | Non
             "config": trigger.config,
             "shared": trigger.shared,
             "key": trigger.index_key,
+            "source": None if trigger.source is None else trigger.source.key,
             "mode": _mode(trigger, before),
             "now": p.now,
         },
@@ -339,6 +346,7 @@ def unpublish(tenant_id: str, workflow_id: str, deployment_id: str, actor: str |
         {**who, "now": now},
     )
     yield from _drop_keys(who)
+    yield sources.wake_workflow(tenant_id, workflow_id, now)
     yield Sql(
         """UPDATE trigger_index SET deployment_status = 'inactive', updated_at = :now
            WHERE tenant_id = :tenant AND workflow_id = :id AND deployment_status = 'active'""",

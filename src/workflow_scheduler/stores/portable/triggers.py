@@ -11,6 +11,7 @@ from workflow_scheduler.core.errors import NotFound
 from workflow_scheduler.core.model.deployment import TriggerRecord
 from workflow_scheduler.core.model.trigger import Mode
 from workflow_scheduler.core.ports.store import Page, Sql, Store, Work
+from workflow_scheduler.stores.portable import sources
 from workflow_scheduler.stores.portable.publishing import BUMP_EPOCH
 from workflow_scheduler.stores.portable.rows import Malformed, numbered, quarantine, read_row, read_rows
 from workflow_scheduler.stores.portable.scan import id_floor
@@ -150,3 +151,4 @@ def _set_mode(tenant_id: str, trigger_id: str, mode: Mode, reason: str | None, n
     )
     if not rows:
         raise no_trigger(trigger_id)
+    yield sources.wake_trigger(tenant_id, trigger_id, now)

@@ -20,6 +20,7 @@ from workflow_scheduler.stores.portable.merge import (
     wakes_of,
     without_fenced_ends,
     without_lost,
+    without_lost_moves,
 )
 from workflow_scheduler.stores.postgres import statements
 
@@ -65,6 +66,9 @@ class GroupWriter:
         if batch.epoch is not None and await self._connection.fetchval(statements.EPOCH_HELD) != batch.epoch:
             raise StaleEpochError
         accepted, occurrences = without_lost(batch, refused.lost)
+        if batch.moves:
+            await self._move(batch, refused)
+            accepted = without_lost_moves(batch, accepted, refused.moves)
         split = parts(batch, accepted)
         await self._finish(split.jobs, split.changes, refused)
         accepted = without_fenced_ends(batch, accepted, refused.fenced)
@@ -76,6 +80,11 @@ class GroupWriter:
         await self._insert(statements.INSERT_DEAD_LETTERS, [_row(letter) for letter in batch.dead])
         await self._insert(statements.INSERT_WAKES, [_row(wake) for wake in wakes_of(batch, refused.fenced)])
         return refused
+
+    async def _move(self, batch: Batch, refused: Refusals) -> None:
+        rows = [_row(item) for item in sorted(batch.moves, key=lambda item: item.id)]
+        written = {tuple(row) for row in await self._connection.fetch(statements.MOVE, *zip(*rows, strict=True))}
+        refused.moves.update(item.id for item in batch.moves if item.id not in written)
 
     async def _insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert `rows` and return how many were not there yet."""
@@ -152,4 +161,5 @@ def mergeable(batches: Sequence[Batch]) -> bool:
         if any(fences.setdefault(job.run_id, job.fence) != job.fence for job in batch.jobs):
             return False
     advanced = [advance.trigger_id for batch in batches for advance in batch.advances]
-    return len(set(advanced)) == len(advanced)
+    moved = [move.id for batch in batches for move in batch.moves]
+    return len(set(advanced)) == len(advanced) and len(set(moved)) == len(moved)

@@ -10,10 +10,10 @@ _NUMBERS = frozenset({
     "time", "received_at", "depth", "decided_at", "version", "fence", "deliveries", "scheduled_for", "created_at",
     "started_at", "ended_at", "next_attempt_at", "attempt", "wake_at", "seq", "at", "nominal", "fold", "recorded_at",
     "attempts", "priority", "revision", "was_fire_at", "next_fire_at", "next_nominal", "last_nominal", "last_fired_at",
-    "started",
+    "started", "event_at",
 })  # fmt: skip
 _SWITCHES = frozenset({"cancel_requested", "completed"})
-_BYTES = frozenset({"data", "attributes", "predicates", "input", "output", "error", "bearer", "payload"})
+_BYTES = frozenset({"data", "attributes", "predicates", "input", "output", "error", "bearer", "payload", "cursor"})
 # Written so that it does not look like the predicate of the partial index runs_open: the way to a run is its key.
 _OPEN = "NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')"
 
@@ -86,6 +86,14 @@ FROM {_named(columns.ADVANCE)}
 WHERE schedules.tenant_id = v.tenant_id AND schedules.trigger_id = v.trigger_id
   AND schedules.revision = v.revision AND schedules.next_fire_at = v.was_fire_at
 RETURNING schedules.trigger_id"""
+
+MOVE = f"""
+UPDATE sources SET cursor = coalesce(v.cursor, sources.cursor), event_at = coalesce(v.event_at, sources.event_at),
+  updated_at = v.at
+FROM {_named(columns.MOVE)}
+WHERE sources.tenant_id = v.tenant_id AND sources.type = v.type AND sources.key = v.key AND sources.fence = v.fence
+  AND sources.owner IS NOT NULL
+RETURNING sources.tenant_id, sources.type, sources.key"""
 
 COUNT_DUPLICATE = (
     "UPDATE events SET duplicates = duplicates + 1 WHERE tenant_id = $1 AND source = $2 AND event_key = $3 RETURNING id"

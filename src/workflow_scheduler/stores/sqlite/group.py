@@ -31,6 +31,7 @@ from workflow_scheduler.stores.portable.merge import (
     wakes_of,
     without_fenced_ends,
     without_lost,
+    without_lost_moves,
 )
 from workflow_scheduler.stores.sqlite import statements
 
@@ -66,6 +67,9 @@ class GroupWriter:
         if batch.advances:
             self._advance(batch, refused, exact=exact)
         accepted, occurrences = without_lost(batch, refused.lost)
+        if batch.moves:
+            self._move(batch, refused, exact=exact)
+            accepted = without_lost_moves(batch, accepted, refused.moves)
         split = parts(batch, accepted)
         self._finish(split.jobs, split.changes, refused, exact=exact)
         accepted = without_fenced_ends(batch, accepted, refused.fenced)
@@ -103,6 +107,13 @@ class GroupWriter:
         statement = partial(statements.advance_schedules, tzdata=marked)
         lost = self._guarded(statement, [_row(item) for item in advances], exact=exact)
         refused.lost.update(advances[index].trigger_id for index in lost)
+
+    def _move(self, batch: Batch, refused: Refusals, *, exact: bool) -> None:
+        moves = batch.moves
+        if not exact and len({move.id for move in moves}) != len(moves):
+            raise GuardLostError
+        lost = self._guarded(statements.move_cursors, [_row(item) for item in moves], exact=exact)
+        refused.moves.update(moves[index].id for index in lost)
 
     def _finish(
         self, jobs: Sequence[JobRecord], changes: Sequence[RunChange], refused: Refusals, *, exact: bool

@@ -131,6 +131,18 @@ def advance_schedules(size: int, *, tzdata: bool = True) -> str:
 
 
 @cache
+def move_cursors(size: int) -> str:
+    """Move the cursors of sources that are still held under the fence; None keeps what is stored."""
+    return (
+        f"WITH v({','.join(columns.MOVE)}) AS (VALUES {_values(len(columns.MOVE), size)}) "
+        "UPDATE sources SET cursor=coalesce(v.cursor,sources.cursor), "
+        "event_at=coalesce(v.event_at,sources.event_at), updated_at=v.at FROM v "
+        "WHERE sources.tenant_id=v.tenant_id AND sources.type=v.type AND sources.key=v.key "
+        "AND sources.fence=v.fence AND sources.owner IS NOT NULL"
+    )
+
+
+@cache
 def present(table: str, size: int) -> str:
     """Return which of `size` (tenant, id) pairs are rows of `table`, as one JSON array of ids."""
     return (

@@ -13,8 +13,8 @@ import msgspec
 
 from workflow_scheduler.core.errors import Forbidden, NotConnected, Rejected
 from workflow_scheduler.core.ports.resources import Dialer
-from workflow_scheduler.jobs.database_errors import translated
-from workflow_scheduler.jobs.database_values import named, plain
+from workflow_scheduler.outbound.database_errors import translated
+from workflow_scheduler.outbound.database_values import named, plain
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, CursorResult, Engine

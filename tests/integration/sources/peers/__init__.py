@@ -1,0 +1,1 @@
+"""One real server for each polled or streaming trigger type: the module `NAME.py` has a class `Peer`."""
