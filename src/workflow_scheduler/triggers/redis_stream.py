@@ -106,9 +106,10 @@ async def open(config: Config, position: Any, io: SourceIO) -> AsyncIterator[Rec
     fields = await io.connection(config.connection, Fields)
     from workflow_scheduler.outbound.redis_server import own_errors, redis_client
 
-    client = redis_client(fields, io.dial)
+    client: Any = redis_client(fields, io.dial)
     try:
         with own_errors(urlsplit(fields.url)._replace(path="").geturl()):
+            await client.ping()
             if config.group is None:
                 feed = _alone(client, config, position if isinstance(position, str) else None, io)
             else:

@@ -2,11 +2,13 @@
 
 from workflow_scheduler.client.triggers.cron import Cron
 from workflow_scheduler.client.triggers.event import Event
+from workflow_scheduler.client.triggers.file import File
 from workflow_scheduler.client.triggers.github import GitHub
 from workflow_scheduler.client.triggers.http_poll import HttpPoll
 from workflow_scheduler.client.triggers.interval import Interval
 from workflow_scheduler.client.triggers.kafka import Kafka
 from workflow_scheduler.client.triggers.manual import Manual
+from workflow_scheduler.client.triggers.nats import Nats
 from workflow_scheduler.client.triggers.once import Once
 from workflow_scheduler.client.triggers.redis_stream import RedisStream
 from workflow_scheduler.client.triggers.rrule import RRule
@@ -20,11 +22,13 @@ from workflow_scheduler.client.triggers.workflow import Upstream
 __all__ = (
     "Cron",
     "Event",
+    "File",
     "GitHub",
     "HttpPoll",
     "Interval",
     "Kafka",
     "Manual",
+    "Nats",
     "Once",
     "RRule",
     "RedisStream",

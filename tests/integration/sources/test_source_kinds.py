@@ -1,0 +1,141 @@
+"""What is particular about single types of sources, without a service around them."""
+
+import os
+import sqlite3
+from contextlib import closing
+
+import pytest
+from peers.redis_stream import Peer as RedisPeer
+from pydantic import ValidationError
+
+from workflow_scheduler.core.errors import Rejected
+from workflow_scheduler.core.model.connection import Redis, Sql
+from workflow_scheduler.testing.clock import FakeClock
+from workflow_scheduler.testing.sources import LoneIO
+from workflow_scheduler.triggers import file, redis_stream, sql_poll, websocket
+
+
+async def looks(module, config, io, cursor=None):
+    """Poll until there are no more pages; return the data of what was heard, and the cursor."""
+    heard = []
+    while True:
+        page = await module.poll(config, cursor, io)
+        heard += [one.event_key for one in page.heard]
+        cursor = page.cursor
+        if not page.more:
+            return heard, cursor
+
+
+class TestRows:
+    @pytest.fixture
+    def database(self, tmp_path):
+        with closing(sqlite3.connect(tmp_path / "rows.db", isolation_level=None)) as opened:
+            opened.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, changed TEXT)")
+            yield opened
+
+    @pytest.fixture
+    def io(self, tmp_path, database):
+        return LoneIO(connections={"shop": ("sql", Sql(url=f"sqlite:///{tmp_path / 'rows.db'}"))})
+
+    def config(self, **more):
+        given = {"connection": "shop", "table": "orders", "watermark": "changed", **more}
+        return sql_poll.Config.model_validate(given)
+
+    async def test_latest_leaves_out_what_is_there_and_a_late_row_is_found_once(self, database, io):
+        database.execute("INSERT INTO orders VALUES (1, '2027-01-05 12:00:00')")
+        async with io as lent:
+            heard, cursor = await looks(sql_poll, self.config(), lent)
+            assert heard == []
+            database.execute("INSERT INTO orders VALUES (3, '2027-01-05 12:01:00')")
+            heard, cursor = await looks(sql_poll, self.config(), lent, cursor)
+            assert heard == ["3"]
+            database.execute("INSERT INTO orders VALUES (2, '2027-01-05 12:00:30')")  # it was committed late
+            heard, cursor = await looks(sql_poll, self.config(), lent, cursor)
+            assert heard == ["2"]
+            assert (await looks(sql_poll, self.config(), lent, cursor))[0] == []
+
+    async def test_each_change_counts_where_it_is_wanted(self, database, io):
+        config = self.config(each="change", start="earliest")
+        database.execute("INSERT INTO orders VALUES (1, '2027-01-05 12:00:00')")
+        async with io as lent:
+            heard, cursor = await looks(sql_poll, config, lent)
+            database.execute("UPDATE orders SET changed = '2027-01-05 12:00:20'")
+            again, cursor = await looks(sql_poll, config, lent, cursor)
+            assert [*heard, *again] == ["1@2027-01-05 12:00:00", "1@2027-01-05 12:00:20"]
+            assert (await looks(sql_poll, config, lent, cursor))[0] == []
+
+    async def test_a_page_of_equal_watermarks_and_a_missing_column_are_told(self, database, io):
+        database.executemany("INSERT INTO orders VALUES (?, 'same')", [(number,) for number in range(5)])
+        async with io as lent:
+            with pytest.raises(Rejected, match="5 rows have the same `changed`"):
+                await looks(sql_poll, self.config(start="earliest", batch=5), lent)
+            with pytest.raises(Rejected, match="no column `number`; they have id, changed"):
+                await looks(sql_poll, self.config(start="earliest", id="number"), lent)
+            with pytest.raises(Rejected, match="no such table"):
+                await looks(sql_poll, self.config(table="customers"), lent)
+
+    @pytest.mark.parametrize("given", [{"table": "a; DROP TABLE b"}, {"watermark": "a, b"}, {"query": "SELECT 1"}])
+    def test_what_could_be_pasted_into_a_statement_is_refused(self, given):
+        with pytest.raises(ValidationError):
+            self.config(**given)
+
+
+class TestFiles:
+    async def test_a_file_counts_once_it_stands_still_and_changes_and_ends_are_told(self, tmp_path):
+        clock = FakeClock()
+        events = ["created", "modified", "deleted"]
+        config = file.Config(folder=str(tmp_path), patterns=("*.csv",), events=events, settle=2, content="text")
+        target = tmp_path / "a.csv"
+        async with LoneIO(clock) as io:
+            page = await file.poll(config, None, io)
+            target.write_text("1")
+            (tmp_path / "b.txt").write_text("left out")
+            page = await file.poll(config, page.cursor, io)
+            assert page.heard == []
+            await clock.advance(1)
+            target.write_text("12")
+            page = await file.poll(config, page.cursor, io)
+            await clock.advance(2)
+            page = await file.poll(config, page.cursor, io)
+            [heard] = page.heard
+            assert (heard.type, b'"content":"12"' in heard.data) == ("file.created", True)
+            os.utime(target, ns=(5, 5))
+            page = await file.poll(config, page.cursor, io)
+            await clock.advance(2)
+            page = await file.poll(config, page.cursor, io)
+            assert [one.type for one in page.heard] == ["file.modified"]
+            target.unlink()
+            page = await file.poll(config, page.cursor, io)
+            assert [one.type for one in page.heard] == ["file.deleted"]
+            assert (await file.poll(config, page.cursor, io)).heard == []
+
+    @pytest.mark.parametrize("given", [{"folder": "a/b"}, {"folder": "/a/../b"}, {"folder": "/a", "patterns": ["!x"]}])
+    def test_wrong_folders_and_patterns_are_refused(self, given):
+        with pytest.raises(ValidationError):
+            file.Config.model_validate(given)
+
+
+class TestRedis:
+    async def test_wrong_credentials_and_a_missing_field_are_told_with_what_to_do(self):
+        peer = RedisPeer()
+        await peer.start()
+        try:
+            fields = peer.connections["events"]["fields"]
+            wrong = Redis(url=fields["url"], password="not this one")
+            with peer.client() as client:
+                client.xadd("numbers", {"other": "1"})
+            given = {"stream": "numbers", "field": "json", "start": "earliest"}
+            connections = {"right": ("redis", Redis(**fields)), "wrong": ("redis", wrong)}
+            async with LoneIO(connections=connections) as io:
+                with pytest.raises(Rejected, match="refuses") as refused:
+                    await anext(redis_stream.open(redis_stream.Config(connection="wrong", **given), None, io))
+                assert refused.value.fix == "Check user name, password and rights of the user."
+                with pytest.raises(Rejected, match="has no field `json`; it has other"):
+                    await anext(redis_stream.open(redis_stream.Config(connection="right", **given), "0-0", io))
+        finally:
+            await peer.stop()
+
+
+def test_a_socket_wants_an_address_of_a_socket():
+    with pytest.raises(ValidationError, match="must be a ws or wss URL"):
+        websocket.Config(url="https://example.test")
