@@ -149,6 +149,18 @@ class TestGraphs:
         refused = wfs("import", "wfformat", "broken.json")
         assert (refused.code, "workflow.specification.tasks[1].parents[0]" in refused.err) == (2, True), refused.err
 
+    def test_what_a_graph_of_argo_loses_is_told_and_strict_refuses_it(self, wfs, service):
+        tasks = [{"name": "a", "template": "say"}, {"name": "b", "template": "say", "depends": "a"}]
+        templates = [{"name": "main", "dag": {"tasks": tasks}}, {"name": "say", "suspend": {"duration": "1s"}}]
+        spec = {"entrypoint": "main", "templates": templates, "volumes": [{"name": "work"}]}
+        manifest = {"kind": "Workflow", "metadata": {"name": "pauses"}, "spec": spec}
+        (service.folder / "argo.json").write_text(json.dumps(manifest))
+        done = wfs("import", "argo", "argo.json", "--run", "--json")
+        assert (done.code, done.json["run"]["status"]) == (0, "SUCCEEDED"), done.err
+        assert [one["path"] for one in done.json["items"][0]["lost"]] == ["spec.volumes"]
+        strict = wfs("import", "argo", "argo.json", "--strict", "--deploy")
+        assert (strict.code, "lost: line 1: spec.volumes" in strict.err) == (1, True), strict.err
+
 
 class TestDeploying:
     def test_deploy_prints_addresses_and_next_fires(self, deployed, wfs):

@@ -18,7 +18,7 @@ from workflow_scheduler.core.imports.wfformat import PARALLEL
 from workflow_scheduler.services.imports import Options, graphs
 
 router = APIRouter(prefix="/api/v1/imports", tags=["workflows"])
-System = Literal["wfformat"]
+System = Literal["wfformat", "argo", "github-actions"]
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -37,6 +37,10 @@ class ImportQuery(BaseModel):
         default=0.0, ge=0, le=1_000, description="wfformat: jobs sleep for the runtime of their task times this."
     )
     max_parallel: int = Field(default=PARALLEL, ge=1, le=10_000, description="wfformat: jobs of a run at once.")
+    timezone: str = Field(default="UTC", max_length=64, description="argo: the zone of schedules that name none.")
+    repository: str | None = Field(
+        default=None, pattern=r"^[^/\s]+/[^/\s]+$", description="github-actions: whose events start the workflow."
+    )
 
 
 @router.post(
@@ -49,5 +53,5 @@ async def read_import(
     content = await request.body()
     if not content.strip():
         raise BadRequest("the body is empty; the file of the other system is expected")
-    options = Options(time_scale=query.time_scale, max_parallel=query.max_parallel)
+    options = Options(**query.model_dump())
     return answer(await asyncio.to_thread(partial(graphs, system, content, options, context.clock.now())))

@@ -40,6 +40,34 @@ def wfformat(
     _carry_out(context, result, out, (deploy, run, False), timeout)
 
 
+def argo(
+    context: typer.Context,
+    file: File,
+    timezone: Annotated[str, typer.Option("--timezone", help="Of cron workflows that name none (IANA name).")] = "UTC",
+    out: Out = None,
+    deploy: Deploy = False,
+    run: Run = False,
+    strict: Strict = False,
+    timeout: Timeout = "5m",
+) -> None:
+    """Import workflows, templates and cron workflows of Argo, with a line for what could not be expressed."""
+    _carry_out(context, _read("argo", file, timezone=timezone), out, (deploy, run, strict), timeout)
+
+
+def github_actions(
+    context: typer.Context,
+    file: File,
+    repository: Annotated[str | None, typer.Option("--repository", help="OWNER/NAME whose events start it.")] = None,
+    out: Out = None,
+    deploy: Deploy = False,
+    run: Run = False,
+    strict: Strict = False,
+    timeout: Timeout = "5m",
+) -> None:
+    """Import a workflow of GitHub Actions: its jobs, schedules and events, with what could not be expressed."""
+    _carry_out(context, _read("github-actions", file, repository=repository), out, (deploy, run, strict), timeout)
+
+
 def _read(system: str, file: str, **options: Any) -> dict[str, Any]:
     from workflow_scheduler.core.time.clock import SystemClock
     from workflow_scheduler.services.imports import Options, graphs

@@ -97,12 +97,6 @@ def _kestra(file: str, timezone: str) -> Found:
     return dialect.entries(documents, timezone)
 
 
-def _github_actions(file: str, _timezone: str) -> Found:
-    from workflow_scheduler.core.time.dialects import github_actions as dialect
-
-    return dialect.entries(files.values_of(file))
-
-
 _schedules(
     "kubernetes",
     _kubernetes,
@@ -127,7 +121,8 @@ _schedules(
 _schedules(
     "kestra", _kestra, "Import the Schedule triggers of Kestra flows; their tasks become jobs, one after the other."
 )
-_schedules("github-actions", _github_actions, "Import the schedules of a workflow of GitHub Actions.", zoned=False)
+app.command("github-actions")(import_graphs.github_actions)
+app.command()(import_graphs.argo)
 app.command()(import_graphs.wfformat)
 
 

@@ -7,24 +7,41 @@ from typing import Any
 
 import msgspec
 
-from workflow_scheduler.core.imports import wfformat
+from workflow_scheduler.core.definition.load import documents_of
+from workflow_scheduler.core.imports import actions, argo, wfformat
 from workflow_scheduler.core.imports.outcome import Converted
 from workflow_scheduler.core.time.dialects import compare
 from workflow_scheduler.core.time.dialects.entry import Imported, Unread, every_entry
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How to read a file: what stub jobs sleep (`time_scale` times what the tasks took), jobs of a run at once."""
+    """How to read a file.
+
+    wfformat: stub jobs sleep `time_scale` times what the tasks took, `max_parallel` of them at once. argo: the
+    `timezone` of schedules that name none. github-actions: the `repository` whose events start the workflow.
+    """
 
     time_scale: float = 0.0
     max_parallel: int = wfformat.PARALLEL
+    timezone: str = "UTC"
+    repository: str | None = None
 
 
 def _wfformat(content: bytes, options: Options) -> list[Converted]:
     return [wfformat.convert(content, options.time_scale, options.max_parallel)]
 
 
-GRAPHS: Mapping[str, Callable[[bytes, Options], Iterable[Converted]]] = {"wfformat": _wfformat}
+def _argo(content: bytes, options: Options) -> list[Converted]:
+    return argo.convert(documents_of(content), options.timezone)
+
+
+def _github_actions(content: bytes, options: Options) -> list[Converted]:
+    return actions.convert(documents_of(content), options.repository)
+
+
+GRAPHS: Mapping[str, Callable[[bytes, Options], Iterable[Converted]]] = {
+    "wfformat": _wfformat, "argo": _argo, "github-actions": _github_actions,
+}  # fmt: skip
 """The systems whose graphs can be read, by the name of the import."""
 
 

@@ -33,7 +33,7 @@ def montage(width: int) -> bytes:
 async def test_more_than_a_thousand_tasks_run_to_the_end_in_their_order():
     definition = wfformat.convert(montage(350), time_scale=0.1).definition
     async with WorkflowTest(definition) as t:
-        run = await t.start("montage")
+        run = await t.start()
         assert run.ended_at is None
         await t.advance("5m")
         [run] = t.runs

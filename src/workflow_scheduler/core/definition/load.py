@@ -138,6 +138,20 @@ def read(text: str | bytes, format: Format | None = None) -> list[Reading]:  # n
     return [_read_document(document, decoded, used) for document in documents]
 
 
+def documents_of(text: str | bytes) -> list[Document]:
+    """Return the documents of a text, whatever they are.
+
+    Raises:
+        DefinitionInvalid: the text is neither YAML nor JSON, holds nothing, or passes a bound.
+        TooLarge: the text is larger than a definition may be.
+
+    """
+    documents, _ = _parse(_decode(text), None)
+    if not documents:
+        raise invalid([text_error("the file is empty", 1, 1)])
+    return documents
+
+
 def _decode(text: str | bytes) -> str:
     size = len(text) if isinstance(text, bytes) else len(text.encode(errors="replace"))
     if size > TEXT_BYTES_MAX:
