@@ -29,6 +29,7 @@ from workflow_scheduler.outbound.dialer import GuardedDialer
 from workflow_scheduler.outbound.guard import EgressGuard
 from workflow_scheduler.outbound.http import HttpClient
 from workflow_scheduler.outbound.streams import HttpStreams
+from workflow_scheduler.pipeline.sources.ending import end
 from workflow_scheduler.pipeline.sources.lending import Lender, LentIO, Pulse
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.testing.asgi import AsgiClient
@@ -136,13 +137,9 @@ class SourceBench:
         """End it as `kill -9` would: what is under way is dropped, and nothing is let go."""
         app, self._app = self.app, None
         supervisor = app.supervisor
-        for running in list(supervisor._running.values()):  # noqa: SLF001 -- nothing else may end in good order
-            if running.task is not None:
-                running.task.cancel()
+        running = [one.task for one in supervisor._running.values() if one.task is not None]  # noqa: SLF001 -- see below
         supervisor.close = _nothing  # type: ignore[method-assign]
-        for task in app._tasks:  # noqa: SLF001
-            task.cancel()
-        await asyncio.gather(*app._tasks, return_exceptions=True)  # noqa: SLF001
+        await end((*app._tasks, *running))  # noqa: SLF001 -- nothing else may end in good order
         for engine in app.engines.values():
             await engine.close()
         app.workers.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import shutil
 import tempfile
 from collections import Counter
@@ -123,6 +124,23 @@ def _chains(runs):
     if not 0 < counts["both"] <= min(wanted, counts["ping"]):
         found.append(f"{counts['both']} runs of `both` for {wanted} of `hook` and {counts['ping']} of `ping`")
     return found
+
+
+def heard_files(tables):
+    """Return how many events each file of the workflow `drop` has, by name; a run without its file counts as well."""
+    (rows,) = tables.select(
+        "SELECT e.attributes FROM runs r JOIN events e ON e.tenant_id = r.tenant_id AND e.id = r.event_id "
+        "WHERE r.workflow = 'drop'"
+    )
+    return Counter(json.loads(row[0])["path"] for row in rows)
+
+
+def files(tables, count):
+    """Return every complaint about the files 1.txt to `count`.txt: each of them has one run."""
+    heard = heard_files(tables)
+    wanted = {f"{number}.txt" for number in range(1, count + 1)}
+    complaints = [f"no run of the file {name}" for name in wanted - heard.keys()]
+    return complaints + [f"{times} runs of the file {name}" for name, times in heard.items() if times > 1]
 
 
 def schedules(tables):

@@ -65,6 +65,30 @@ BOTH = {
 WORKFLOWS = (HOOK, PING, TOLD, AFTER, HAND, BOTH)
 
 
+def drop(folder):
+    """Return a workflow that runs for each file that comes into `folder`."""
+    return {
+        "version": 1,
+        "name": "drop",
+        "triggers": {"in": {"type": "file", "folder": str(folder), "every": "1s", "settle": "0s", "start": "earliest"}},
+        "jobs": {"only": mark("only")},
+    }
+
+
+class Files:
+    """The folder of `drop`, and what was put into it."""
+
+    def __init__(self, folder):
+        self.folder = folder / "drop"
+        self.folder.mkdir()
+        self.count = 0
+
+    def put(self):
+        """Put one more file there, whole at once."""
+        self.count += 1
+        (self.folder / f"{self.count}.txt").write_text("")
+
+
 def ticks(seconds):
     """Return a workflow with an interval, a cron and a one-time schedule for each second from now on."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)  # noqa: TID251 -- a test of the real clock

@@ -55,7 +55,7 @@ async def test_every_route_needs_the_role_that_its_method_and_path_say(applicati
         "POST /api/v1/workflows/validate", "POST /api/v1/validate/dependencies", "POST /api/v1/deployment/plan",
         "POST /api/v1/schedules/preview", "POST /api/v1/schedules/lab", "POST /api/v1/triggers/{trigger_id}/test",
         "POST /api/v1/triggers/{trigger_id}/simulate", "POST /api/triggers/{trigger_id}/test",
-        "POST /api/triggers/{trigger_id}/simulate", "POST /api/v1/waits/{wait_id}",
+        "POST /api/triggers/{trigger_id}/simulate", "POST /api/v1/waits/{wait_id}", "POST /api/v1/imports/{system}",
     }  # fmt: skip
     assert all(one.split()[1].startswith(roles.OWNED) for one in needed[Role.OWNER])
     assert not any(one.startswith("GET ") for one in needed[Role.EDITOR])

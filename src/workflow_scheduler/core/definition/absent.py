@@ -31,6 +31,10 @@ TRIGGER_TYPES: Final[Mapping[str, str]] = MappingProxyType(
             ),
             _EVENTS,
         ),
+        "schedule": "write `cron`, `interval`, `once` or `rrule`",
+        "timer": "write `interval`, or `cron`",
+        "http": "write `webhook` to be called, `http_poll` to ask",
+        "redis": "write `redis_stream`",
     }
 )  # fmt: skip
 JOB_TYPES: Final[Mapping[str, str]] = MappingProxyType(

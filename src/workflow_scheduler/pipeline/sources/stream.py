@@ -16,6 +16,7 @@ from workflow_scheduler.core.errors import LeaseLost, NotConnected
 from workflow_scheduler.core.ports.sources import Received
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.pipeline.sources.attempts import went_wrong
+from workflow_scheduler.pipeline.sources.ending import end
 from workflow_scheduler.pipeline.sources.hearing import PORTION_EVENTS, Hearing, Held
 from workflow_scheduler.pipeline.sources.lending import Lender, Pulse
 from workflow_scheduler.stores.portable.sources import Report
@@ -99,16 +100,13 @@ class Listener:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             error = next(found for task in tasks if task.done() and (found := task.exception()) is not None)
             if not writing.done():  # what was read before the end is kept
-                reading.cancel()
-                await asyncio.wait((reading,))
+                await end((reading,))
                 buffer.close()
                 await asyncio.wait((writing,), timeout=DRAIN_SECONDS)
             if writing.done() and isinstance(writing.exception(), LeaseLost):
                 raise LeaseLost
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
         if isinstance(error, LeaseLost) or not isinstance(error, Exception):
             raise error
         earlier = 0 if self.stable(pulse) else held.row.failures

@@ -21,6 +21,7 @@ from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.clock import MINUTE_US, SECOND_US, Clock
 from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.sources.attempts import went_wrong
+from workflow_scheduler.pipeline.sources.ending import end
 from workflow_scheduler.pipeline.sources.hearing import Hearing, Held
 from workflow_scheduler.pipeline.sources.lending import Lender, Pulse
 from workflow_scheduler.pipeline.sources.poll import Poller
@@ -241,10 +242,7 @@ class Supervisor:
         await self._store.transact(sources.settle(row, report, self.down_us))
 
     async def _stop(self, running: Iterable[_Running]) -> None:
-        tasks = [one.task for one in running if one.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end([one.task for one in running if one.task is not None])
 
     async def _note(self, moment: float) -> None:
         """Write down which streams work: at once when they begin to, then now and then."""

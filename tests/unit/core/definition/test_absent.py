@@ -25,6 +25,12 @@ def test_a_type_of_other_schedulers_comes_with_a_way_out():
     assert "known are approval, email, emit, http, noop" in message
 
 
+def test_every_way_out_of_a_trigger_type_leads_somewhere():
+    for word, way in TRIGGER_TYPES.items():
+        assert word not in TRIGGERS, f"`{word}` is installed: nobody sees what stands here"
+        assert any(f"`{name}`" in way for name in TRIGGERS), way
+
+
 def test_capitals_and_typos_are_suggested():
     assert type_problem("trigger", "CRON", TRIGGERS, TRIGGER_TYPES) == (
         "there is no trigger type `CRON`, did you mean `cron`?", "cron",
@@ -39,7 +45,7 @@ def test_one_look_shows_unknown_fields_and_types_together():
     found = errors_of(
         """
         name: w
-        triggers: {s: {type: slack}}
+        triggers: {s: {type: timer}}
         jobs:
           load: {depends_on: [ask], run: echo}
           ask: {uses: human, with: {ask: "Publish?"}}

@@ -133,8 +133,8 @@ def test_every_mistake_points_at_its_node():
 
 
 def test_a_trigger_type_that_is_not_installed_is_named():
-    found = mistakes(flow([trigger("t", "KAFKA"), node("a")]))
-    assert "`kafka`" in found["nodes[0].subtype"]
+    found = mistakes(flow([trigger("t", "PIGEON"), node("a")]))
+    assert "`pigeon`" in found["nodes[0].subtype"]
 
 
 def test_circles_and_unknown_references_point_at_connections_and_nodes():
