@@ -9,7 +9,7 @@ import msgspec
 
 from workflow_scheduler.core.errors import EngineUnavailable
 from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
-from workflow_scheduler.core.ports.engine import Pause
+from workflow_scheduler.core.ports.engine import Pause, Standing
 from workflow_scheduler.core.time.clock import SECOND_US, from_iso
 
 _MILLISECONDS_FROM = 10**11
@@ -136,6 +136,18 @@ def pauses(execution: Execution) -> list[Pause]:
         for one in execution.open_interactions
     ]
     return found or [Pause(ask=text)]
+
+
+def standing(execution: Execution) -> Standing | None:
+    """Return an execution that is paused and has a name; None for others."""
+    if execution.status_here is not RunStatus.PAUSED or execution.external_id is None:
+        return None
+    return Standing(
+        id=execution.external_id,
+        names=tuple(one for one in (execution.external_id, execution.run_id, execution.idempotency_key) if one),
+        interactions=tuple(str(one.interaction_id) for one in execution.open_interactions),
+        started_at=_instant(execution.started_at),
+    )
 
 
 def _json(raw: msgspec.Raw) -> bytes | None:

@@ -24,7 +24,7 @@ import msgspec
 
 from workflow_scheduler.core.errors import EngineUnavailable, LateResponse
 from workflow_scheduler.core.model.run import Run, RunChange
-from workflow_scheduler.core.ports.engine import Capabilities, Pause, Reply, StartResult, Task
+from workflow_scheduler.core.ports.engine import Capabilities, Pause, Reply, Standing, StartResult, Task
 from workflow_scheduler.core.ports.resources import HttpReply
 from workflow_scheduler.core.ports.vault import Vault
 from workflow_scheduler.core.time.clock import Clock
@@ -37,6 +37,7 @@ from workflow_scheduler.outbound.http import HttpClient
 START_SECONDS = 10.0
 ASK_SECONDS = 10.0
 PAGES_MAX = 20
+STANDING_PAGES_MAX = 3
 
 
 class EngineAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +147,20 @@ class HttpEngine:
         given = reply.event if reply.event is not None else data
         await self._resume(run, found.external_id or run.id, pause.key or None, given, reply.by)
 
+    async def standing(self, run: Run) -> list[Standing]:
+        """Return paused executions of the run's workflow, whoever started them: those of the first pages.
+
+        Raises:
+            EngineUnavailable: the engine did not answer the question.
+
+        """
+        listed = self._listed(run, {"status": "PAUSED"}, STANDING_PAGES_MAX)
+        return [found async for execution in listed if (found := executions.standing(execution)) is not None]
+
+    async def hand(self, run: Run, execution_id: str, interaction_id: str | None, event: bytes) -> None:
+        """Let a paused execution go on with the data of an event; errors as for `resume`."""
+        await self._resume(run, execution_id, interaction_id, _trigger_data(event), None)
+
     async def _resume(self, run: Run, execution_id: str, interaction_id: str | None, data: Any, by: str | None) -> None:
         order = {"resume_data": data, "interaction_id": interaction_id, **({"answered_by": by} if by else {})}
         path = f"/v2/executions/{quote(execution_id, safe='')}/resume"
@@ -181,10 +196,10 @@ class HttpEngine:
                 return execution
         return None
 
-    async def _listed(self, run: Run, query: Mapping[str, str]) -> AsyncIterator[Execution]:
+    async def _listed(self, run: Run, query: Mapping[str, str], pages: int = PAGES_MAX) -> AsyncIterator[Execution]:
         """Yield executions of the workflow; an engine that does not know the filter gives them all."""
         cursor: str | None = None
-        for _ in range(PAGES_MAX):
+        for _ in range(pages):
             place = {**query, **({"cursor": cursor} if cursor else {})}
             path = f"/v2/workflows/{quote(run.workflow_id, safe='')}/executions?{urlencode(place)}"
             reply = await self._ask("GET", path, run)

@@ -33,6 +33,7 @@ from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.signals import Signals
 from workflow_scheduler.core.time.backoff import backoff_seconds
 from workflow_scheduler.core.time.clock import SECOND_US, Clock, from_datetime, to_iso
+from workflow_scheduler.pipeline.adoption import Adoption
 from workflow_scheduler.pipeline.elsewhere import Elsewhere
 from workflow_scheduler.pipeline.graphs import GraphCache
 from workflow_scheduler.pipeline.launcher import event_json
@@ -81,6 +82,7 @@ class Dispatcher:
         self.engines: Mapping[str, Engine] = {}
         self.lease: Lease | None = None
         self.elsewhere = Elsewhere(store, sink, clock)
+        self._adoption = Adoption(store, sink, clock)
         self._busy: set[str] = set()
         self._attempts: dict[str, _Tries] = {}
         self._calls = asyncio.Semaphore(PARALLEL_CALLS)
@@ -144,7 +146,7 @@ class Dispatcher:
                     return
                 if engine is None:
                     await self._give_up(run, Rejected(f"The engine `{run.engine}` is not configured."))
-                elif run.status is RunStatus.RUNNING or run.external_id:
+                elif run.status is not RunStatus.QUEUED:
                     await self._follow(engine, run)
                 elif run.cancel_requested:
                     await self._withdraw(engine, run)
@@ -159,7 +161,13 @@ class Dispatcher:
     async def _start(self, engine: Engine, run: Run, event: bytes) -> None:
         try:
             graph = await self._graphs.find(run.tenant_id, run.workflow_id, run.version)
+            if run.external_id is not None:  # marked for an execution that somebody else started
+                if await self._adoption.go_on(engine, Task(run, graph, (), event)):
+                    return
+                run = msgspec.structs.replace(run, external_id=None)
             known = await engine.describe(run) if run.fence > 1 or run.id in self._attempts else None
+            if known is None and await self._adoption.begin(engine, Task(run, graph, (), event)):
+                return
             if known is None:
                 known = await self._call_start(engine, Task(run, graph, (), event))
         except (Rejected, NotFound, ValidationFailed) as error:
@@ -175,9 +183,12 @@ class Dispatcher:
             await self._sink.record(changes=(msgspec.structs.replace(known, next_attempt_at=self._after(1.0)),))
 
     async def _withdraw(self, engine: Engine, run: Run) -> None:
-        """End a run that is to be cancelled; an attempt to start it may have reached the engine all the same."""
+        """End a run that is to be cancelled; an attempt to start it may have reached the engine all the same.
+
+        One that was to be an execution of somebody else, and is not yet, leaves that one alone.
+        """
         try:
-            known = await engine.describe(run)
+            known = None if run.external_id else await engine.describe(run)
             if known is not None and known.status not in FINAL:
                 await engine.cancel(run)
         except SchedulerError as error:

@@ -27,16 +27,19 @@ class Listening(msgspec.Struct, frozen=True, gc=False):
     trusted: bool = True
 
 
-def may_resume(event: Event, trigger: Trigger) -> bool:
-    """Return whether an event that a trigger matched may answer a paused run of the workflow instead."""
+def may_resume(event: Event, *, resumes: bool) -> bool:
+    """Return whether an event that a trigger matched may answer a paused run of the workflow instead.
+
+    `resumes` is whether the trigger says so although its kind never does.
+    """
     if event.replay_of is not None or (event.provider == "event" and event.type in SYSTEM_EVENTS):
         return False
-    return trigger.resume or event.provider not in SILENT
+    return resumes or event.provider not in SILENT
 
 
 def listening(event: Event, triggers: list[Trigger]) -> Listening | None:
     """Return how an event is compared with waits, having matched these triggers; None when it is not."""
-    found = [trigger for trigger in triggers if may_resume(event, trigger)]
+    found = [trigger for trigger in triggers if may_resume(event, resumes=trigger.resume)]
     if not found:
         return None
     return Listening(tuple(dict.fromkeys(one.workflow_id for one in found)), _trusted(event, found))

@@ -61,6 +61,7 @@ class FakeEngine:
         app.router.add_get("/v2/workflows/{workflow}/executions", self._list)
         app.router.add_get("/v2/executions/{execution}", self._show)
         app.router.add_post("/v2/executions/{execution}/cancel", self._cancel)
+        app.router.add_post("/v2/executions/{execution}/resume", self._resume)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -84,6 +85,15 @@ class FakeEngine:
         for execution in self.executions.values():
             if execution["idempotency_key"] == run_id:
                 execution.update(status=status, ended_at="2027-03-14T09:31:00Z", **more)
+
+    def pause(self, workflow: str, started_at: str, interaction_id: str | None = None) -> str:
+        """Add a paused execution that somebody else started; return its id."""
+        execution_id = f"other-{len(self.executions) + 1}"
+        self.executions[execution_id] = {
+            "execution_id": execution_id, "workflow_id": workflow, "idempotency_key": None, "status": "PAUSED",
+            "started_at": started_at, "interaction_id": interaction_id,
+        }  # fmt: skip
+        return execution_id
 
     async def _execute(self, request: web.Request) -> web.Response:
         key = request.headers["Idempotency-Key"]
@@ -137,6 +147,7 @@ class FakeEngine:
             for execution in self.executions.values()
             if execution["workflow_id"] == request.match_info["workflow"]
             and key in (None, execution["idempotency_key"])
+            and request.query.get("status") in (None, execution["status"])
         ]
         return web.json_response({"workflows": found})
 
@@ -153,6 +164,21 @@ class FakeEngine:
         if execution["status"] != "RUNNING":
             return web.json_response({"error": "it has ended"}, status=409)
         execution.update(status="CANCELLED", ended_at="2027-03-14T09:31:00Z")
+        return web.json_response(execution)
+
+    async def _resume(self, request: web.Request) -> web.Response:
+        key = request.headers["Idempotency-Key"]
+        self.requests.append((request.method, request.path_qs, dict(request.headers), await request.json()))
+        self.attempts[key] += 1
+        fault = self.plan(key, self.attempts[key])
+        if fault in (Fault.DROP_BEFORE, Fault.ERROR_BEFORE, Fault.BUSY, Fault.REFUSE):
+            return self._refuse(request, fault)
+        execution = self.executions.get(request.match_info["execution"])
+        if execution is None or execution["status"] != "PAUSED":
+            return web.json_response({"error": "it is not paused"}, status=409)
+        execution.update(status="RUNNING", resumed_by=key)
+        if fault is Fault.DROP_AFTER:
+            _cut(request)
         return web.json_response(execution)
 
 

@@ -141,6 +141,43 @@ class Answered(Protocol):
         ...
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A paused execution on an engine elsewhere; `interactions` are the ids of what it asks for, as far as it tells.
+
+    `names` are all the names by which a run may know it; `started_at` is in microseconds, None where it does not say.
+    """
+
+    id: str
+    names: tuple[str, ...] = ()
+    interactions: tuple[str, ...] = ()
+    started_at: int | None = None
+
+
+@runtime_checkable
+class Adoptive(Protocol):
+    """An engine elsewhere on which others than this service start executions that an event here may answer."""
+
+    async def standing(self, run: Run) -> Sequence[Standing]:
+        """Return paused executions of the run's workflow, whoever started them.
+
+        Raises:
+            EngineUnavailable: the engine did not answer the question.
+
+        """
+        ...
+
+    async def hand(self, run: Run, execution_id: str, interaction_id: str | None, event: bytes) -> None:
+        """Let a paused execution go on with the data of the event that would have started `run`.
+
+        Raises:
+            LateResponse: it is not paused any more.
+            Rejected: the engine does not take the answer; the execution stays paused.
+            EngineUnavailable, OutcomeUnknown, RetryAfter: as for `Engine.start`.
+
+        """
+        ...
+
+
 @runtime_checkable
 class Logged(Protocol):
     """An engine elsewhere that keeps the output of runs."""
