@@ -1,4 +1,4 @@
-"""`python -m bench [w1 w2 w3 w4 w5 size postgres peers]`: one table of figures, with the probes of the same minute."""
+"""`python -m bench [w1 … w6 size postgres peers]`: one table of figures, with the probes of the same minute."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import planning, probes, size, w1, w2, w3, w4, w5
+from bench import planning, probes, size, w1, w2, w3, w4, w5, w6
 from bench.peers import run
 from bench.service import Service
 
@@ -73,6 +73,15 @@ def _w5() -> Iterator[Line]:
         yield f"W5: next fire of `{expression}`", f"{microseconds:.1f} us", "5 us"
 
 
+def _w6() -> Iterator[Line]:
+    seen = w6.paused()
+    yield "W6: 10,000 runs wait for people: threads / files more", f"{seen['threads']:.0f} / {seen['files']:.0f}", "0"
+    yield "W6: memory per waiting run", f"{seen['kilobytes_per_run']:.1f} kB", ""
+    idle = f"{seen['cpu_percent']:.2f} % (without {seen['cpu_percent_without']:.2f} %)"
+    yield "W6: CPU while they wait", idle, "0.5 %"
+    yield "W6: answer to the end of its run", f"{seen['answer_ms']:.1f} ms", ""
+
+
 def _size() -> Iterator[Line]:
     seen = size.stored(500_000, 500_000, 5)
     yield "ready with 1,000,000 triggers and schedules", f"{seen['ready_seconds']:.1f} s", "5 s"
@@ -99,8 +108,8 @@ def _postgres() -> Iterator[Line]:
 
 
 PARTS: dict[str, Callable[[], Iterator[Line]]] = {
-    "probes": _probes, "w1": _w1, "w2": _w2, "w3": _w3, "w4": _w4, "w5": _w5, "size": _size, "postgres": _postgres,
-    "peers": run.lines,
+    "probes": _probes, "w1": _w1, "w2": _w2, "w3": _w3, "w4": _w4, "w5": _w5, "w6": _w6, "size": _size,
+    "postgres": _postgres, "peers": run.lines,
 }  # fmt: skip
 
 

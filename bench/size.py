@@ -12,12 +12,14 @@ from bench import seed
 from bench.service import Service
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / 100
 
 
-def _memory_mb(pid: int) -> float:
+def memory_mb(pid: int) -> float:
+    """Return what a process has in memory, MB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1]) / 1024
@@ -39,10 +41,10 @@ def stored(pushes: int, schedules: int, idle_seconds: float = 20) -> dict[str, A
         assert service.process is not None
         pid = service.process.pid
         time.sleep(3)
-        before = _cpu_seconds(pid)
+        before = cpu_seconds(pid)
         time.sleep(idle_seconds)
-        share = (_cpu_seconds(pid) - before) / idle_seconds * 100
-        figures = {"ready_seconds": service.ready_seconds, "idle_cpu_percent": share, "memory_mb": _memory_mb(pid)}
+        share = (cpu_seconds(pid) - before) / idle_seconds * 100
+        figures = {"ready_seconds": service.ready_seconds, "idle_cpu_percent": share, "memory_mb": memory_mb(pid)}
         service.stop()
         return figures
     finally:
