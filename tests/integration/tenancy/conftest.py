@@ -98,6 +98,8 @@ class Tenancy:
             waiting = (await ann.get("/api/v1/waits")).json()["items"]
             await self.application.clock.sleep(0.02)
         (asked,) = waiting
+        while not (await ann.get("/api/v1/runs?status=PAUSED&workflow=asking")).json()["items"]:  # that it is told, too
+            await self.application.clock.sleep(0.02)
         member = (await ann.post("/api/v1/members", json={"user_id": "member-of-acme"})).json()
         while await self.application.internal.accept_some():
             pass
