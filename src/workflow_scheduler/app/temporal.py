@@ -55,7 +55,7 @@ def temporal_parts(app: Engines, limits: Limits) -> TemporalParts:
         heartbeat_seconds=settings.temporal_heartbeat_seconds,
     )
     books = StoredBooks(app.store, app.graphs, app.tracker)
-    engine = TemporalEngine(address, app.jobs, books)
+    engine = TemporalEngine(address, app.jobs, books, app.clock)
     worker = TemporalWorker(address, app.jobs, books, app.tracker, app.clock)
     lent = Lent(
         resources=app.resources,

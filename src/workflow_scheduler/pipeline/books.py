@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from workflow_scheduler.core.dag.graph import Graph
-from workflow_scheduler.core.model.run import JobRecord, Run, Wake
+from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run, Wake
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.pipeline.graphs import GraphCache
 from workflow_scheduler.pipeline.launcher import event_json
@@ -50,6 +50,10 @@ class StoredBooks:
             some = job_ids[place : place + _READ_JOBS]
             found += await self._persist(partial(claims.jobs_of, self._store, run, some))
         return found
+
+    async def under_way(self, run: Run) -> list[tuple[str, JobStatus, int | None]]:
+        """Return id, status and next time of the jobs that have begun and not ended."""
+        return await self._persist(partial(claims.jobs_under_way, self._store, run))
 
     async def wake(self, run: Run, job_id: str, name: str) -> Wake | None:
         """Return what was stored for a job under the name that it waits for."""

@@ -129,7 +129,7 @@ class Recovery:
         return count
 
     async def _claim(self, instance: str) -> int:
-        runs, count = await self._take(claims.claim(instance, self._owner, CLAIM_RUNS))
+        runs, count = await self._take(claims.claim(instance, self._owner, CLAIM_RUNS, self._clock.now()))
         self._claimed += runs
         return count
 

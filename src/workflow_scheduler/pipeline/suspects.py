@@ -88,8 +88,8 @@ def worn_out(run: Run, done: Sequence[JobRecord]) -> bool:
 
 
 def _only_waits(jobs: Sequence[JobRecord]) -> bool:
-    """Return whether the run is waiting for a time to come, with no job at work that could end the process."""
-    waiting = any(job.wake_at is not None and job.status not in _ENDED for job in jobs)
+    """Return whether the run waits for a time or for people, with no job at work that could end the process."""
+    waiting = any(job.status is JobStatus.PAUSED or job.wake_at is not None for job in jobs if job.status not in _ENDED)
     return waiting and not any(job.status is JobStatus.RUNNING for job in jobs)
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from workflow_scheduler.core.dag.graph import compile_graph
-from workflow_scheduler.core.model.run import FINAL
+from workflow_scheduler.core.model.run import FINAL, JOB_FINAL
 from workflow_scheduler.core.model.workflow import Definition
 from workflow_scheduler.core.ports.engine import Task
 from workflow_scheduler.core.registry import Config
@@ -41,6 +41,10 @@ class Books:
         records = self.sink.jobs.get(run.id, {})
         return [record for job_id, record in records.items() if job_ids is None or job_id in job_ids]
 
+    async def under_way(self, run):
+        records = await self.jobs(run)
+        return [(one.job_id, one.status, one.wake_at) for one in records if one.status not in JOB_FINAL]
+
     async def wake(self, run, job_id, name):
         return None
 
@@ -71,7 +75,7 @@ class TemporalBed:
         self.graph = compile_graph(DEFINITION, types)
         self.books = Books(self.sink, self.graph)
         address = TemporalAddress(target=target, task_queue=queue)
-        self.engine = TemporalEngine(address, types, self.books)
+        self.engine = TemporalEngine(address, types, self.books, SystemClock())
         worker = TemporalWorker(address, types, self.books, self.sink, SystemClock())
         lent = Lent(emit=lent_nothing, ask=lent_nothing, call=lent_nothing, withdraw=lent_nothing)
         worker.equip(lent, Limits(), allow_code=True)

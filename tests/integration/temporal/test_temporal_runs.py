@@ -128,6 +128,26 @@ async def test_jobs_that_wait_are_timers_and_signals(service, temporal_address):
     assert "until" in found["sleep"]["output"]
 
 
+async def test_a_run_is_paused_while_it_waits_for_people_and_goes_on_with_their_answer(service):
+    jobs = {
+        "ask": {"uses": "approval", "with": {"ask": "Go on?"}},
+        "after": {"needs": ["ask"], "if": "jobs.ask.output.approved", "run": "echo gone on"},
+    }
+    await deploy(service, "asks", jobs)
+    run_id = await execute(service, "asks")
+
+    async def paused():
+        return (await service.get("/api/v1/runs?status=PAUSED&workflow=asks")).json()["items"]
+
+    (resting,) = await until(paused)
+    assert resting["id"] == run_id
+    (wait,) = (await service.get(f"/api/v1/waits?run={run_id}")).json()["items"]
+    answer = await service.post(f"/api/v1/waits/{wait['id']}", json={"approved": True, "by": "ann"})
+    assert answer.status == 200, answer.text
+    run, found = await ended(service, run_id)
+    assert (run["status"], found["after"]["output"]["stdout"]) == ("SUCCEEDED", "gone on\n")
+
+
 async def test_a_cancelled_run_stops_its_jobs_and_starts_no_more(service, temporal_address):
     jobs = {
         "long": {"run": "sleep 60"},

@@ -31,9 +31,16 @@ and one whose workflow has `concurrency.max_runs` is PAUSED but stays in its pro
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Final
 
 import msgspec
+
+from workflow_scheduler.core.dag.repeat import split_instance
+from workflow_scheduler.core.model.run import JobStatus
+from workflow_scheduler.core.time.clock import SECOND_US
+
+REST_US: Final = 60 * SECOND_US
 
 
 class SleepUntil(msgspec.Struct, frozen=True):
@@ -61,6 +68,24 @@ class Waiting(msgspec.Struct, frozen=True):
     """What is stored of a WaitFor: the part of the job's output that the engine reads again."""
 
     waiting_for: str
+
+
+def is_resting(under_way: Collection[tuple[str, JobStatus, int | None]], now: int) -> bool:
+    """Return whether a run rests of which these jobs (id, status, next time) have begun and not ended.
+
+    A repeated job is under way as its instances are.
+    """
+    repeated = {parts[0] for one in under_way if (parts := split_instance(one[0])) is not None}
+    times = []
+    named = False
+    for job_id, status, wake_at in under_way:
+        if job_id in repeated:
+            continue
+        if status is JobStatus.RUNNING:
+            return False
+        named = named or wake_at is None
+        times.append(wake_at)
+    return bool(times) and (named or all(at is not None and at - now > REST_US for at in times))
 
 
 def waiting_for(output: bytes | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from workflow_scheduler.core.dag.park import REST_US
 from workflow_scheduler.core.execution import ending
 from workflow_scheduler.core.model.run import PARKED, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import Task
@@ -17,7 +18,6 @@ from workflow_scheduler.engines.embedded.timers import Timer
 if TYPE_CHECKING:
     from workflow_scheduler.engines.embedded.execution import Execution
 
-REST_US: Final = 60 * SECOND_US
 LINGER_SECONDS: Final = 5.0  # most named things are there soon; a run that left for each would only come and go
 
 

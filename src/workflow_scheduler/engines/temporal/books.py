@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from workflow_scheduler.core.dag.graph import Graph
-from workflow_scheduler.core.model.run import JobRecord, Run, Wake
+from workflow_scheduler.core.model.run import JobRecord, JobStatus, Run, Wake
 
 
 class Books(Protocol):
@@ -32,6 +32,10 @@ class Books(Protocol):
 
     async def jobs(self, run: Run, job_ids: Sequence[str] | None = None) -> list[JobRecord]:
         """Return the records of these jobs, or of all jobs of the run."""
+        ...
+
+    async def under_way(self, run: Run) -> list[tuple[str, JobStatus, int | None]]:
+        """Return id, status and next time (microseconds) of the jobs that have begun and not ended."""
         ...
 
     async def wake(self, run: Run, job_id: str, name: str) -> Wake | None:

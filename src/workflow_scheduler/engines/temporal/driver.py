@@ -26,12 +26,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from workflow_scheduler.core.dag.actions import EndRun
 from workflow_scheduler.core.dag.graph import Graph
+from workflow_scheduler.core.dag.park import is_resting
 from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.execution import ending
 from workflow_scheduler.core.execution.failure import body
 from workflow_scheduler.core.model.run import Run, RunChange, RunStatus, Wake
 from workflow_scheduler.core.ports.engine import Capabilities, StartResult, Task
-from workflow_scheduler.core.time.clock import SECOND_US
+from workflow_scheduler.core.time.clock import SECOND_US, Clock
 from workflow_scheduler.engines.temporal import orders
 from workflow_scheduler.engines.temporal.books import Books
 from workflow_scheduler.engines.temporal.client import RPC_SECONDS, TemporalAddress, connect, translated
@@ -65,11 +66,12 @@ class TemporalEngine:
         several_instances=True,
     )
 
-    def __init__(self, address: TemporalAddress, job_types: Mapping[str, Any], books: Books) -> None:
+    def __init__(self, address: TemporalAddress, job_types: Mapping[str, Any], books: Books, clock: Clock) -> None:
         """Speak to `address`; nothing is connected before the first call."""
         self._address = address
         self._job_types = job_types
         self._books = books
+        self._clock = clock
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
 
@@ -137,6 +139,8 @@ class TemporalEngine:
         status = _STATUSES.get(found.status or WorkflowExecutionStatus.RUNNING, RunStatus.RUNNING)
         started_at = run.started_at or _micros(found.start_time)
         if status is RunStatus.RUNNING:
+            if is_resting(await self._books.under_way(run), self._clock.now()):
+                status = RunStatus.PAUSED
             return _change(run, status, started_at=started_at, external_id=run.id)
         times = (started_at, _micros(found.close_time) if found.close_time else started_at)
         graph = await self._books.graph(run)

@@ -93,8 +93,12 @@ class Recorder:
 
     async def finish(self, order: NoteOrder) -> None:
         """Ask for a look at the run, which ends as soon as this is done."""
-        run = await self.books.run(order.tenant_id, order.run_id)
         self._views.forget(order.run_id)
+        await self.look(order)
+
+    async def look(self, order: JobOrder | NoteOrder) -> None:
+        """Ask for a look at the run: it has begun to rest, goes on, or ends."""
+        run = await self.books.run(order.tenant_id, order.run_id)
         if run is None or run.external_id is None:
             return  # it is over already, or its start is not written down yet: it will be looked at anyway
         change = RunChange(

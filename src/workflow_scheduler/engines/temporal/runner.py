@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from workflow_scheduler.core.dag.actions import SkipReason
-from workflow_scheduler.core.dag.park import SleepUntil, WaitFor
+from workflow_scheduler.core.dag.park import REST_US, SleepUntil, WaitFor
 from workflow_scheduler.core.dag.repeat import split_instance
 from workflow_scheduler.core.execution import ending
 from workflow_scheduler.core.execution.failure import Failure, encode_output, failure, from_exception, from_wake
@@ -165,12 +165,14 @@ class Runner:
             encoded = encode_output(value, self._limits.output_bytes_max)
         if isinstance(encoded, Failure):
             return await self._recorder.failed(view, order, started_at, encoded)
-        if isinstance(output, WaitFor):
-            return await self._recorder.write(view, order, JobStatus.PAUSED, started_at=started_at, output=encoded)
-        if isinstance(output, SleepUntil) and output.wake_at > self._clock.now():
-            return await self._recorder.write(
-                view, order, JobStatus.PAUSED, started_at=started_at, output=encoded, wake_at=output.wake_at
+        wake_at = output.wake_at if isinstance(output, SleepUntil) else None
+        if isinstance(output, WaitFor) or (wake_at is not None and wake_at > self._clock.now()):
+            reply = await self._recorder.write(
+                view, order, JobStatus.PAUSED, started_at=started_at, output=encoded, wake_at=wake_at
             )
+            if wake_at is None or wake_at - self._clock.now() > REST_US:
+                await self._recorder.look(order)
+            return reply
         return await self._recorder.write(view, order, JobStatus.SUCCEEDED, started_at=started_at, output=encoded)
 
     # Parked jobs
@@ -180,9 +182,12 @@ class Runner:
         view, record = await self._recorder.parked(order)
         if record is None or record.status in JOB_FINAL:
             return Reply() if record is None else reply_of(record)
-        return await self._recorder.write(
+        reply = await self._recorder.write(
             view, order, JobStatus.SUCCEEDED, started_at=record.started_at, output=record.output or b"null"
         )
+        if (record.wake_at or 0) - (record.started_at or 0) > REST_US:
+            await self._recorder.look(order)
+        return reply
 
     async def end_wait(self, order: JobOrder) -> Reply:
         """End a job with what was stored under the name that it waits for; an empty reply when nothing is."""
@@ -199,6 +204,7 @@ class Runner:
         else:
             reply = await self._recorder.failed(view, order, record.started_at, from_wake(wake))
         await self._books.remove(wake)
+        await self._recorder.look(order)
         return reply
 
     async def give_up(self, order: JobOrder) -> Reply:

@@ -21,6 +21,12 @@ RUN_COLUMNS = ", ".join(_NAMES)
 SUSPECT_DELIVERIES = 3
 Hold = tuple[str, str, int]  # tenant, run, fence
 _OPEN = "status IN ('QUEUED', 'RUNNING', 'PAUSED')"
+# Between the end of what a job waited for and the start of the next job lies a commit that makes the run RUNNING: one
+# that is PAUSED, was told nothing, and has no job that is due, did nothing when its process ended.
+_RESTS = """status = 'PAUSED'
+  AND NOT EXISTS (SELECT 1 FROM wakes w WHERE w.tenant_id = runs.tenant_id AND w.run_id = runs.id)
+  AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.tenant_id = runs.tenant_id AND j.run_id = runs.id
+    AND j.status IN ('PAUSED', 'QUEUED') AND j.wake_at <= :now)"""
 
 
 def run_from_row(row: Sequence[Any]) -> Run:
@@ -84,20 +90,21 @@ async def dead_instances(store: Store, now: int, me: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def claim(dead: str, me: str, limit: int) -> Work[list[Row]]:
+def claim(dead: str, me: str, limit: int, now: int) -> Work[list[Row]]:
     """Make up to `limit` open runs of a dead instance this one's, under a higher fence; return their rows.
 
-    The delivery is counted here, except for runs that an engine elsewhere has or that wait for their next attempt
-    (they were not at work in the process that died), and for suspects, which are counted when their turn comes.
+    The delivery is counted here, except for runs that an engine elsewhere has, that wait for their next attempt or
+    for people (they were not at work in the process that died), and for suspects, which are counted when their turn
+    comes.
     The owner is compared once more on the row itself: of two instances that claim at once on PostgreSQL, the one that
     waited for the row's lock must leave it alone.
     """
     rows = yield Sql(
         "UPDATE runs SET owner = :me, fence = fence + 1, deliveries = deliveries + CASE WHEN deliveries < :suspect "
-        "AND external_id IS NULL AND next_attempt_at IS NULL THEN 1 ELSE 0 END "
+        f"AND external_id IS NULL AND next_attempt_at IS NULL AND NOT ({_RESTS}) THEN 1 ELSE 0 END "
         "WHERE owner = :dead AND (tenant_id, id) IN "
         f"(SELECT tenant_id, id FROM runs WHERE owner = :dead AND {_OPEN} LIMIT :limit) RETURNING {RUN_COLUMNS}",
-        {"me": me, "dead": dead, "limit": limit, "suspect": SUSPECT_DELIVERIES},
+        {"me": me, "dead": dead, "limit": limit, "suspect": SUSPECT_DELIVERIES, "now": now},
     )
     return rows
 
@@ -267,6 +274,16 @@ async def jobs_of(store: Store, run: Run, job_ids: Sequence[str] | None = None) 
                   attempt=row[2], started_at=row[3], ended_at=row[4], output=row[5], error=row[6], wake_at=row[7])
         for row in rows
     ]  # fmt: skip
+
+
+async def jobs_under_way(store: Store, run: Run) -> list[tuple[str, JobStatus, int | None]]:
+    """Return id, status and next time of the jobs of a run that have begun and not ended."""
+    rows = await store.read(
+        "SELECT job_id, status, wake_at FROM jobs WHERE tenant_id = :tenant AND run_id = :run "
+        "AND status IN ('QUEUED', 'RUNNING', 'PAUSED')",
+        {"tenant": run.tenant_id, "run": run.id},
+    )
+    return [(row[0], JobStatus(row[1]), row[2]) for row in rows]
 
 
 async def event_of(store: Store, run: Run) -> Event | None:
