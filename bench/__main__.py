@@ -1,4 +1,4 @@
-"""`python -m bench [w1 … w6 size postgres peers]`: one table of figures, with the probes of the same minute."""
+"""`python -m bench [w1 … w6 late ticks size postgres peers]`: one table of figures, with probes of the same minute."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import planning, probes, size, w1, w2, w3, w4, w5, w6
+from bench import late, planning, probes, size, ticks, w1, w2, w3, w4, w5, w6
 from bench.peers import run
 from bench.service import Service
 
@@ -82,6 +82,22 @@ def _w6() -> Iterator[Line]:
     yield "W6: answer to the end of its run", f"{seen['answer_ms']:.1f} ms", ""
 
 
+def _late() -> Iterator[Line]:
+    for schedules, missed, catchup in ((1, 1_000_000, "latest"), (10_000, 100, "none"), (10_000, 100, "latest")):
+        seen = late.settled(schedules, missed, catchup)
+        what = f"{schedules:,} schedule{'s' * (schedules > 1)} with {missed:,} missed times, catch-up `{catchup}`"
+        figures = f"{seen['seconds']:.2f} s ({seen['occurrences']:,} recorded, {seen['runs']:,} runs)"
+        yield what, figures, "2 s"
+
+
+def _ticks() -> Iterator[Line]:
+    seen = ticks.sustained()
+    yield "1,000 schedules due each second: fired / doubled", f"{seen['fired']:,} / {seen['doubled']}", "30,000 / 0"
+    late_by = f"{seen['late_p50_ms']:.0f} / {seen['late_p99_ms']:.0f} ms"
+    yield "1,000 schedules due each second: late, p50 / p99", late_by, ""
+    yield "1,000 schedules due each second: CPU", f"{seen['cpu_percent']:.0f} %", ""
+
+
 def _size() -> Iterator[Line]:
     seen = size.stored(500_000, 500_000, 5)
     yield "ready with 1,000,000 triggers and schedules", f"{seen['ready_seconds']:.1f} s", "5 s"
@@ -108,8 +124,8 @@ def _postgres() -> Iterator[Line]:
 
 
 PARTS: dict[str, Callable[[], Iterator[Line]]] = {
-    "probes": _probes, "w1": _w1, "w2": _w2, "w3": _w3, "w4": _w4, "w5": _w5, "w6": _w6, "size": _size,
-    "postgres": _postgres, "peers": run.lines,
+    "probes": _probes, "w1": _w1, "w2": _w2, "w3": _w3, "w4": _w4, "w5": _w5, "w6": _w6, "late": _late,
+    "ticks": _ticks, "size": _size, "postgres": _postgres, "peers": run.lines,
 }  # fmt: skip
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -64,19 +65,27 @@ _TRIGGER = (
 
 def schedules(connection: apsw.Connection, count: int, due: int, workflow_count: int) -> None:
     """Insert `count` daily cron triggers that are next due at `due` (microseconds)."""
-    now, tzdata = SystemClock().now(), tzdata_version()
     minute = due // 60_000_000 % 1440
-    cron = f"{minute % 60} {minute // 60} * * *"
-    config = json.dumps({"cron": cron, "timezone": "UTC"})
-    names = [(logical_id("bench", str(index)), f"wf-{index % workflow_count}", f"s{index}") for index in range(count)]
+    config = {"cron": f"{minute % 60} {minute // 60} * * *", "timezone": "UTC"}
+    timers(connection, "cron", config, [due] * count, workflow_count)
+
+
+def timers(
+    connection: apsw.Connection, kind: str, config: dict[str, Any], due: Sequence[int], workflow_count: int
+) -> None:
+    """Insert a trigger of the type `kind` for each time in `due` (microseconds), which is its next; its anchor too."""
+    now, tzdata, text = SystemClock().now(), tzdata_version(), json.dumps(config)
+    key = config.get("cron")
+    names = [(logical_id("bench", str(n)), f"wf-{n % workflow_count}", f"s{n}") for n in range(len(due))]
     connection.executemany(
-        _TRIGGER, ((TENANT, own, workflow, name, "cron", config, cron, now, now) for own, workflow, name in names)
+        _TRIGGER, ((TENANT, own, workflow, name, kind, text, key, now, now) for own, workflow, name in names)
     )
     connection.executemany(
         "INSERT INTO schedules (tenant_id, trigger_id, workflow_id, kind, anchor, next_fire_at, next_nominal, tzdata, "
-        "updated_at) VALUES (?,?,?,'cron',?,?,?,?,?)",
-        ((TENANT, own, workflow, now, due, due, tzdata, now) for own, workflow, _ in names),
-    )
+        "updated_at) VALUES (?,?,?,?,?,?,?,?,?)",
+        ((TENANT, own, workflow, kind, at, at, at, tzdata, now)
+         for (own, workflow, _), at in zip(names, due, strict=True)),
+    )  # fmt: skip
 
 
 def pushes(connection: apsw.Connection, count: int, hot: int, workflow_count: int) -> None:

@@ -26,8 +26,11 @@ def memory_mb(pid: int) -> float:
     return 0.0
 
 
-def stored(pushes: int, schedules: int, idle_seconds: float = 20) -> dict[str, Any]:
-    """Return seconds until ready, and CPU share and memory while idle, with so much stored and nothing due."""
+def stored(pushes: int, schedules: int, idle_seconds: float = 20, settle_seconds: float = 10) -> dict[str, Any]:
+    """Return seconds until ready, and CPU share and memory while idle, with so much stored and nothing due.
+
+    Idle begins `settle_seconds` after the start, which is followed by a look at the first rows of each table.
+    """
     folder = Path(tempfile.mkdtemp(prefix="wfs-bench-", dir=Path.cwd().parent))
     try:
         connection = seed.open_database(folder)
@@ -40,7 +43,7 @@ def stored(pushes: int, schedules: int, idle_seconds: float = 20) -> dict[str, A
         service = Service(folder=folder).start()
         assert service.process is not None
         pid = service.process.pid
-        time.sleep(3)
+        time.sleep(settle_seconds)
         before = cpu_seconds(pid)
         time.sleep(idle_seconds)
         share = (cpu_seconds(pid) - before) / idle_seconds * 100

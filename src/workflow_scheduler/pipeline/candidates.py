@@ -30,6 +30,7 @@ from workflow_scheduler.core.ports.store import Store
 
 WHOLE_KEY_MAX = 64
 CACHED_TRIGGERS_MAX = 50_000
+NOTED_TRIGGERS_MAX = 10_000  # more than the runs of schedules that are under way at one time
 _ANY = "\x00"
 
 
@@ -101,6 +102,7 @@ class CandidateCache:
         self._hot: set[tuple[str, str, str]] = set()
         self._targets: dict[str, Compiled] = {}
         self._awaiting: dict[str, bool] = {}
+        self._failure_limits: dict[str, int | None] = {}
         self._size = 0
         self._generation = 0
         self.epoch = 0
@@ -119,6 +121,7 @@ class CandidateCache:
         self._hot.clear()
         self._targets.clear()
         self._awaiting.clear()
+        self._failure_limits.clear()
         self._size = 0
 
     def moved(self, epoch: int) -> None:
@@ -182,6 +185,32 @@ class CandidateCache:
                 self._awaiting[tenant_id] = known
         return known
 
+    def note_fired(self, compiled: Compiled, epoch: int) -> None:
+        """Remember of a trigger, read under `epoch`, what the ends of its runs will ask for.
+
+        Thousands of schedules that are due at one instant would otherwise be read once more each when their runs end.
+        """
+        if epoch == self.epoch:
+            self._keep_limit(compiled)
+
+    async def failure_limit(self, tenant_id: str, trigger_id: str) -> int | None:
+        """Return after how many failed runs in a row a live time trigger pauses; None where it never does."""
+        if trigger_id in self._failure_limits:
+            return self._failure_limits[trigger_id]
+        generation = self._generation
+        trigger = await self._catalog.trigger(tenant_id, trigger_id)
+        if trigger is None:
+            return None
+        compiled = self.compile(trigger)
+        if generation == self._generation:
+            self._keep_limit(compiled)
+        return _failure_limit(compiled)
+
+    def _keep_limit(self, compiled: Compiled) -> None:
+        if len(self._failure_limits) >= NOTED_TRIGGERS_MAX:
+            self._failure_limits.clear()
+        self._failure_limits[compiled.trigger.id] = _failure_limit(compiled)
+
     async def _find_target(self, tenant_id: str, trigger_id: str) -> Bucket:
         generation = self._generation
         trigger = await self._catalog.trigger(tenant_id, trigger_id)
@@ -232,3 +261,8 @@ class CandidateCache:
             else:
                 oldest = next(iter(self._buckets))
                 self._size -= 1 + len(self._buckets.pop(oldest))
+
+
+def _failure_limit(compiled: Compiled) -> int | None:
+    limit: int | None = getattr(compiled.config, "pause_after_failures", None)
+    return limit

@@ -20,7 +20,7 @@ from workflow_scheduler.stores.portable.inspection import PAGE_ROWS, RUNS_MAX, F
 from workflow_scheduler.stores.portable.quarantine import QuarantineRepository
 
 REST_FACTOR = 20.0
-LONG_REST_FACTOR = 300.0
+LONG_REST_FACTOR = 1000.0
 PAGES_SOON = 200
 REST_SECONDS_MIN = 0.001
 _RETRY_SECONDS = 5.0

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from workflow_scheduler.core.dag.calls import wake_of
 from workflow_scheduler.core.errors import Unavailable
-from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.run import FINAL, JobRecord, LogLine, Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.store import DeadLetter, Store
 from workflow_scheduler.core.reasons import Reason
@@ -118,7 +117,8 @@ class Tracker:
         """Submit the entry until it is written, and return what the inbox answers."""
 
         def submit() -> Awaitable[Any]:
-            attempt = copy(entry)
+            # A further attempt is an entry of its own: the inbox may still hold the one before it.
+            attempt = entry if entry.future is None else copy(entry)
             attempt.future = asyncio.get_running_loop().create_future()
             if self._noted_jobs or self._noted_logs:
                 self._write_notes()
@@ -131,16 +131,10 @@ class Tracker:
         """Return what the end of a run tells its schedule, where the schedule counts failures."""
         if run.scheduled_for is None or run.backfill_id is not None or change.status is RunStatus.CANCELLED:
             return None
-        probe = Event(
-            id="", tenant_id=run.tenant_id, provider=run.trigger_type, source="", type="", event_key="", time=0,
-            received_at=0, target_trigger_id=run.trigger_id,
-        )  # fmt: skip
-        for compiled in await self._cache.find(probe):
-            most: int | None = getattr(compiled.config, "pause_after_failures", None)
-            if most is not None:
-                failed = change.status is RunStatus.FAILED
-                return ClockRunEnd(run.tenant_id, run.trigger_id, run.id, most, failed)
-        return None
+        most = await self._cache.failure_limit(run.tenant_id, run.trigger_id)
+        if most is None:
+            return None
+        return ClockRunEnd(run.tenant_id, run.trigger_id, run.id, most, change.status is RunStatus.FAILED)
 
     async def persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Make attempts until the store takes one, and return its result; a job's time-out ends the wait as well."""

@@ -114,3 +114,25 @@ async def test_a_dead_letter_is_told_with_it_once_and_not_about_its_own_handler(
     assert [row[:2] for row in rows] == [(letters[0].id, letters[0].id)]
     assert msgspec.json.decode(rows[0][2])["dead_letter_id"] == letters[0].id
     assert await one.count("dead_letters") == 2
+
+
+async def test_the_end_of_a_run_reads_its_trigger_again_only_where_it_changed_since_it_fired(one, monkeypatch):
+    read, trigger = [], one.catalog.trigger
+
+    async def counted(tenant_id, trigger_id):
+        read.append(trigger_id)
+        return await trigger(tenant_id, trigger_id)
+
+    monkeypatch.setattr(one.catalog, "trigger", counted)
+    await one.deploy("report", {"hourly": HOURLY})
+    await run_that(one, RunStatus.FAILED)
+    assert read == []
+    await one.clock.advance(3600)
+    await one.timer.tick()
+    await one.until(lambda: len(one.engine.started) > 1)
+    await one.deploy("report", {"hourly": {**HOURLY, "pause_after_failures": 3}})
+    await one.engine.finish(one.engine.started[-1], RunStatus.FAILED)
+    assert len(read) == 1
+    assert (await standing(one))[:2] == (0, 2)
+    await run_that(one, RunStatus.FAILED)
+    assert (await standing(one))[:2] == (1, 0)

@@ -88,8 +88,13 @@ class Cron:
         first_day, first_minute = divmod(-(-start // 60), DAY_MINUTES)
         last_day, last_minute = divmod(-(-stop // 60), DAY_MINUTES)
         total = self._days_between(first_day, last_day) * self._times.bit_count()
-        total -= (self._times & ((1 << first_minute) - 1)).bit_count() * self._days_between(first_day, first_day + 1)
-        return total + (self._times & ((1 << last_minute) - 1)).bit_count() * self._days_between(last_day, last_day + 1)
+        before = self._times & ((1 << first_minute) - 1)  # of the first day, and of the last day those that count
+        within = self._times & ((1 << last_minute) - 1)
+        if before:
+            total -= before.bit_count() * self._days_between(first_day, first_day + 1)
+        if within:
+            total += within.bit_count() * self._days_between(last_day, last_day + 1)
+        return total
 
     def has_days(self) -> bool:
         """Return whether any day of any year matches."""

@@ -74,18 +74,24 @@ class Timer(NamedTuple):
         return int(counter.count(self.config, after, until, self.anchor))
 
     def newest(self, first: int, until: int, rank: int) -> int:
-        """Return the nominal time of the `rank`-th newest fire in [first, until], by bisection on the count.
+        """Return the nominal time of the `rank`-th newest fire in [first, until], by searching on the count.
 
-        It ends as soon as an instant is found with `rank` fires after it: the first of these is the one.
+        It ends as soon as an instant is found with `rank` fires after it: the first of these is the one. Every other
+        guess supposes that fires lie evenly, as they mostly do; those between halve the span, as they may not.
         """
         low, high = first, until
+        older, newer = 1 + self.between(first, until), 0  # how many fires lie from `low` on, and after `high`
+        evenly = True
         while low < high:
             middle = (low + high) // 2
+            if evenly and older > newer:
+                middle = min(max(high - (high - low) * (rank - newer) // (older - newer), low), high - 1)
+            evenly = not evenly
             later = self.between(middle, until)
             if later < rank:
-                high = middle
+                high, newer = middle, later
             elif later > rank:
-                low = middle + 1
+                low, older = middle + 1, later
             else:
                 fire = self.after(middle)
                 assert fire is not None

@@ -230,6 +230,8 @@ class Timer:
                 limits[schedule.trigger_id] = found.most
             occurrences += found.occurrences
             advances.append(found.advance)
+            if found.accepted and entry.prepared_epoch is not None:
+                self._cache.note_fired(compiled, entry.prepared_epoch)
         entry.prepared = prepared
         entry.advances = advances
         entry.occurrences = occurrences
