@@ -13,9 +13,11 @@ import structlog
 from workflow_scheduler.api import application
 from workflow_scheduler.app.services import Services
 from workflow_scheduler.core.errors import SchedulerError
+from workflow_scheduler.core.time.clock import SharedClock
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.jobs.leftovers import end_leftovers
 from workflow_scheduler.pipeline.retention import Ages, Retention
+from workflow_scheduler.pipeline.shared_time import SharedTime
 from workflow_scheduler.services.retiming import Retiming
 from workflow_scheduler.stores.portable.health import queue_health
 
@@ -26,6 +28,8 @@ DRAIN_SECONDS = 10.0
 
 class Application(Services):
     """One running instance of the service."""
+
+    shared_time: SharedTime | None = None
 
     def asgi(self) -> application.Asgi:
         """Return the HTTP application."""
@@ -43,6 +47,7 @@ class Application(Services):
             end_leftovers()
         await self.store.open()
         try:
+            await self._share_time()
             sentence = await self.authenticator.start()
             await self.cache.refresh()
             await self.recovery.begin(
@@ -59,6 +64,12 @@ class Application(Services):
         self._begin_loops()
         return sentence
 
+    async def _share_time(self) -> None:
+        """Go by the clock of the database where several instances may share it; a given clock is left alone."""
+        if self.store.dialect == "postgres" and isinstance(self.clock, SharedClock):
+            self.shared_time = SharedTime(self.store, self.clock)
+            await self.shared_time.measure()
+
     def _begin_loops(self) -> None:
         settings, roles = self.settings, self.settings.role_set
         ages = Ages.of_days(
@@ -67,6 +78,8 @@ class Application(Services):
             logs=settings.retention_logs_days,
             audit=settings.retention_audit_days,
         )
+        if self.shared_time is not None:
+            self._begin("shared time", self.shared_time.watch())
         self._begin("recovery", self.recovery.heartbeat())
         self._begin("wakes", self.wakes.loop())
         self._begin("pools", self.pools.loop())

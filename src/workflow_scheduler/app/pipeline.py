@@ -12,7 +12,7 @@ from workflow_scheduler.core.dag.graph import Graph, compile_graph
 from workflow_scheduler.core.definition.check import OURS
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.workflow import Definition
-from workflow_scheduler.core.time.clock import Clock, SystemClock
+from workflow_scheduler.core.time.clock import Clock, SharedClock, SystemClock
 from workflow_scheduler.pipeline.answering import Answering
 from workflow_scheduler.pipeline.asking import Asking
 from workflow_scheduler.pipeline.calls import Calls
@@ -60,7 +60,7 @@ class Pipeline:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         """Wire everything; nothing is opened before `start`."""
         self.settings = settings
-        self.clock = clock or SystemClock()
+        self.clock = clock or SharedClock(SystemClock())
         self.owner = mint(self.clock.now())
         self.signals = signals_from(dict(os.environ))
         self.store = self.open_store()

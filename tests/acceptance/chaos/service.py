@@ -33,7 +33,8 @@ class Refused(Exception):
 class Service:
     """The service on `folder` and one fixed port, so that senders find it again after a restart."""
 
-    def __init__(self, folder, database_url="", **environment):
+    def __init__(self, folder, database_url="", module="workflow_scheduler", **environment):
+        self.module = module
         self.folder = Path(folder)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -60,7 +61,7 @@ class Service:
         began = time.perf_counter()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "workflow_scheduler"],
+                [sys.executable, "-m", self.module],
                 env={**self.environment, **environment},
                 stdout=subprocess.PIPE,
                 stderr=log,

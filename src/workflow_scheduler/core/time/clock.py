@@ -58,6 +58,45 @@ class SystemClock:
         return random.random()
 
 
+class SharedClock:
+    """The clock of a machine until it is told what time it is; from then on the time it was told, going on evenly.
+
+    Nobody who sets the machine's clock moves it. Whoever owns it tells it the time again every few seconds.
+    """
+
+    def __init__(self, own: Clock) -> None:
+        """Begin as `own`."""
+        self._own = own
+        self._told: tuple[int, float] | None = None
+
+    def tell(self, instant_us: int, at: float) -> None:
+        """Take note that it was `instant_us` when the monotonic clock showed `at`."""
+        self._told = instant_us, at
+
+    def own(self) -> int:
+        """Return the wall-clock instant of the machine in microseconds."""
+        return self._own.now()
+
+    def now(self) -> int:
+        """Return the instant in microseconds, as it was told."""
+        if self._told is None:
+            return self._own.now()
+        instant, at = self._told
+        return instant + round((self._own.monotonic() - at) * SECOND_US)
+
+    def monotonic(self) -> float:
+        """Return seconds on the machine's monotonic clock."""
+        return self._own.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for `seconds` of monotonic time."""
+        await self._own.sleep(seconds)
+
+    def random(self) -> float:
+        """Return what the machine's clock draws."""
+        return self._own.random()
+
+
 def to_iso(instant_us: int) -> str:
     """Return `2027-03-14T07:30:00Z`, with microseconds only when they are not zero."""
     moment = _EPOCH + timedelta(microseconds=instant_us)
