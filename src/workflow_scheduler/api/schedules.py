@@ -100,6 +100,9 @@ class LabBody(BaseModel):
     start: str | None = Field(default=None, alias="from", max_length=64, description="ISO 8601; now by default.")
     dst_gap: Literal["after", "shift", "skip"] = "after"
     dst_overlap: Literal["first", "last", "both"] = "first"
+    calendars: dict[str, Any] | None = Field(
+        default=None, description="Which calendars it follows.", examples=[{"exclude": ["us-holidays"]}]
+    )
 
 
 class PauseBody(BaseModel):
@@ -156,11 +159,14 @@ async def preview_schedule(body: PreviewBody, context: Context, caller: Caller) 
 
 
 @router.post("/lab", response_model=documents.Lab, summary="Examine clock changes")
-def examine_schedule(body: LabBody, context: Context) -> Response:
-    """List every time that a clock change removes or doubles, and the days with other counts. Nothing is stored."""
+async def examine_schedule(body: LabBody, context: Context, caller: Caller) -> Response:
+    """List every time that a clock change removes or doubles, and the days with other counts. Nothing is stored.
+
+    A time that calendars leave out or move has no `utc`, and its note says why.
+    """
     since = moment(body.start, "from")
     start = context.clock.now() if since is None else since
-    return answer(lab.examine(body.cron, body.timezone, start, body.years, (body.dst_gap, body.dst_overlap)))
+    return answer(await context.schedules.examined(body.model_dump(), caller, start))
 
 
 @router.get("/{schedule_id}", response_model=documents.Schedule, summary="Show a schedule")

@@ -10,16 +10,18 @@ from workflow_scheduler.core.time.calendars.holiday_days import package_version
 from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.stores.portable.calendars import CalendarRow, VersionRow
 
+UNREADABLE = "cannot be read; replace all that it holds"
+
 
 def calendar_shape(row: CalendarRow, spec: str, *, whole: bool = False) -> dict[str, Any]:
     """Return a calendar; `whole` with all that it holds, otherwise without its lists and texts."""
-    held: dict[str, Any] = msgspec.json.decode(spec)
+    held, words = _held(spec)
     held.pop("description", None)
     return {
         "name": row.name,
         "version": row.version,
         "description": row.description,
-        "holds": _parts(held),
+        "holds": words,
         "created_at": to_iso(row.created_at),
         "updated_at": to_iso(row.updated_at),
         "updated_by": row.updated_by,
@@ -29,7 +31,7 @@ def calendar_shape(row: CalendarRow, spec: str, *, whole: bool = False) -> dict[
 
 def version_shape(row: VersionRow) -> dict[str, Any]:
     """Return one version of a calendar with all that it held."""
-    held: dict[str, Any] = msgspec.json.decode(row.spec)
+    held, _ = _held(row.spec)
     return {
         "version": row.version,
         "description": held.pop("description", ""),
@@ -37,6 +39,15 @@ def version_shape(row: VersionRow) -> dict[str, Any]:
         "created_at": to_iso(row.created_at),
         "created_by": row.created_by,
     }
+
+
+def _held(spec: str) -> tuple[dict[str, Any], str]:
+    """Return what is stored of a calendar, and the same in words; nothing of what cannot be read."""
+    try:
+        held: dict[str, Any] = msgspec.convert(msgspec.json.decode(spec), dict[str, Any])
+        return held, _parts(held)
+    except (msgspec.MsgspecError, TypeError, AttributeError):
+        return {}, UNREADABLE
 
 
 def _parts(held: dict[str, Any]) -> str:

@@ -111,7 +111,14 @@ class Calendars:
         """
         await self._repository.get(principal.tenant_id, name)
         alone = await asyncio.to_thread(read_spec, {"ics": text})
-        return await self._replace(principal, name, lambda spec: spec.model_copy(update={"ics": alone.ics}), if_match)
+
+        def with_text(spec: CalendarSpec | None) -> CalendarSpec:
+            if spec is None:
+                message = f"the calendar `{name}` cannot be read, and its other parts with it"
+                raise Conflict(message, fix=f"Replace all that it holds: PUT /api/v1/calendars/{name}")
+            return spec.model_copy(update={"ics": alone.ics})
+
+        return await self._replace(principal, name, with_text, if_match)
 
     async def delete(self, principal: Principal, name: str) -> None:
         """Remove a calendar that nothing uses.
@@ -127,7 +134,7 @@ class Calendars:
         """Return the tenant's calendars by name; `next` is the name to go on after."""
         rows = await self._repository.page(principal.tenant_id, limit + 1, after)
         specs = await self._specs(principal.tenant_id, rows[:limit])
-        items = [calendar_shape(row, specs[row.name, row.version]) for row in rows[:limit]]
+        items = [calendar_shape(row, specs.get((row.name, row.version), "")) for row in rows[:limit]]
         return Page(items, rows[limit - 1].name if len(rows) > limit else None)
 
     async def show(self, principal: Principal, name: str) -> dict[str, Any]:
@@ -141,7 +148,7 @@ class Calendars:
         specs = await self._specs(principal.tenant_id, [row])
         users = await self._repository.users(principal.tenant_id, [name], USERS_SHOWN)
         return {
-            **calendar_shape(row, specs[row.name, row.version], whole=True),
+            **calendar_shape(row, specs.get((row.name, row.version), ""), whole=True),
             "used_by": [{"workflow": workflow, "trigger": trigger} for workflow, trigger in users],
         }
 
@@ -161,7 +168,11 @@ class Calendars:
         return await self._repository.specs(tenant_id, [(row.name, row.version) for row in rows])
 
     async def _replace(
-        self, principal: Principal, name: str, change: Callable[[CalendarSpec], CalendarSpec], if_match: int | None
+        self,
+        principal: Principal,
+        name: str,
+        change: Callable[[CalendarSpec | None], CalendarSpec],
+        if_match: int | None,
     ) -> dict[str, Any]:
         for attempt in range(_ATTEMPTS):
             row = await self._repository.get(principal.tenant_id, name)
@@ -170,7 +181,7 @@ class Calendars:
                     f"the calendar is at version {row.version}, not {if_match}", fix="read it again"
                 )
             specs = await self._specs(principal.tenant_id, [row])
-            before = CalendarSpec.model_validate_json(specs[row.name, row.version])
+            before = _readable(specs.get((row.name, row.version), ""))
             after = change(before)
             if after == before:
                 break
@@ -320,6 +331,13 @@ def _refused(error: ValidationError) -> ValidationFailed:
     return ValidationFailed(f"{errors[0].field}: {errors[0].message}", errors=errors)
 
 
+def _readable(spec: str) -> CalendarSpec | None:
+    try:
+        return CalendarSpec.model_validate_json(spec)
+    except ValueError:
+        return None
+
+
 def _checked_name(name: object) -> str:
     try:
         return calendar_name(name)
@@ -328,7 +346,11 @@ def _checked_name(name: object) -> str:
 
 
 def _names(members: str) -> list[str]:
-    return [name for names in msgspec.json.decode(members).values() for name in names]
+    try:
+        parts = msgspec.convert(msgspec.json.decode(members), dict[str, list[str]])
+    except msgspec.MsgspecError:
+        return []  # whoever follows it hears why it cannot be read
+    return [name for names in parts.values() for name in names]
 
 
 def _above(name: str, members: Mapping[str, Iterable[str]]) -> list[str]:

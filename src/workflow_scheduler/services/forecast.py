@@ -44,7 +44,7 @@ class Gathered:
         self.resting = 0
         self.unreadable = 0
         self.left_out = False
-        self._known: dict[tuple[str, str, int, int, tuple[str, ...]], Group | None] = {}
+        self._known: dict[tuple[str, str, int, int, tuple[str, ...], int], Group | None] = {}
 
     def room(self, collision: Collision) -> int:
         """Return half the time until any member of a collision fires again: jitter has no more room than that."""
@@ -65,7 +65,8 @@ class Gathered:
         begin = max(now, row.paused_until or 0)
         anchored = getattr(types.get(row.type), "anchored", False)
         windows = tuple(window.name for window in self._held.of(row.workflow))
-        key = (row.type, row.config, row.anchor if anchored else 0, begin, windows)
+        fired = row.fires if "max_fires" in row.config else 0
+        key = (row.type, row.config, row.anchor if anchored else 0, begin, windows, fired)
         if key not in self._known:
             self._known[key] = self._group(types, row, begin)
         group = self._known[key]
@@ -84,7 +85,9 @@ class Gathered:
         windows = self._held.of(row.workflow)
         late = started_late(Timer(timer, config, row.id, row.anchor), windows, begin, self._stop)
         config = excluding(config, Skipping(windows)) if windows else config
-        group = Group(timer, config, row.anchor, begin, policy_of(config).jitter > 0, [], tuple(late))
+        most: int | None = getattr(config, "max_fires", None)
+        left = None if most is None else max(0, most - row.fires)
+        group = Group(timer, config, row.anchor, begin, policy_of(config).jitter > 0, [], tuple(late), left)
         self.groups.append(group)
         return group
 

@@ -19,6 +19,7 @@ from workflow_scheduler.core.model.principal import LOCAL, Principal
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.calendars.use import named
 from workflow_scheduler.core.time.clock import Clock, to_iso
+from workflow_scheduler.core.time.lab import Report
 from workflow_scheduler.core.time.late import Catchup, duration_text, microseconds
 from workflow_scheduler.services.forecast import Forecast
 from workflow_scheduler.services.inline import refuse_inline, without_inline
@@ -28,6 +29,7 @@ from workflow_scheduler.services.replay import Accepts, Received
 from workflow_scheduler.services.restraints import Restraints
 from workflow_scheduler.services.rests import pause_end, paused_now
 from workflow_scheduler.services.schedule_config import parse, trigger_config
+from workflow_scheduler.services.schedule_lab import examined
 from workflow_scheduler.services.schedule_pauses import SchedulePauses, Settles
 from workflow_scheduler.services.schedule_times import preview
 from workflow_scheduler.services.shapes import instant, malformed_shape, shaped
@@ -323,6 +325,10 @@ class Schedules:
         record = await self._workflows.find(principal.tenant_id, str(workflow)) if workflow else None
         given = body if record is None else {**body, "workflow": record.name}
         return preview(self._types, given, now, held)
+
+    async def examined(self, body: Mapping[str, Any], principal: Principal, start: int) -> Report:
+        """Return what clock changes do to an expression; see `schedule_lab.examined`."""
+        return await examined(self._store, self._types, principal, body, start)
 
     async def occurrences(
         self,

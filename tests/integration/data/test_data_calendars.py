@@ -4,11 +4,13 @@ import pytest
 
 from workflow_scheduler.core.errors import Conflict, NotFound, PreconditionFailed, ValidationFailed
 from workflow_scheduler.core.model.principal import LOCAL, Principal
+from workflow_scheduler.core.ports.store import Sql
 from workflow_scheduler.core.time.clock import from_iso, to_iso
 from workflow_scheduler.services import calendars as services
 from workflow_scheduler.services.calendars import Calendars
 from workflow_scheduler.services.pauses import Pauses
 from workflow_scheduler.stores.portable import calendars as stored
+from workflow_scheduler.stores.portable.calendar_book import CalendarBook
 from workflow_scheduler.testing.factories import NOON
 
 pytestmark = pytest.mark.parametrize("new_store", ["sqlite", "postgres"], indirect=True)
@@ -326,3 +328,38 @@ async def test_the_timer_reads_a_tenant_s_calendars_once_for_an_epoch(week, monk
     assert len(await runs_of(week)) == 20
     # On PostgreSQL the word of the deployment's epoch may come after the first fire: read twice then, not twenty times.
     assert 1 <= len(reads) <= 2
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE calendar_versions SET spec = 'no json' WHERE name = 'closed'", "JSON"),
+        ("UPDATE calendar_versions SET spec = '{\"dates\": 5}' WHERE name = 'closed'", "dates"),
+        ("UPDATE calendars SET members = '[]' WHERE name = 'closed'", "members"),
+        ("DELETE FROM calendar_versions WHERE name = 'closed'", "missing"),
+    ],
+)
+async def test_a_calendar_that_cannot_be_read_stops_only_those_that_follow_it(week, statement, words):
+    closed, free = {**NINE, "calendars": {"exclude": ["closed"]}}, {**NINE, "calendars": {"only": ["working-days"]}}
+    await week.calendars.create(LOCAL, {"name": "both", "union": ["closed"]})
+    await week.deploy("report", follows=closed, through={**NINE, "calendars": {"exclude": ["both"]}}, free=free)
+
+    def spoil():
+        yield Sql(statement, {})
+
+    await week.store.transact(spoil())
+    CalendarBook._books.pop(week.store)  # as after a restart: what was read before is forgotten
+    week.timer._calendars = CalendarBook.of(week.store)
+    await at(week, "2027-01-06T09:00:00")
+    assert await runs_of(week) == ["01-06T09:00"]
+    listed = await week.store.read("SELECT kind, id, detail FROM quarantine ORDER BY detail")
+    assert {row[1] for row in listed} == {await week.trigger_id("follows"), await week.trigger_id("through")}
+    assert all(row[0] == "schedules" and "cannot be read" in row[2] and words in row[2] for row in listed)
+    assert (await week.calendars.show(LOCAL, "closed"))["name"] == "closed"
+    assert len((await week.calendars.page(LOCAL)).items) == 3
+    repaired = await week.calendars.update(LOCAL, "closed", {"dates": ["2027-01-07"]})
+    assert repaired["holds"] == "1 dates"
+    await week.deploy("report", follows={**closed, "cron": "0 10 * * *"}, free=free)
+    await at(week, "2027-01-07T10:00:00")
+    await at(week, "2027-01-08T10:00:00")
+    assert await runs_of(week) == ["01-06T09:00", "01-06T10:00", "01-07T09:00", "01-08T09:00", "01-08T10:00"]

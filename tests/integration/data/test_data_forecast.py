@@ -54,3 +54,18 @@ async def test_what_is_left_out_is_said(house, monkeypatch):
     await house.deploy("one", a=NINE, b=NINE)
     found = await house.schedules.forecast.ahead(LOCAL)
     assert (found["exact"], found["note"]) == (False, "only the first 1 schedules are covered")
+
+
+async def test_no_more_fires_are_foretold_than_a_schedule_may_still_start(house):
+    hourly = {"type": "cron", "cron": "0 * * * *", "max_fires": 3}
+    often = {"type": "interval", "every": "1s", "max_fires": 5000}
+    await house.deploy("one", a=hourly, b=hourly, c={**hourly, "max_fires": 100}, often=often)
+    found = await house.schedules.forecast.ahead(LOCAL, hours=24)
+    assert found["total"] == 3 + 3 + 24 + 5000
+    await house.schedules.pause(LOCAL, await house.trigger_id("often"))
+    await house.clock.advance(3600)
+    while await house.timer.tick():
+        pass
+    found = await house.schedules.forecast.ahead(LOCAL, hours=24)
+    assert found["total"] == 2 + 2 + 24
+    assert [one["fires"] for one in found["collisions"][:2]] == [3, 3]

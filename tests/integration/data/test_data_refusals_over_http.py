@@ -98,6 +98,51 @@ async def test_the_laboratory_names_the_field_as_well(client, body, field):
     assert fits(fields, field), fields
 
 
+async def test_the_laboratory_follows_calendars(client):
+    days = {"name": "closed", "dates": ["2027-03-14 Stocktaking"]}
+    assert (await client.post("/api/v1/calendars", json=days)).status == 201
+    rule = {"cron": "30 2 * * *", "timezone": "America/New_York", "years": 1, "from": "2027-01-01T00:00:00Z"}
+    free = (await client.post(f"{BASE}/lab", json=rule)).json()
+    assert [(one["kind"], one["utc"]) for one in free["items"]] == [("gap", "2027-03-14T07:00:00Z")]
+    found = (await client.post(f"{BASE}/lab", json={**rule, "calendars": {"exclude": ["closed"]}})).json()
+    (left_out,) = found["items"]
+    assert left_out["utc"] is None
+    assert left_out["note"].endswith("a calendar leaves it out: Stocktaking (closed v1)")
+    moving = {"exclude": ["closed"], "shift": "next_business_day"}
+    found = (await client.post(f"{BASE}/lab", json={**rule, "calendars": moving})).json()
+    assert "move" in found["items"][0]["note"]
+    hourly = {**rule, "cron": "0 * * * *"}
+    assert [one["date"] for one in (await client.post(f"{BASE}/lab", json=hourly)).json()["days"]] == [
+        "2027-03-14", "2027-11-07",
+    ]  # fmt: skip
+    found = (await client.post(f"{BASE}/lab", json={**hourly, "calendars": {"exclude": ["closed"]}})).json()
+    assert [one["date"] for one in found["days"]] == ["2027-11-07"]
+    for wrong, words in (({"exclude": ["nowhere"]}, "nowhere"), ({}, "exclude"), ({"exclud": ["closed"]}, "exclud")):
+        refused = await client.post(f"{BASE}/lab", json={**rule, "calendars": wrong})
+        assert refused.status == 422
+        assert words in refused.text
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
+        ({"ics": "no calendar"}, "ics", "write NAME:VALUE"),
+        ({"ics": "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:noon\nEND:VEVENT\nEND:VCALENDAR"}, "ics", "line 3"),
+        ({"ics": "BEGIN:VCALENDAR\n" + "X-NOTE:y\n" * 100_000 + "END:VCALENDAR"}, "ics", ""),
+        ({"dates": ["2027-02-30"]}, "dates", "2027-02-30"),
+        ({"country": "Atlantis"}, "country", "Atlantis"),
+        ({"weekend": ["SOMEDAY"]}, "weekend", "SOMEDAY"),
+    ],
+    ids=["no calendar", "a date that is none", "huge", "an impossible date", "no country", "no weekday"],
+)
+async def test_a_calendar_that_cannot_be_is_refused_by_field(client, body, field, words):
+    reply = await client.post("/api/v1/calendars", json={"name": "wrong", **body})
+    fields, text = named(reply)
+    assert any(one.split(".")[0] == field for one in fields), fields
+    assert words in text
+    assert (await client.get("/api/v1/calendars/wrong")).status == 404
+
+
 async def test_blackouts_over_http(client):
     base = "/api/v1/blackouts"
     rule = {"mode": "skip", "cron": "0 22 * * *", "duration": "2h"}

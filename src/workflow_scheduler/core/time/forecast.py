@@ -6,8 +6,10 @@ are worth walking, every k-th group is taken and stands for k: the answer says s
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,7 +29,8 @@ _FEWEST = 2
 class Group(NamedTuple):
     """Schedules that fire at the same nominal times: their ids, and the instant (microseconds) they rest until.
 
-    `late` are (instant, number) of fires that waited for the end of a blackout window.
+    `late` are (instant, number) of fires that waited for the end of a blackout window. `left` is how many runs each of
+    them may still start, None where nothing limits them.
     """
 
     type: TimerType
@@ -37,6 +40,7 @@ class Group(NamedTuple):
     spread: bool
     members: list[str]
     late: tuple[tuple[int, int], ...] = ()
+    left: int | None = None
 
 
 class Collision(NamedTuple):
@@ -76,16 +80,14 @@ def look_ahead(groups: Sequence[Group], start: int, stop: int) -> Outlook:
     instants: dict[int, list[int]] = defaultdict(list)
     for number in range(0, len(groups), stride):
         group, weight = groups[number], len(groups[number].members) * stride
-        for at, many in group.late:
-            by_minute[at - at % MINUTE_US] += many * weight
-            if not group.spread:
+        if group.left is None and fires[number] > minutes and hasattr(group.type, "count"):
+            for at, many in chain(group.late, _by_minute(group, start, stop)):
+                by_minute[at - at % MINUTE_US] += many * weight
+            for at, _ in () if group.spread else group.late:
                 instants[at].append(number)
-        if fires[number] > minutes and hasattr(group.type, "count"):
-            for minute, many in _by_minute(group, start, stop):
-                by_minute[minute] += many * weight
             continue
-        for at in _walk(group, start, stop):
-            by_minute[at - at % MINUTE_US] += weight
+        for at, many in _limited(group, start, stop):
+            by_minute[at - at % MINUTE_US] += many * weight
             if not group.spread:
                 instants[at].append(number)
     hours: dict[int, int] = defaultdict(int)
@@ -115,6 +117,16 @@ def spreading(collision: Collision, room: int) -> Spreading:
     for member in collision.members:
         starts[jitter(member, collision.at, seconds * SECOND_US) // SECOND_US] += 1
     return Spreading(seconds, size, max(starts.values()))
+
+
+def _limited(group: Group, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the instants of a group in order with their number of fires, until none is left to it."""
+    left = WALKED_MAX if group.left is None else group.left
+    for at, many in heapq.merge(sorted(group.late), ((at, 1) for at in _walk(group, start, stop))):
+        if left <= 0:
+            return
+        yield at, min(many, left)
+        left -= many
 
 
 def _fires(group: Group, start: int, stop: int) -> int:

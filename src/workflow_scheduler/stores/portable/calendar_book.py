@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from workflow_scheduler.core.errors import ValidationFailed
+from workflow_scheduler.core.errors import SchedulerError, ValidationFailed
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time import zone as zones
 from workflow_scheduler.core.time.calendars.calendar import Calendar
@@ -32,6 +32,7 @@ SOURCES_BYTES_MAX = 16 << 20
 BUILT_MAX = 512
 _TENANTS_MAX = 10_000
 _SOURCE_BYTES = 4096
+_DETAIL_MAX = 400
 
 Versions = tuple[tuple[str, int], ...]
 
@@ -42,6 +43,7 @@ class _Current(NamedTuple):
     version: int
     union: tuple[str, ...]
     without: tuple[str, ...]
+    error: str | None = None
 
 
 class Draft(NamedTuple):
@@ -53,12 +55,18 @@ class Draft(NamedTuple):
 
 
 class Snapshot:
-    """Some calendars of a tenant as they stood at one moment; `versions` has those that were asked for and theirs."""
+    """Some calendars of a tenant as they stood at one moment; `versions` has those that were asked for and theirs.
+
+    `broken` says of calendars that are stored why they, or what they are made from, cannot be read.
+    """
+
+    broken: Mapping[str, str]
 
     def __init__(
         self, book: CalendarBook, tenant_id: str, calendars: Mapping[str, Calendar], closures: Mapping[str, Versions]
     ) -> None:
         """Hold what the book has built."""
+        self.broken = {}
         self._book = book
         self._tenant_id = tenant_id
         self._closures = closures
@@ -76,6 +84,11 @@ class Snapshot:
         if use is None:
             return module, config
         missing = [name for name in use.names if name not in self.calendars]
+        if missing and missing[0] in self.broken:
+            message = f"the calendar `{missing[0]}` cannot be read: {self.broken[missing[0]]}"
+            raise ValidationFailed(
+                message[:_DETAIL_MAX], fix="replace what it holds: PUT /api/v1/calendars/" + missing[0]
+            )
         if missing:
             raise ValidationFailed(f"there is no calendar `{missing[0]}`", fix="create it: POST /api/v1/calendars")
         closure = tuple(one for name in use.names for one in self._closures[name])
@@ -130,10 +143,14 @@ class CalendarBook:
         if draft is not None and (draft.name, draft.version) in wanted:
             source = await asyncio.to_thread(_compiled, draft.spec, year)
             self._sources[tenant_id, draft.name, draft.version] = source, 0
-        sources = await self._compile(tenant_id, wanted, year)
-        calendars = {name: self._build(tenant_id, index, name, sources) for name in closures}
+        sources, unread = await self._compile(tenant_id, wanted, year)
+        unread.update({(name, index[name].version): error for name, _ in wanted if (error := index[name].error)})
+        broken = {name: unread[one] for name, closure in closures.items() for one in reversed(closure) if one in unread}
+        calendars = {name: self._build(tenant_id, index, name, sources) for name in closures if name not in broken}
         self._make_room()
-        return Snapshot(self, tenant_id, calendars, closures)
+        found = Snapshot(self, tenant_id, calendars, closures)
+        found.broken = broken
+        return found
 
     async def bound(self, tenant_id: str, module: Any, config: Any, now: int) -> tuple[Any, Any]:
         """Return a timer type and its configuration under the calendars it follows now.
@@ -177,22 +194,32 @@ class CalendarBook:
         rows = await self._repository.index(tenant_id)
         found = {}
         for row in rows:
-            members: dict[str, list[str]] = msgspec.json.decode(row.members)
-            found[row.name] = _Current(row.version, tuple(members["union"]), tuple(members["except"]))
+            try:
+                members = msgspec.convert(msgspec.json.decode(row.members), dict[str, list[str]])
+                found[row.name] = _Current(row.version, tuple(members["union"]), tuple(members["except"]))
+            except (msgspec.MsgspecError, KeyError) as error:
+                found[row.name] = _Current(row.version, (), (), f"its members: {error}")
         return found
 
     async def _compile(
         self, tenant_id: str, wanted: Iterable[tuple[str, int]], year: int
-    ) -> dict[tuple[str, int], Source]:
+    ) -> tuple[dict[tuple[str, int], Source], dict[tuple[str, int], str]]:
+        """Return what calendars hold, and of those that cannot be read why."""
         found = {one: self._sources[tenant_id, *one][0] for one in wanted if (tenant_id, *one) in self._sources}
         lacking = [one for one in wanted if one not in found]
+        unread = dict.fromkeys(lacking, "its current version is missing")
         for one, text in (await self._repository.specs(tenant_id, lacking)).items():
-            source = await asyncio.to_thread(_read_spec, text, year)
+            try:
+                source = await asyncio.to_thread(_read_spec, text, year)
+            except (ValueError, SchedulerError) as error:
+                unread[one] = str(error).replace("\n", " ")
+                continue
+            del unread[one]
             found[one] = source
             if (tenant_id, *one) not in self._sources:
                 self._sources[tenant_id, *one] = source, len(text) + _SOURCE_BYTES
                 self._bytes += len(text) + _SOURCE_BYTES
-        return found
+        return found, unread
 
     def _make_room(self) -> None:
         """Drop the oldest until the rest is within bounds; who holds one keeps it."""
