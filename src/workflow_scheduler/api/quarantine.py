@@ -54,7 +54,7 @@ async def release(
     context: Context,
     caller: Caller,
 ) -> Response:
-    """Forget a row that was mended or deleted; it is listed again if it still cannot be read."""
+    """Forget a row that was mended or deleted; a schedule goes on. It is listed again if it still cannot be read."""
     if not await QuarantineRepository(context.store).release(caller.tenant_id, kind, row_id):
         raise NotFound("There is no such row in quarantine.", fix="List them: GET /api/v1/quarantine")
     return Response(status_code=204)

@@ -44,6 +44,7 @@ from workflow_scheduler.stores.portable.calendars import (
     Pending,
     Portion,
 )
+from workflow_scheduler.stores.portable.quarantine import QuarantineRepository
 
 PORTION = 500
 WATCH_SECONDS = 2.0
@@ -219,6 +220,7 @@ class Calendars:
             moves,
             more=len(followers) > PORTION,
         )
+        await QuarantineRepository(self._store).release_followers(tenant, _above(name, members))
         await self.carry_on()
         self._wake()
 

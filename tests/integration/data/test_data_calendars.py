@@ -11,6 +11,8 @@ from workflow_scheduler.services.calendars import Calendars
 from workflow_scheduler.services.pauses import Pauses
 from workflow_scheduler.stores.portable import calendars as stored
 from workflow_scheduler.stores.portable.calendar_book import CalendarBook
+from workflow_scheduler.stores.portable.claims import quarantine
+from workflow_scheduler.stores.portable.quarantine import QuarantineRepository
 from workflow_scheduler.testing.factories import NOON
 
 pytestmark = pytest.mark.parametrize("new_store", ["sqlite", "postgres"], indirect=True)
@@ -359,7 +361,21 @@ async def test_a_calendar_that_cannot_be_read_stops_only_those_that_follow_it(we
     assert len((await week.calendars.page(LOCAL)).items) == 3
     repaired = await week.calendars.update(LOCAL, "closed", {"dates": ["2027-01-07"]})
     assert repaired["holds"] == "1 dates"
-    await week.deploy("report", follows={**closed, "cron": "0 10 * * *"}, free=free)
-    await at(week, "2027-01-07T10:00:00")
-    await at(week, "2027-01-08T10:00:00")
-    assert await runs_of(week) == ["01-06T09:00", "01-06T10:00", "01-07T09:00", "01-08T09:00", "01-08T10:00"]
+    assert await week.store.read("SELECT id FROM quarantine") == []
+    await settle(week)
+    assert await runs_of(week) == ["01-06T09:00"] * 3
+    await at(week, "2027-01-07T09:00:00")
+    await at(week, "2027-01-08T09:00:00")
+    assert await runs_of(week) == ["01-06T09:00"] * 3 + ["01-07T09:00"] + ["01-08T09:00"] * 3
+
+
+async def test_a_released_schedule_goes_on_from_where_it_was_found(week):
+    await week.deploy("report", nine={**NINE, "catchup": "all", "catchup_window": "7d"})
+    trigger = await week.trigger_id("nine")
+    await week.store.transact(quarantine("local", "schedules", trigger, "it cannot be read", week.clock.now()))
+    await at(week, "2027-01-07T09:30:00")
+    assert await runs_of(week) == []
+    assert await QuarantineRepository(week.store).release("local", "schedules", trigger)
+    await settle(week)
+    assert await runs_of(week) == ["01-06T09:00", "01-07T09:00"]
+    assert not await QuarantineRepository(week.store).release("local", "schedules", trigger)

@@ -35,6 +35,10 @@ class QuarantineRepository:
         """Forget a row that was mended or deleted; return whether it stood there."""
         return await self._store.transact(_release(tenant_id, kind, row_id))
 
+    async def release_followers(self, tenant_id: str, calendars: Sequence[str]) -> int:
+        """Let schedules go on that were listed because one of these calendars could not be read; return how many."""
+        return await self._store.transact(_release_followers(tenant_id, calendars))
+
     async def count(self) -> int:
         """Return how many rows of all tenants are in quarantine."""
         rows = await self._store.read("SELECT count(*) FROM quarantine")
@@ -62,4 +66,29 @@ def _release(tenant_id: str, kind: str, row_id: str) -> Work[bool]:
         "DELETE FROM quarantine WHERE tenant_id = :tenant AND kind = :kind AND id = :id RETURNING id",
         {"tenant": tenant_id, "kind": kind, "id": row_id},
     )
+    if rows and kind == "schedules":
+        yield from _arm(tenant_id, row_id)
     return bool(rows)
+
+
+def _release_followers(tenant_id: str, calendars: Sequence[str]) -> Work[int]:
+    count = 0
+    for name in calendars:
+        rows = yield Sql(
+            "DELETE FROM quarantine WHERE tenant_id = :tenant AND kind = 'schedules' AND detail LIKE :detail "
+            "RETURNING id",
+            {"tenant": tenant_id, "detail": f"%the calendar `{name}` cannot be read%"},
+        )
+        count += len(rows)
+        for row in rows:
+            yield from _arm(tenant_id, str(row[0]))
+    return count
+
+
+def _arm(tenant_id: str, trigger_id: str) -> Work[None]:
+    """Let a schedule go on from the time at which it was found; what has passed since is late."""
+    yield Sql(
+        "UPDATE schedules SET next_fire_at = next_nominal, revision = revision + 1 WHERE tenant_id = :tenant "
+        "AND trigger_id = :id AND next_fire_at IS NULL AND paused = 0 AND completed = 0",
+        {"tenant": tenant_id, "id": trigger_id},
+    )
