@@ -7,7 +7,7 @@ every batch carries the epoch its decisions were taken under, so that no event o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -30,8 +30,30 @@ from workflow_scheduler.core.ports.store import Store
 
 WHOLE_KEY_MAX = 64
 CACHED_TRIGGERS_MAX = 50_000
+SHARED_CONFIGS_MAX = 512
 NOTED_TRIGGERS_MAX = 10_000  # more than the runs of schedules that are under way at one time
 _ANY = "\x00"
+
+
+class Configs:
+    """Parsed configurations of time triggers, one for all that are written alike; nobody changes one that is shared."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._known: dict[tuple[str, bytes], Any] = {}
+
+    def read(self, trigger: Trigger, module: Any, parse: Callable[[dict[str, Any]], Any]) -> Any:
+        """Return the configuration of `trigger`, parsed where none like it is known."""
+        if module.shape != "timer":
+            return parse(trigger.config)
+        key = trigger.type, msgspec.json.encode(trigger.config)
+        found = self._known.get(key)
+        if found is None:
+            found = parse(trigger.config)
+            if len(self._known) >= SHARED_CONFIGS_MAX:
+                self._known.clear()
+            self._known[key] = found
+        return found
 
 
 class Compiled:
@@ -43,8 +65,8 @@ class Compiled:
 
     __slots__ = ("_key", "asks", "condition", "config", "error", "joins", "module", "trigger")
 
-    def __init__(self, trigger: Trigger, types: Mapping[str, ModuleType]) -> None:
-        """Parse the configuration and compile the condition of `trigger`."""
+    def __init__(self, trigger: Trigger, types: Mapping[str, ModuleType], known: Configs | None = None) -> None:
+        """Parse the configuration and compile the condition of `trigger`; `known` has configurations of others."""
         self.trigger = trigger
         self.module: Any = types.get(trigger.type)
         self.config: Any = None
@@ -57,7 +79,8 @@ class Compiled:
             self.error = f"the trigger type `{trigger.type}` is not installed"
             return
         try:
-            self.config = self.module.Config.model_validate(trigger.config)
+            parse = self.module.Config.model_validate
+            self.config = parse(trigger.config) if known is None else known.read(trigger, self.module, parse)
             if trigger.condition:
                 self.condition = compile_condition(trigger.condition)
             self.joins = bool(getattr(self.config, "all", None)) and trigger.type == "workflow"
@@ -103,6 +126,7 @@ class CandidateCache:
         self._targets: dict[str, Compiled] = {}
         self._awaiting: dict[str, bool] = {}
         self._failure_limits: dict[str, int | None] = {}
+        self._configs = Configs()
         self._size = 0
         self._generation = 0
         self.epoch = 0
@@ -132,7 +156,7 @@ class CandidateCache:
 
     def compile(self, trigger: Trigger) -> Compiled:
         """Return the compiled form of a trigger that was read from the store."""
-        return Compiled(trigger, self.types)
+        return Compiled(trigger, self.types, self._configs)
 
     def cached(self, event: Event) -> Bucket | None:
         """Return the candidates of `event` when all of them are cached, else None."""

@@ -379,3 +379,18 @@ async def test_a_released_schedule_goes_on_from_where_it_was_found(week):
     await settle(week)
     assert await runs_of(week) == ["01-06T09:00", "01-07T09:00"]
     assert not await QuarantineRepository(week.store).release("local", "schedules", trigger)
+
+
+async def test_schedules_that_are_written_alike_follow_each_the_calendars_of_their_own_tenant(week):
+    nine = {**NINE, "calendars": {"exclude": ["closed"]}}
+    await week.calendars.create(STRANGER, {"name": "closed", "dates": ["2027-01-06"]})
+    await week.deploy("report", nine=nine, other=nine)
+    text = {"version": 1, "name": "strange", "triggers": {"theirs": nine}, "jobs": {"work": {"uses": "noop"}}}
+    await week.deployments.deploy(STRANGER, "strange", text)
+    await week.cache.refresh()
+    for day in (6, 7, 9):
+        await at(week, f"2027-01-{day:02}T09:00:00")
+    rows = await week.store.read("SELECT workflow, scheduled_for FROM runs ORDER BY workflow, scheduled_for")
+    assert [(name, to_iso(when)[8:10]) for name, when in rows] == [
+        ("report", "06"), ("report", "06"), ("report", "09"), ("report", "09"), ("strange", "07"), ("strange", "09"),
+    ]  # fmt: skip

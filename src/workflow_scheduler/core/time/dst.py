@@ -11,12 +11,14 @@ that offset; only near its ends the two policies add or drop some. Occurrences t
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import lru_cache
 from typing import NamedTuple
 
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.core.time.fire import Calendar, Fire
 from workflow_scheduler.core.time.zone import EARLIEST, LATEST, Gap, Overlap, Segment, Zone, wall_text
 
+COUNTS_KEPT = 1024
 _MOST_NOTED = 3
 
 
@@ -53,8 +55,12 @@ def next_utc(cron: Calendar, zone: Zone, after: int, gap: Gap = "after", overlap
     return None if utc is None else utc * SECOND_US
 
 
+@lru_cache(maxsize=COUNTS_KEPT)
 def count(cron: Calendar, zone: Zone, between: tuple[int, int], gap: Gap = "after", overlap: Overlap = "first") -> int:
-    """Return how many fires lie in (start, stop], both in microseconds; the cost grows with months, not with fires."""
+    """Return how many fires lie in (start, stop], both in microseconds; the cost grows with months, not with fires.
+
+    After a downtime many schedules with the same expression have missed the same times: the last answers are kept.
+    """
     first, last = max(between[0] // SECOND_US + 1, EARLIEST), min(between[1] // SECOND_US, LATEST)
     if last < first:
         return 0

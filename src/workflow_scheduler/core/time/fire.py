@@ -29,6 +29,10 @@ class Calendar(Protocol):
     `fixed` chooses the rule at clock changes: true for a time of day that fires once per local date.
     """
 
+    def __hash__(self) -> int:
+        """Return a hash: counts are kept by what they are of."""
+        ...
+
     @property
     def fixed(self) -> bool:
         """Whether the times of day are fixed; otherwise they follow real time."""
