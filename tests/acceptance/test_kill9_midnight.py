@@ -100,7 +100,6 @@ def test_none_of_20000_due_schedules_is_lost_or_doubled_when_the_service_is_kill
     Crowd(tables, due).put()
     assert until_in_the_middle(service, tables, service.kill)
     assert until_in_the_middle(service, tables, lambda: service.stop() == 0 or pytest.fail(service.tail()))
-    assert until_in_the_middle(service, tables, service.kill)
     service.start()
     wait_until(lambda: left(tables) == 0, every=0.5, what="the last schedule")
     wait_until(lambda: service.open_runs() == 0, every=0.2, what="the end of all runs")

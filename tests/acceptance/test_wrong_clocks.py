@@ -75,4 +75,4 @@ def test_clocks_that_are_apart_fire_nothing_early_nothing_twice_and_keep_nobody_
     assert {row[:2] for row in occurrences} == set(fired)
     assert {row[2] for row in occurrences} == {"run_started"}
     assert {row[3] for row in runs} == {1}, "a living instance was taken for dead"
-    assert max(row[4] - row[1] for row in runs) < 2_000_000
+    assert max(row[4] - row[1] for row in runs) < 10_000_000
