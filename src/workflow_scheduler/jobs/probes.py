@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from socket import socket
+from types import MappingProxyType
+from typing import Any, Final
 
 from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.http_auth import headers_of
-from workflow_scheduler.core.model.connection import Connection, Fields, Http, Redis, Slack, Smtp, Sql
+from workflow_scheduler.core.model.connection import (
+    Connection,
+    Fields,
+    Http,
+    Imap,
+    Kafka,
+    Nats,
+    Redis,
+    Slack,
+    Smtp,
+    Sql,
+)
 from workflow_scheduler.core.ports.resources import HttpRequest, Resources
 from workflow_scheduler.jobs.smtp import Mailer
 from workflow_scheduler.outbound.databases import Database, Target
@@ -26,19 +40,19 @@ async def probe(tenant_id: str, connection: Connection, resources: Resources, no
 
     """
     fields: Fields = connection.fields
-    if isinstance(fields, Smtp):
-        mailer = Mailer(fields, resources.dialer, TIMEOUT_SECONDS)
-        return await resources.workers.call(mailer.greet)
-    if isinstance(fields, Sql):
-        local = await resources.code_rule.code_allowed(tenant_id)
-        return await _database(Target(fields.url, fields.password, local), resources)
     if isinstance(fields, Slack):
         answer = await SlackApi(resources.outbound, fields, f"test:{connection.name}", now).get("auth.test", {})
         return f"the workspace {answer.get('team')} answers; the bot is {answer.get('user')}"
-    if isinstance(fields, Redis):
-        return await _redis(fields, resources)
-    assert isinstance(fields, Http)
-    return await _web(fields, resources, now)
+    if isinstance(fields, Http):
+        return await _web(fields, resources, now)
+    if isinstance(fields, Sql):
+        local = await resources.code_rule.code_allowed(tenant_id)
+        return await _database(Target(fields.url, fields.password, local), resources)
+    return await _SERVERS[type(fields)](fields, resources)
+
+
+async def _smtp(fields: Smtp, resources: Resources) -> str:
+    return await resources.workers.call(Mailer(fields, resources.dialer, TIMEOUT_SECONDS).greet)
 
 
 async def _database(target: Target, resources: Resources) -> str:
@@ -55,9 +69,7 @@ async def _redis(fields: Redis, resources: Resources) -> str:
     try:
         from workflow_scheduler.outbound.redis_server import own_errors, redis_client, server_version
     except ImportError:
-        raise Rejected(
-            "connections of kind `redis` need the extra `redis`", fix="pip install 'workflow-scheduler[redis]'"
-        ) from None
+        raise _missing("redis", "redis") from None
 
     async def dial(host: str, port: int) -> socket:
         return await resources.workers.call(partial(resources.dialer.dial, host, port, TIMEOUT_SECONDS))
@@ -70,6 +82,61 @@ async def _redis(fields: Redis, resources: Resources) -> str:
         await client.aclose()
 
 
+async def _imap(fields: Imap, resources: Resources) -> str:
+    try:
+        from workflow_scheduler.outbound.imap_mailbox import Mailbox
+    except ImportError:
+        raise _missing("imap", "email") from None
+    box = Mailbox(fields, resources.dialer)
+    try:
+        await resources.workers.call(box.open)
+        return f"{fields.host}:{fields.port} answers, logged in as {fields.username}; INBOX is open"
+    finally:
+        box.stop()
+        box.close()
+
+
+async def _kafka(fields: Kafka, resources: Resources) -> str:
+    try:
+        from workflow_scheduler.outbound.kafka_consumer import count_brokers, hosts_of
+    except ImportError:
+        raise _missing("kafka", "kafka") from None
+    await _reach(hosts_of(fields.bootstrap_servers), resources)
+    count = await resources.workers.call(partial(count_brokers, fields))
+    return f"{fields.bootstrap_servers} answers; the cluster has {count} brokers"
+
+
+async def _nats(fields: Nats, resources: Resources) -> str:
+    try:
+        from workflow_scheduler.outbound.nats_server import connect, hosts_of, own_errors
+    except ImportError:
+        raise _missing("nats", "nats") from None
+    await _reach(hosts_of(fields.servers), resources)
+    with own_errors(fields.servers):
+        client = await connect(fields)
+        try:
+            return f"{fields.servers} answers; it is NATS {_number(client.connected_server_version)}"
+        finally:
+            await client.close()
+
+
+def _number(version: object) -> str:
+    """Return the number in what the library calls `<nats server v2.10.1>`."""
+    return str(version).strip("<>").rpartition(" v")[2]
+
+
+async def _reach(hosts: Iterable[tuple[str, int]], resources: Resources) -> None:
+    """Connect through the egress guard once, for clients that connect by themselves."""
+    for host, port in hosts:
+        (await resources.workers.call(partial(resources.dialer.dial, host, port, TIMEOUT_SECONDS))).close()
+
+
+def _missing(kind: str, extra: str) -> Rejected:
+    return Rejected(
+        f"connections of kind `{kind}` need the extra `{extra}`", fix=f"pip install 'workflow-scheduler[{extra}]'"
+    )
+
+
 async def _web(fields: Http, resources: Resources, now: int) -> str:
     if fields.url is None:
         return "the secret is there; give the connection a `url`, and the test asks it"
@@ -79,3 +146,8 @@ async def _web(fields: Http, resources: Resources, now: int) -> str:
     if reply.status in _REFUSED:
         raise Rejected(f"{fields.url} answered {reply.status}: the credentials are not accepted")
     return f"{fields.url} answered {reply.status}"
+
+
+_SERVERS: Final[Mapping[type[Fields], Callable[[Any, Resources], Awaitable[str]]]] = MappingProxyType(
+    {Smtp: _smtp, Redis: _redis, Imap: _imap, Kafka: _kafka, Nats: _nats}
+)

@@ -153,6 +153,17 @@ class KafkaConsumer:
         self._assigned = [place for place in self._assigned if place.partition not in gone]
 
 
+def count_brokers(fields: Kafka) -> int:
+    """Ask the cluster how many brokers it has; errors as `KafkaConsumer.brokers`."""
+    settings = {**_security(fields), "bootstrap.servers": fields.bootstrap_servers, "group.id": "workflow-scheduler"}
+    consumer = Consumer({**settings, "client.id": "workflow-scheduler", "logger": None, "log_level": 0})
+    try:
+        with _own_errors():
+            return len(consumer.list_topics(timeout=ANSWER_SECONDS).brokers)
+    finally:
+        consumer.close()
+
+
 def hosts_of(servers: str) -> Iterable[tuple[str, int]]:
     """Yield host and port of each server in a list."""
     for one in servers.split(","):

@@ -1,6 +1,7 @@
 """One class for each trigger type, made from the installed types by `make docs`."""
 
 from workflow_scheduler.client.triggers.cron import Cron
+from workflow_scheduler.client.triggers.email import Email
 from workflow_scheduler.client.triggers.event import Event
 from workflow_scheduler.client.triggers.file import File
 from workflow_scheduler.client.triggers.github import GitHub
@@ -21,6 +22,7 @@ from workflow_scheduler.client.triggers.workflow import Upstream
 
 __all__ = (
     "Cron",
+    "Email",
     "Event",
     "File",
     "GitHub",

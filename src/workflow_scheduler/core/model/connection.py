@@ -86,6 +86,21 @@ class Smtp(Fields):
         return self
 
 
+class Imap(Fields):
+    """A mailbox that is read over IMAP."""
+
+    host: Line = Field(title="Host", description="Name or address of the mail server.")
+    port: int = Field(default=993, title="Port", description="993 for TLS, 143 for STARTTLS.", ge=1, le=65_535)
+    security: Literal["tls", "starttls"] = Field(
+        default="tls", title="Security", description="tls from the first byte, or starttls."
+    )
+    username: Line = Field(title="User name", description="Who logs in, often the address.")
+    password: str = secret("Password", "Password of the user; an app password where the provider wants one.")
+    ca_certificate: str | None = Field(
+        default=None, title="CA certificate", description="PEM of the authority that signed the server's certificate."
+    )
+
+
 class Sql(Fields):
     """A database."""
 
@@ -234,7 +249,7 @@ class Nats(Fields):
 
 
 KINDS: Final[Mapping[str, type[Fields]]] = MappingProxyType(
-    {"smtp": Smtp, "sql": Sql, "slack": Slack, "http": Http, "redis": Redis, "kafka": Kafka, "nats": Nats}
+    {"smtp": Smtp, "imap": Imap, "sql": Sql, "slack": Slack, "http": Http, "redis": Redis, "kafka": Kafka, "nats": Nats}
 )
 
 

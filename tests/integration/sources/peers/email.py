@@ -1,0 +1,185 @@
+"""A real IMAP server (pymap) behind a relay, which is cut and restored; its mails live in its memory."""
+
+import asyncio
+import datetime as dt
+import imaplib
+import ipaddress
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from email.message import EmailMessage
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+USER, PASSWORD = "ann", "s3cret-of-ann"
+SERVER = Path(sys.executable).with_name("pymap")
+
+
+def certificate(folder):
+    """Write a key and a certificate for 127.0.0.1, and return its PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    begin = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(begin + dt.timedelta(days=36_500))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    (folder / "cert.pem").write_bytes(pem)
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    (folder / "key.pem").write_bytes(private)
+    return pem.decode()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Relay:
+    """Hands on what comes to `port` to another port, until it is cut."""
+
+    def __init__(self, target):
+        self.port, self.target = free_port(), target
+        self.server = None
+        self.writers = set()
+
+    async def open(self):
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def cut(self):
+        self.server.close()
+        for writer in list(self.writers):
+            writer.transport.abort()
+        await asyncio.sleep(0)  # noqa: TID251 -- the transports close in their turn
+
+    async def _serve(self, reader, writer):
+        try:
+            there, away = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self.writers |= {writer, away}
+        await asyncio.gather(self._copy(reader, away), self._copy(there, writer))
+        self.writers -= {writer, away}
+
+    async def _copy(self, reader, writer):
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        with suppress(OSError):
+            writer.close()
+
+
+class Peer:
+    type = "email"
+
+    def __init__(self):
+        self.secrets = {}
+        self.connections = {}
+        self.folder = tempfile.TemporaryDirectory(prefix="wfs-imap-")
+        self.pem = certificate(Path(self.folder.name))
+        self.port = free_port()
+        self.relay = Relay(self.port)
+        self.process = None
+
+    async def start(self):
+        await asyncio.to_thread(self.serve)
+        await self.relay.open()
+        fields = {
+            "host": "127.0.0.1", "port": self.relay.port, "security": "starttls", "username": USER,
+            "password": PASSWORD, "ca_certificate": self.pem,
+        }  # fmt: skip
+        self.connections = {"office": {"kind": "imap", "fields": fields}}
+
+    def serve(self):
+        """Start the server, empty, with another UIDVALIDITY than the last one."""
+        folder = Path(self.folder.name)
+        command = [SERVER, "--host", "127.0.0.1", "--port", str(self.port), "--cert", folder / "cert.pem"]
+        command += ["--key", folder / "key.pem", "dict", "--demo-user", USER, "--demo-password", PASSWORD]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(200_000):
+            assert self.process.poll() is None, "the server has ended"
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                continue
+            return
+        raise AssertionError
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    async def cut(self):
+        await self.relay.cut()
+
+    async def restore(self):
+        await self.relay.open()
+
+    async def stop(self):
+        await self.relay.cut()
+        await asyncio.to_thread(self.kill)
+        self.folder.cleanup()
+
+    def config(self):
+        return {"type": "email", "connection": "office", "start": "earliest", "check_interval": "1s"}
+
+    async def publish(self, numbers):
+        await asyncio.to_thread(self.put, [mail(number) for number in numbers])
+
+    def put(self, mails):
+        """Put mails into the folder, as a delivery would."""
+        with self.client() as client:
+            for one in mails:
+                client.append("INBOX", None, None, bytes(one))
+
+    def client(self):
+        client = imaplib.IMAP4("127.0.0.1", self.port)
+        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.starttls(ssl.create_default_context(cadata=self.pem))
+        client.login(USER, PASSWORD)
+        return client
+
+    def seen(self):
+        """Return the subjects of the mails that are marked as read."""
+        with self.client() as client:
+            client.select("INBOX", readonly=True)
+            (found,) = client.search(None, "SEEN")[1]
+            mails = [client.fetch(one, "(BODY.PEEK[])")[1][0][1].decode() for one in found.split()]
+        return {line.removeprefix("Subject: ") for text in mails for line in text.splitlines() if "Subject: " in line}
+
+    def number(self, data):
+        return int(data["subject"].split()[-1])
+
+
+def mail(number, subject="Number", **headers):
+    """Return a mail with this number in its subject."""
+    made = EmailMessage()
+    made["From"] = headers.pop("sender", "Bob <bob@example.com>")
+    made["To"] = headers.pop("to", "ann@example.com")
+    made["Subject"] = f"{subject} {number}"
+    made["Message-ID"] = f"<{number}@example.com>"
+    made["Date"] = "Tue, 05 Jan 2027 12:00:00 +0000"
+    for name, value in headers.items():
+        made[name.replace("_", "-")] = value
+    made.set_content("The text.")
+    return made

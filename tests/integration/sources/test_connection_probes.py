@@ -1,0 +1,39 @@
+"""`connection test` of every kind that sources use, with its real server: that it answers, and that it is away."""
+
+import pytest
+from peers import email, kafka, nats, redis_stream
+
+from workflow_scheduler.testing.sources import SourceBench
+
+PEERS = {
+    email.Peer: "logged in as ann",
+    kafka.Peer: "the cluster has 3 brokers",
+    nats.Peer: "it is NATS 2.",
+    redis_stream.Peer: "answers",
+}
+
+
+@pytest.fixture(params=PEERS, ids=lambda peer: peer.type)
+async def peer(request):
+    made = request.param()
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def test_a_connection_is_tried_and_says_what_answered(peer, tmp_path):
+    (name,) = peer.connections
+    async with SourceBench(tmp_path, peer, **getattr(peer, "settings", {})) as bench:
+        tried = await bench.ask("POST", f"/api/v1/connections/{name}/test")
+        assert tried["ok"] is True
+        assert PEERS[type(peer)] in tried["detail"]
+
+
+async def test_a_server_that_is_away_is_said_so(peer, tmp_path):
+    (name,) = peer.connections
+    async with SourceBench(tmp_path, peer, **getattr(peer, "settings", {})) as bench:
+        await peer.cut()
+        tried = await bench.ask("POST", f"/api/v1/connections/{name}/test")
+        assert tried["ok"] is False
+        assert tried["detail"]
+        await peer.restore()
