@@ -13,7 +13,7 @@ import msgspec
 
 from workflow_scheduler.core.errors import LateResponse, Rejected
 from workflow_scheduler.core.ids import logical_id
-from workflow_scheduler.core.match.adoption import adopt
+from workflow_scheduler.core.match.adoption import adopt, interaction_of
 from workflow_scheduler.core.match.replies import read_reply
 from workflow_scheduler.core.match.verdict import Predicate
 from workflow_scheduler.core.model.event import Event, EventView
@@ -76,10 +76,11 @@ class Adoption:
         assert run.external_id is not None
         if event is None:
             found = [one for one in await engine.standing(run) if one.id == run.external_id]
-            if not found:  # an earlier call of which nobody knew is what it took
-                await self._taken(run)
-                return True
-            interaction_id = found[0].interactions[0] if len(found[0].interactions) == 1 else None
+            if not found:
+                return await self._gone_on(engine, run)
+            stored = await claims.event_of(self._store, run)
+            named = frozenset() if stored is None else read_reply(EventView(stored)).ids
+            interaction_id = interaction_of(found[0], named)
         try:
             await engine.hand(run, run.external_id, interaction_id, task.event)
         except LateResponse:
@@ -87,6 +88,18 @@ class Adoption:
             return False
         except Rejected as error:
             await self._store.transact(_let_go(run, f"the engine refuses the answer: {error.detail}"))
+            return False
+        await self._taken(run)
+        return True
+
+    async def _gone_on(self, engine: Any, run: Run) -> bool:
+        """Follow an execution that stands still no more: an earlier call of which nobody knew is what it took.
+
+        One that was cancelled meanwhile, or is gone, took nothing.
+        """
+        known = await engine.describe(run)
+        if known is None or known.status is RunStatus.CANCELLED:
+            await self._store.transact(_let_go(run, "it was cancelled before the answer reached it"))
             return False
         await self._taken(run)
         return True

@@ -35,7 +35,7 @@ def lock(tenant_id: str, trigger_id: str) -> Work[None]:
 def bring(event: Event, ask: Ask, preliminary: Decision, now: int, owner: str) -> Work[tuple[Decision, Run | None]]:
     """Store the member that an event brings; return the decision, and the run when no member is missing now."""
     compiled = ask.compiled
-    arrived = yield from _arrive(event, compiled, now)
+    arrived = yield from _arrive(event, compiled)
     missing = _missing(compiled, arrived)
     run = None
     if not missing:
@@ -47,19 +47,19 @@ def bring(event: Event, ask: Ask, preliminary: Decision, now: int, owner: str) -
     return _decision(preliminary, compiled, arrived, missing, run), run
 
 
-def _arrive(event: Event, compiled: Compiled, now: int) -> Work[dict[str, Row]]:
-    """Store the member that `event` brings, and return the members that are present inside the window."""
+def _arrive(event: Event, compiled: Compiled) -> Work[dict[str, Row]]:
+    """Store the member that `event` brings, and return the members that are present inside the window.
+
+    The window lies between the ends themselves: after an outage, two that were near each other still belong together.
+    """
     key: dict[str, Any] = {"tenant": event.tenant_id, "trigger": compiled.trigger.id}
-    window = compiled.config.window
-    if window is not None:
-        oldest = {**key, "oldest": now - int(window * SECOND_US)}
-        yield Sql("DELETE FROM joins WHERE tenant_id = :tenant AND trigger_id = :trigger AND at < :oldest", oldest)
     fields = msgspec.json.decode(event.data)
     yield Sql(
         "INSERT INTO joins (tenant_id, trigger_id, member, event_id, run_id, status, at, data) "
         "VALUES (:tenant, :trigger, :member, :event, :run, :status, :at, :data) "
         "ON CONFLICT (tenant_id, trigger_id, member) DO UPDATE SET event_id = excluded.event_id, "
-        "run_id = excluded.run_id, status = excluded.status, at = excluded.at, data = excluded.data",
+        "run_id = excluded.run_id, status = excluded.status, at = excluded.at, data = excluded.data "
+        "WHERE excluded.at >= joins.at",
         {**key, "member": event.index_keys[0], "event": event.id, "run": event.cause_run_id,
          "status": str(fields.get("status")), "at": event.time, "data": event.data},
     )  # fmt: skip
@@ -69,7 +69,15 @@ def _arrive(event: Event, compiled: Compiled, now: int) -> Work[dict[str, Row]]:
         key,
     )
     members = {member.workflow for member in compiled.config.all or ()}
-    return {row[0]: row for row in rows if row[0] in members}
+    arrived = {row[0]: row for row in rows if row[0] in members}
+    window = compiled.config.window
+    oldest = 0 if window is None else max((row[4] for row in arrived.values()), default=0) - int(window * SECOND_US)
+    if any(row[4] < oldest for row in arrived.values()):
+        yield Sql(
+            "DELETE FROM joins WHERE tenant_id = :tenant AND trigger_id = :trigger AND at < :oldest",
+            {**key, "oldest": oldest},
+        )
+    return {name: row for name, row in arrived.items() if row[4] >= oldest}
 
 
 def _missing(compiled: Compiled, arrived: dict[str, Row]) -> list[str]:

@@ -145,6 +145,32 @@ async def test_an_answer_that_did_not_arrive_is_given_again(bed):
     assert not bed.engine.starts
 
 
+async def test_one_that_is_cancelled_before_the_answer_arrives_takes_nothing_and_a_run_starts(bed):
+    def plan(_key, attempt):
+        if attempt == 1:
+            bed.engine.executions[last].update(status="CANCELLED", ended_at="2027-01-01T01:00:00Z")
+            return Fault.DROP_BEFORE
+        return Fault.NONE
+
+    await bed.open(plan)
+    last = bed.engine.pause(bed.workflow, "2027-01-01T00:00:00Z")
+    event = await bed.say({"n": 1})
+    run = await bed.run_of(event, "RUNNING")
+    assert bed.engine.starts == {run["id"]: 1}
+    assert (await bed.decision(event))["outcome"] == "run_started"
+
+
+async def test_an_answer_that_is_given_again_still_names_what_it_answers(bed):
+    def plan(_key, attempt):
+        return Fault.DROP_BEFORE if attempt == 1 else Fault.NONE
+
+    await bed.open(plan)
+    last = bed.engine.pause(bed.workflow, "2027-01-01T00:00:00Z")
+    bed.engine.executions[last]["interactions"] = [{"interaction_id": "i-1"}, {"interaction_id": "i-2"}]
+    await bed.run_of(await bed.say({"interaction_id": "i-2", "approved": True}), "RUNNING")
+    assert [body["interaction_id"] for _, body in bed.resumed()] == ["i-2", "i-2"]
+
+
 async def test_a_refused_answer_leaves_it_standing_and_a_run_starts(bed):
     def plan(key, attempt):
         return Fault.REFUSE if attempt == 1 else Fault.NONE

@@ -63,9 +63,8 @@ class HeldEngine:
 
     async def finish(self, run_id, status=RunStatus.SUCCEEDED, **more):
         run = self.tasks.pop(run_id).run
-        change = RunChange(
-            tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=status, ended_at=self.clock.now(), **more
-        )
+        given = {"ended_at": self.clock.now(), **more}
+        change = RunChange(tenant_id=run.tenant_id, run_id=run.id, fence=run.fence, status=status, **given)
         await self.sink.finish(change, run)
 
 

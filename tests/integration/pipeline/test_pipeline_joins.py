@@ -119,6 +119,31 @@ async def test_a_window_lets_old_members_go(upstreams):
     assert len(await runs_of(upstreams, "report")) == 1
 
 
+async def test_a_window_lies_between_the_ends_however_late_they_become_known(upstreams):
+    await upstreams.deploy("report", {"after": {**BOTH["after"], "window": "1h"}})
+    sales, stock = [await begin(upstreams, name) for name in ("sales", "stock")]
+    ended = upstreams.clock.now()
+    await upstreams.clock.advance(7_200)  # their engine could not be asked for so long
+    await upstreams.engine.finish(sales, RunStatus.SUCCEEDED, ended_at=ended)
+    await upstreams.settle()
+    await upstreams.engine.finish(stock, RunStatus.SUCCEEDED, ended_at=ended + 600_000_000)
+    await upstreams.settle()
+    assert len(await runs_of(upstreams, "report")) == 1
+
+
+async def test_an_end_outside_the_window_does_not_count_because_it_comes_late(upstreams):
+    await upstreams.deploy("report", {"after": {**BOTH["after"], "window": "1h"}})
+    stock = await begin(upstreams, "stock")
+    ended = upstreams.clock.now()
+    await upstreams.clock.advance(7_200)
+    await end(upstreams, "sales")
+    await upstreams.engine.finish(stock, RunStatus.SUCCEEDED, ended_at=ended)
+    await upstreams.settle()
+    assert await runs_of(upstreams, "report") == []
+    await end(upstreams, "stock")
+    assert len(await runs_of(upstreams, "report")) == 1
+
+
 async def test_members_that_are_not_required_are_not_waited_for_but_handed_on(upstreams):
     members = [{"workflow": "sales"}, {"workflow": "stock", "required": False}]
     await upstreams.deploy("report", {"after": {"type": "workflow", "all": members}})

@@ -3,7 +3,7 @@
 Of the ladder (core/match/ladder.py) only the first and the last level apply: nothing is known about such an execution
 but what the engine tells.
 
-- L1: the event names what it asks for (`interaction_id`).
+- L1: the event names what it asks for (`interaction_id`), and no other one asks for that.
 - L5: the one that started last. One that asks for something else than the event names is left out, and two that started
   at the same instant are not guessed between.
 """
@@ -32,8 +32,11 @@ class Adopted(msgspec.Struct, frozen=True):
 def adopt(named: Collection[str], standing: Sequence[Standing]) -> Adopted:
     """Choose among paused executions for an event that names the interactions `named`."""
     notes: dict[str, tuple[str, str]] = {}
-    chosen, level = _by_name(named, standing), "L1"
-    if chosen is None:
+    asking = [one for one in standing if not set(named).isdisjoint(one.interactions)]
+    chosen, level = asking[0] if len(asking) == 1 else None, "L1"
+    if len(asking) > 1:
+        notes |= {one.id: ("L1", "several executions ask for what the event names") for one in asking}
+    elif chosen is None:
         left = [one for one in standing if not (named and one.interactions)]
         notes |= {one.id: ("L1", "the event names another interaction") for one in standing if one not in left}
         chosen, level = _latest(left), "L5"
@@ -49,11 +52,7 @@ def adopt(named: Collection[str], standing: Sequence[Standing]) -> Adopted:
         lines.append(_line(one, at, one is chosen, note))
     if chosen is None:
         return Adopted(None, None, tuple(lines[:LINES_MAX]))
-    return Adopted(chosen.id, _interaction(chosen, named), tuple(lines[:LINES_MAX]))
-
-
-def _by_name(named: Collection[str], standing: Sequence[Standing]) -> Standing | None:
-    return _latest([one for one in standing if not set(named).isdisjoint(one.interactions)])
+    return Adopted(chosen.id, interaction_of(chosen, named), tuple(lines[:LINES_MAX]))
 
 
 def _latest(standing: Sequence[Standing]) -> Standing | None:
@@ -64,7 +63,7 @@ def _latest(standing: Sequence[Standing]) -> Standing | None:
     return found[0] if len(found) == 1 else None
 
 
-def _interaction(chosen: Standing, named: Collection[str]) -> str | None:
+def interaction_of(chosen: Standing, named: Collection[str]) -> str | None:
     """Return what is answered: what the event names, else the one thing that the execution asks for."""
     asked = chosen.interactions
     known = [one for one in asked if one in named] if named else list(asked)

@@ -39,6 +39,14 @@ def test_nobody_guesses_between_two_that_started_at_once():
     assert {line[3] for line in lines(found)} == {"several executions started at the same instant"}
 
 
+def test_nobody_guesses_between_two_that_ask_for_what_the_event_names():
+    twins = [Standing(id=one, started_at=at, interactions=("q",)) for one, at in (("a", 5), ("b", 6))]
+    found = adopt({"q"}, [*twins, EARLY])
+    assert found.execution_id is None
+    told = {line[0]: line[3] for line in lines(found)}
+    assert told["a"] == told["b"] == "several executions ask for what the event names"
+
+
 def test_what_is_answered_is_told_only_where_there_is_one_thing():
     assert adopt((), [ASKING]).interaction_id is None
     assert adopt((), [Standing(id="e", started_at=1, interactions=("only",))]).interaction_id == "only"
