@@ -13,15 +13,14 @@ import msgspec
 
 from workflow_scheduler.core.errors import LateResponse, Rejected
 from workflow_scheduler.core.ids import logical_id
-from workflow_scheduler.core.match.adoption import adopt, interaction_of
+from workflow_scheduler.core.match.adoption import LINE, Adopted, adopt, interaction_of
 from workflow_scheduler.core.match.replies import read_reply
-from workflow_scheduler.core.match.verdict import Predicate
-from workflow_scheduler.core.model.event import Event, EventView
+from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
 from workflow_scheduler.core.ports.engine import Adoptive, RunSink, Standing, Task
 from workflow_scheduler.core.ports.store import Store, Work
 from workflow_scheduler.core.time.clock import Clock
-from workflow_scheduler.pipeline.listening import may_resume
+from workflow_scheduler.pipeline.listening import SILENT, may_resume
 from workflow_scheduler.stores.portable import adoptions, claims
 
 _encode = msgspec.json.encode
@@ -44,7 +43,7 @@ class Adoption:
 
         """
         run = task.run
-        if not isinstance(engine, Adoptive):
+        if not isinstance(engine, Adoptive) or not _may_adopt(task):
             return False
         event = await claims.event_of(self._store, run)
         if event is None or not may_resume(event, resumes=_resumes(task)):
@@ -53,34 +52,31 @@ class Adoption:
         if not standing:
             return False
         chosen = adopt(read_reply(EventView(event)).ids, standing)
-        lines = await self._store.transact(_added(run, chosen.lines))
-        if chosen.execution_id is None or not await self._store.transact(
-            adoptions.mark(run, chosen.execution_id, lines)
-        ):
+        if not await self._store.transact(_decided(run, chosen)):
             return False
         marked = msgspec.structs.replace(run, external_id=chosen.execution_id)
-        return await self.go_on(engine, msgspec.structs.replace(task, run=marked), chosen.interaction_id, event)
+        return await self._hand(engine, msgspec.structs.replace(task, run=marked), chosen.interaction_id)
 
-    async def go_on(
-        self, engine: Any, task: Task, interaction_id: str | None = None, event: Event | None = None
-    ) -> bool:
-        """Hand the event to the execution that the run is marked with; return whether the run is it now.
+    async def go_on(self, engine: Any, task: Task) -> bool:
+        """Let the execution that the run is marked with go on, after a call of which nobody knows what became of it.
 
-        Without `event` it was tried before, and what became of that is not known.
+        Return whether the run is that execution now.
 
         Raises:
             SchedulerError: nobody knows whether the engine has it; it is to be tried again.
 
         """
         run = task.run
+        found = [one for one in await engine.standing(run) if one.id == run.external_id]
+        if not found:
+            return await self._gone_on(engine, run)
+        event = await claims.event_of(self._store, run)
+        named = frozenset() if event is None else read_reply(EventView(event)).ids
+        return await self._hand(engine, task, interaction_of(found[0], named))
+
+    async def _hand(self, engine: Any, task: Task, interaction_id: str | None) -> bool:
+        run = task.run
         assert run.external_id is not None
-        if event is None:
-            found = [one for one in await engine.standing(run) if one.id == run.external_id]
-            if not found:
-                return await self._gone_on(engine, run)
-            stored = await claims.event_of(self._store, run)
-            named = frozenset() if stored is None else read_reply(EventView(stored)).ids
-            interaction_id = interaction_of(found[0], named)
         try:
             await engine.hand(run, run.external_id, interaction_id, task.event)
         except LateResponse:
@@ -119,6 +115,17 @@ class Adoption:
         await self._sink.record(changes=(change,))
 
 
+def _may_adopt(task: Task) -> bool:
+    """Return whether a run may be an execution of somebody else, as far as that is known without its event.
+
+    What is run again, replayed or backfilled is meant as a run of its own, as a start by hand is.
+    """
+    run = task.run
+    if run.replay_of or run.rerun_of or run.backfill_id:
+        return False
+    return run.trigger_type not in SILENT or _resumes(task)
+
+
 def _resumes(task: Task) -> bool:
     """Return whether the trigger of a run says `resume: true`."""
     run = task.run
@@ -128,15 +135,20 @@ def _resumes(task: Task) -> bool:
     return False
 
 
-def _added(run: Run, lines: tuple[Predicate, ...]) -> Work[bytes]:
-    stored = yield from adoptions.predicates_of(run)
-    return _encode([*msgspec.json.decode(stored), *lines])
+def _decided(run: Run, chosen: Adopted) -> Work[bool]:
+    """Write down what was chosen and why, in place of what an earlier attempt chose; return whether it is the run's."""
+    stored = msgspec.json.decode((yield from adoptions.predicates_of(run)))
+    lines = _encode([*(line for line in stored if line["name"] != LINE), *chosen.lines])
+    if chosen.execution_id is None:
+        yield adoptions.note(run, lines)
+        return False
+    return (yield from adoptions.mark(run, chosen.execution_id, lines))
 
 
 def _let_go(run: Run, note: str) -> Work[None]:
     """Take the mark back, and say why in the decision."""
     lines = msgspec.json.decode((yield from adoptions.predicates_of(run)))
     for line in lines:
-        if line["name"] == "execution" and line["verdict"] is True:
+        if line["name"] == LINE and line["verdict"] is True:
             line.update(verdict=False, note=note)
     yield from adoptions.unmark(run, _encode(lines))

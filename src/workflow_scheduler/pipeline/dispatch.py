@@ -161,15 +161,7 @@ class Dispatcher:
     async def _start(self, engine: Engine, run: Run, event: bytes) -> None:
         try:
             graph = await self._graphs.find(run.tenant_id, run.workflow_id, run.version)
-            if run.external_id is not None:  # marked for an execution that somebody else started
-                if await self._adoption.go_on(engine, Task(run, graph, (), event)):
-                    return
-                run = msgspec.structs.replace(run, external_id=None)
-            known = await engine.describe(run) if run.fence > 1 or run.id in self._attempts else None
-            if known is None and await self._adoption.begin(engine, Task(run, graph, (), event)):
-                return
-            if known is None:
-                known = await self._call_start(engine, Task(run, graph, (), event))
+            known = await self._begin(engine, Task(run, graph, (), event))
         except (Rejected, NotFound, ValidationFailed) as error:
             await self._give_up(run, error)
             return
@@ -177,10 +169,25 @@ class Dispatcher:
             await self._again(run, error)
             return
         self._attempts.pop(run.id, None)
-        if known.status in FINAL:
+        if known is not None and known.status in FINAL:
             await self._finish(engine, run, known)
-        else:
+        elif known is not None:
             await self._sink.record(changes=(msgspec.structs.replace(known, next_attempt_at=self._after(1.0)),))
+
+    async def _begin(self, engine: Engine, task: Task) -> RunChange | None:
+        """Start a run; None where it is an execution now that somebody else started."""
+        run = task.run
+        if run.external_id is not None:  # it is marked for one
+            if await self._adoption.go_on(engine, task):
+                return None
+            run = msgspec.structs.replace(run, external_id=None)
+            task = msgspec.structs.replace(task, run=run)
+        known = await engine.describe(run) if run.fence > 1 or run.id in self._attempts else None
+        if known is not None:
+            return known
+        if await self._adoption.begin(engine, task):
+            return None
+        return await self._call_start(engine, task)
 
     async def _withdraw(self, engine: Engine, run: Run) -> None:
         """End a run that is to be cancelled; an attempt to start it may have reached the engine all the same.

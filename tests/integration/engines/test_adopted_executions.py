@@ -184,3 +184,38 @@ async def test_a_refused_answer_leaves_it_standing_and_a_run_starts(bed):
     decision = await bed.decision(event)
     assert (decision["outcome"], decision["reason"]) == ("run_started", "matched")
     assert any("refuses" in (line["note"] or "") for line in decision["predicates"])
+
+
+async def test_a_rerun_and_a_replay_start_runs_as_they_are_meant_to(bed):
+    await bed.open()
+    event = await bed.say({"n": 1})
+    first = await bed.run_of(event, "RUNNING")
+    bed.engine.finish(first["id"])
+    await bed.run_of(event, "SUCCEEDED")
+    standing = bed.engine.pause(bed.workflow, "2027-01-01T00:00:00Z")
+
+    again = (await bed.client.post(f"/api/v1/runs/{first['id']}/rerun", json={})).json()["run_id"]
+    replayed = await bed.client.post("/api/v1/events/replay", json={"ids": [event]})
+    assert replayed.status < 300, replayed.text
+    async with asyncio.timeout(20):
+        while len(bed.engine.starts) + len(bed.resumed()) < 3:
+            await asyncio.to_thread(lambda: None)
+    assert bed.resumed() == []
+    assert again in bed.engine.starts
+    assert bed.engine.executions[standing]["status"] == "PAUSED"
+
+
+async def test_why_no_execution_was_taken_is_told_once_however_often_it_is_tried(bed):
+    def plan(_key, attempt):
+        return Fault.ERROR_BEFORE if attempt == 1 else Fault.NONE
+
+    await bed.open(plan)
+    twins = {bed.engine.pause(bed.workflow, "2027-01-01T00:00:00Z") for _ in range(2)}
+    event = await bed.say({"n": 1})
+    await bed.run_of(event, "RUNNING")
+    assert bed.resumed() == []
+    decision = await bed.decision(event)
+    told = [line for line in decision["predicates"] if line["name"] == "execution"]
+    assert (decision["outcome"], len(told)) == ("run_started", 2)
+    assert {line["expected"]["execution"] for line in told} == twins
+    assert {line["note"] for line in told} == {"several executions started at the same instant"}

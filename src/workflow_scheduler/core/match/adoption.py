@@ -18,6 +18,7 @@ from workflow_scheduler.core.match.verdict import Predicate
 from workflow_scheduler.core.ports.engine import Standing
 from workflow_scheduler.core.time.clock import to_iso
 
+LINE = "execution"
 LINES_MAX = 20
 
 
@@ -74,4 +75,4 @@ def interaction_of(chosen: Standing, named: Collection[str]) -> str | None:
 
 def _line(one: Standing, level: str, chosen: bool, note: str) -> Predicate:
     started = None if one.started_at is None else to_iso(one.started_at)
-    return Predicate("execution", {"execution": one.id, "started_at": started}, level, chosen, note)
+    return Predicate(LINE, {"execution": one.id, "started_at": started}, level, chosen, note)

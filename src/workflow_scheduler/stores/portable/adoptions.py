@@ -51,7 +51,12 @@ def mark(run: Run, execution_id: str, predicates: bytes) -> Work[bool]:
 def unmark(run: Run, predicates: bytes) -> Work[None]:
     """Take the mark back: the run is to be started after all."""
     yield Sql(f"UPDATE runs SET external_id = NULL WHERE {_MINE}", _place(run))
-    yield _decide(run, Outcome.RUN_STARTED, Reason.MATCHED, predicates)
+    yield note(run, predicates)
+
+
+def note(run: Run, predicates: bytes) -> Sql:
+    """Return the statement that says in the decision why the run is started all the same."""
+    return _decide(run, Outcome.RUN_STARTED, Reason.MATCHED, predicates)
 
 
 def predicates_of(run: Run) -> Work[bytes]:
