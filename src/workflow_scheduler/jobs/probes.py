@@ -92,7 +92,6 @@ async def _imap(fields: Imap, resources: Resources) -> str:
         await resources.workers.call(box.open)
         return f"{fields.host}:{fields.port} answers, logged in as {fields.username}; INBOX is open"
     finally:
-        box.stop()
         box.close()
 
 

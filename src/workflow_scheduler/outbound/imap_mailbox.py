@@ -31,7 +31,7 @@ ATTACHMENTS_MAX = 100
 INCLUDED_BYTES_MAX = 200_000
 _UID = re.compile(rb"UID (\d+)")
 _SIZE = re.compile(rb"RFC822\.SIZE (\d+)")
-_DAY = re.compile(rb'INTERNALDATE "\s?(\d{1,2}-\w{3}-\d{4}) (\d\d:\d\d:\d\d) ([+-]\d{4})"')
+_DAY = re.compile(rb'INTERNALDATE "\s?(\d{1,2}-\w{3}-\d{4}) ')
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -72,7 +72,7 @@ class _Client(imaplib.IMAP4):
 
 
 class Mailbox:
-    """A connection with one folder open; `stop` may be called from another thread."""
+    """A connection with one folder open; `close` may be called from another thread."""
 
     def __init__(self, fields: Imap, dialer: Dialer, folder: str = "INBOX", *, writable: bool = False) -> None:
         """Open nothing yet."""
@@ -131,22 +131,16 @@ class Mailbox:
         with own_errors(self._fields, self._folder):
             self._check(self._open_box.client.uid("STORE", ",".join(map(str, uids)), "+FLAGS.SILENT", "(\\Seen)"))
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End the conversation, whatever it waits for."""
         if self._connection is not None:
             with suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Log out where that is possible, and close."""
         if self._box is not None:
-            with suppress(ImapToolsError, imaplib.IMAP4.error, OSError, ValueError):
-                self._box.client.logout()
             with suppress(OSError):
                 self._box.client.shutdown()  # its file holds the socket as well
         if self._connection is not None:
-            with suppress(OSError):
-                self._connection.close()
+            self._connection.close()
 
     @property
     def _open_box(self) -> _Box:

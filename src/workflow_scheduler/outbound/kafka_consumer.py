@@ -47,20 +47,14 @@ class KafkaConsumer:
         self._assigned: list[TopicPartition] = []
         self._consumer = Consumer(
             {
-                **_security(fields),
-                "bootstrap.servers": fields.bootstrap_servers,
-                "client.id": "workflow-scheduler",
-                "group.id": group,
+                **_settings(fields, group),
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "earliest",  # what was stored here is recognised, what was lost cannot be
                 "session.timeout.ms": SESSION_MS,
                 "topic.metadata.refresh.interval.ms": 30_000,
-                "socket.timeout.ms": round(ANSWER_SECONDS * 1_000),
                 "error_cb": self._failed,
                 "on_commit": self._committed,
-                "logger": None,
-                "log_level": 0,
             }
         )
 
@@ -155,8 +149,7 @@ class KafkaConsumer:
 
 def count_brokers(fields: Kafka) -> int:
     """Ask the cluster how many brokers it has; errors as `KafkaConsumer.brokers`."""
-    settings = {**_security(fields), "bootstrap.servers": fields.bootstrap_servers, "group.id": "workflow-scheduler"}
-    consumer = Consumer({**settings, "client.id": "workflow-scheduler", "logger": None, "log_level": 0})
+    consumer = Consumer(_settings(fields, "workflow-scheduler"))
     try:
         with _own_errors():
             return len(consumer.list_topics(timeout=ANSWER_SECONDS).brokers)
@@ -171,8 +164,16 @@ def hosts_of(servers: str) -> Iterable[tuple[str, int]]:
         yield host, int(port)
 
 
-def _security(fields: Kafka) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _settings(fields: Kafka, group: str) -> dict[str, Any]:
+    """Return what every consumer is told."""
+    found: dict[str, Any] = {
+        "bootstrap.servers": fields.bootstrap_servers,
+        "client.id": "workflow-scheduler",
+        "group.id": group,
+        "socket.timeout.ms": round(ANSWER_SECONDS * 1_000),
+        "logger": None,
+        "log_level": 0,
+    }
     protocol = "ssl" if fields.security == "tls" else "plaintext"
     if fields.mechanism is not None:
         protocol = f"sasl_{protocol}"

@@ -13,7 +13,6 @@ import asyncio
 import datetime as dt
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from pydantic import Field
 
-from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.match.fields import Texts
 from workflow_scheduler.core.match.name import is_pattern, name_matches
@@ -48,7 +46,6 @@ libraries = ("imap_tools",)
 
 BATCH = 200
 IDLE_SECONDS = 50.0
-ACK_SECONDS = 60.0
 RECENT_MAX = 300
 _encode = msgspec.json.encode
 
@@ -96,7 +93,7 @@ class Config(BaseConfig):
     )
 
 
-class Cursor(msgspec.Struct, forbid_unknown_fields=False):
+class Cursor(msgspec.Struct):
     """The place: the last UID under a UIDVALIDITY, the day of its arrival, and what is still to be marked as read.
 
     `recent` are digests of the last Message-IDs. Up to the UID `again` mails are left out that stand there.
@@ -125,7 +122,7 @@ examples = (
                     {"name": "1042.pdf", "content_type": "application/pdf", "size": 48213, "sha256": "9f86d08…"}
                 ],
             },
-            "attributes": {"folder": "INBOX", "uid": 4711, "uidvalidity": 1},
+            "attributes": {"uid": 4711, "uidvalidity": 1},
         },
     ),
 )  # fmt: skip
@@ -183,12 +180,9 @@ async def open(config: Config, position: Any, io: SourceIO) -> AsyncIterator[Rec
                 heard=_heard(config, at, mails), position=msgspec.to_builtins(at), ack=partial(_told, stored)
             )
             if at.marks:
-                async with asyncio.timeout(ACK_SECONDS):
-                    await stored.wait()
+                await stored.wait()
     finally:
-        box.stop()
-        with suppress(SchedulerError, asyncio.TimeoutError):
-            box.close()
+        box.close()
 
 
 async def _told(stored: asyncio.Event) -> None:

@@ -1,9 +1,7 @@
 """A real IMAP server (pymap) behind a relay, which is cut and restored; its mails live in its memory."""
 
 import asyncio
-import datetime as dt
 import imaplib
-import ipaddress
 import socket
 import ssl
 import subprocess
@@ -13,38 +11,10 @@ from contextlib import suppress
 from email.message import EmailMessage
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import certificate
 
 USER, PASSWORD = "ann", "s3cret-of-ann"
 SERVER = Path(sys.executable).with_name("pymap")
-
-
-def certificate(folder):
-    """Write a key and a certificate for 127.0.0.1, and return its PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    begin = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(begin)
-        .not_valid_after(begin + dt.timedelta(days=36_500))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    (folder / "cert.pem").write_bytes(pem)
-    plain = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    (folder / "key.pem").write_bytes(private)
-    return pem.decode()
 
 
 def free_port():
@@ -96,7 +66,7 @@ class Peer:
         self.secrets = {}
         self.connections = {}
         self.folder = tempfile.TemporaryDirectory(prefix="wfs-imap-")
-        self.pem = certificate(Path(self.folder.name))
+        _, self.pem = certificate(Path(self.folder.name))
         self.port = free_port()
         self.relay = Relay(self.port)
         self.process = None
