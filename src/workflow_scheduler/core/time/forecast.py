@@ -83,8 +83,9 @@ def look_ahead(groups: Sequence[Group], start: int, stop: int) -> Outlook:
         if group.left is None and fires[number] > minutes and hasattr(group.type, "count"):
             for at, many in chain(group.late, _by_minute(group, start, stop)):
                 by_minute[at - at % MINUTE_US] += many * weight
-            for at, _ in () if group.spread else group.late:
-                instants[at].append(number)
+            if not group.spread:
+                for at, _ in group.late:
+                    instants[at].append(number)
             continue
         for at, many in _limited(group, start, stop):
             by_minute[at - at % MINUTE_US] += many * weight

@@ -60,13 +60,16 @@ class Snapshot:
     `broken` says of calendars that are stored why they, or what they are made from, cannot be read.
     """
 
-    broken: Mapping[str, str]
-
     def __init__(
-        self, book: CalendarBook, tenant_id: str, calendars: Mapping[str, Calendar], closures: Mapping[str, Versions]
+        self,
+        book: CalendarBook,
+        tenant_id: str,
+        calendars: Mapping[str, Calendar],
+        closures: Mapping[str, Versions],
+        broken: Mapping[str, str],
     ) -> None:
         """Hold what the book has built."""
-        self.broken = {}
+        self.broken = broken
         self._book = book
         self._tenant_id = tenant_id
         self._closures = closures
@@ -148,9 +151,7 @@ class CalendarBook:
         broken = {name: unread[one] for name, closure in closures.items() for one in reversed(closure) if one in unread}
         calendars = {name: self._build(tenant_id, index, name, sources) for name in closures if name not in broken}
         self._make_room()
-        found = Snapshot(self, tenant_id, calendars, closures)
-        found.broken = broken
-        return found
+        return Snapshot(self, tenant_id, calendars, closures, broken)
 
     async def bound(self, tenant_id: str, module: Any, config: Any, now: int) -> tuple[Any, Any]:
         """Return a timer type and its configuration under the calendars it follows now.
