@@ -196,17 +196,19 @@ def joins(world):
         window = 90 * SECOND_US if "window" in config else None
         needed = {member["workflow"] for member in config["all"] if member.get("required", True)}
         arrived = {}
-        for key, ended_at, keys, outcome, decided_at in world.select(
-            "SELECT e.event_key, e.time, e.index_keys, d.outcome, d.decided_at FROM events e JOIN decisions d "
+        for key, ended_at, keys, outcome in world.select(
+            "SELECT e.event_key, e.time, e.index_keys, d.outcome FROM events e JOIN decisions d "
             "ON d.event_id = e.id JOIN workflows w ON w.id = d.workflow_id "
             "WHERE w.name = ? AND e.provider = 'workflow' ORDER BY e.rowid",
             (name,),
         ):
             if outcome not in ("run_started", "absorbed"):
                 continue
+            member = msgspec.json.decode(keys)[0]
+            arrived[member] = max(ended_at, arrived.get(member, ended_at))
             if window is not None:
-                arrived = {member: at for member, at in arrived.items() if at >= decided_at - window}
-            arrived[msgspec.json.decode(keys)[0]] = ended_at
+                newest = max(arrived.values())
+                arrived = {member: at for member, at in arrived.items() if at >= newest - window}
             wanted = "run_started" if needed <= set(arrived) else "absorbed"
             if wanted == "run_started":
                 arrived = {}
