@@ -87,10 +87,10 @@ class Recovery:
 
     async def _prolong(self) -> None:
         until, asked_at = self._lease(), self._clock.monotonic()
-        sure = self.lease.valid()
         if not await self._store.transact(claims.lease(self._owner, until)):
             # Others took this instance for dead and took its runs; what it starts from now on is its own again.
             await self._store.transact(claims.register({**self._facts, "lease_until": until}, alone=False))
+        sure = self.lease.valid()  # now: it may have run out while the store was slow to answer
         lost = [] if sure else await self._lost()
         self.lease.renew(asked_at, self.lease_seconds)
         if not sure:

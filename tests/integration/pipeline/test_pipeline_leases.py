@@ -62,6 +62,21 @@ async def test_a_sleeper_drops_what_others_have_taken_and_keeps_the_rest(one, tw
     assert sorted(one.recovery._launcher.held()) == ids[4:]
 
 
+async def test_a_lease_that_runs_out_while_the_store_is_slow_is_a_lapse_too(one, clock, monkeypatch):
+    ids = await pour(one, 3)
+    await one.write("UPDATE runs SET owner = 'two', fence = 2 WHERE id = :id", id=ids[0])
+    transact = one.store.transact
+
+    async def slow(work):
+        await clock.advance(60)
+        return await transact(work)
+
+    monkeypatch.setattr(one.store, "transact", slow)
+    assert one.recovery.lease.valid()
+    await one.recovery._prolong()
+    assert sorted(one.recovery._launcher.held()) == ids[1:]
+
+
 async def test_without_a_lapse_nothing_is_asked_or_dropped(one):
     ids = await pour(one, 2)
     await one.write("UPDATE runs SET owner = 'two', fence = 2")
