@@ -50,6 +50,12 @@ def test_calendars_from_creation_to_the_explanation_of_what_they_left_out(servic
     said = wfs("explain", "closing/daily", "--at", "2027-12-25T09:00:00Z")
     assert "moves to 2027-12-27 09:00 UTC" in said.out
     assert wfs("calendar", "update", "feasts", "--ics", "fair.ics", "--json").json["version"] == 2
+    lab = ("next", "--lab", "--cron", "30 2 * * *", "--timezone", "America/New_York", "--years", "1", "--json")
+    (touched,) = wfs(*lab, "--from", "2028-01-01T00:00:00Z", "--exclude", "weekdays").json["items"]
+    assert touched["utc"] == "2028-03-12T07:00:00Z"  # a Sunday, which is no weekday
+    wfs("calendar", "create", "sundays", "--weekend", "MON,TUE,WED,THU,FRI,SAT")
+    (touched,) = wfs(*lab, "--from", "2028-01-01T00:00:00Z", "--exclude", "sundays").json["items"]
+    assert touched["utc"] is None
     changed = wfs("calendar", "diff", "feasts", "--from", "2028-01-01", "--to", "2028-01-31", "--json").json
     assert [one["date"] for one in changed["added"]] == ["2028-01-13"]
     assert len(changed["removed"]) == 4

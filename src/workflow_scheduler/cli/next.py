@@ -30,13 +30,17 @@ def next_(
     dst_overlap: Annotated[
         Literal["first", "last", "both"], typer.Option(help="--lab: which copies of a doubled time run.")
     ] = "first",
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="--lab: a calendar of the service whose days do not run; repeatable.")
+    ] = None,
 ) -> None:
     """Show the next times of a workflow's schedules, or of a cron expression."""
     session = session_of(context)
     if lab:
         if cron is None:
             raise typer.BadParameter("--lab needs --cron")
-        found = _examined(cron, timezone, times.future(start), years, (dst_gap, dst_overlap))
+        rule = {"cron": cron, "timezone": timezone, "dst_gap": dst_gap, "dst_overlap": dst_overlap, "years": years}
+        found = _examined(session, rule, times.future(start), exclude)
         output.show(session, found, _tell_lab)
         return
     if cron is not None and name is not None:
@@ -73,14 +77,22 @@ def _computed(cron: str, timezone: str, start: str | None, count: int) -> dict[s
     }
 
 
-def _examined(cron: str, timezone: str, start: str | None, years: int, policy: tuple[Any, Any]) -> dict[str, Any]:
+def _examined(session: Session, rule: dict[str, Any], start: str | None, exclude: list[str] | None) -> dict[str, Any]:
+    """Return what clock changes do to an expression; only calendars need the service."""
     import msgspec
 
     from workflow_scheduler.core.time import lab
     from workflow_scheduler.core.time.clock import SystemClock, from_iso
 
-    begin = SystemClock().now() if start is None else from_iso(start)
-    found: dict[str, Any] = msgspec.to_builtins(lab.examine(cron, timezone, begin, years, policy))
+    found: dict[str, Any]
+    if exclude:
+        body = {**rule, "from": start, "calendars": {"exclude": exclude}}
+        found = session.client.post("/api/v1/schedules/lab", {name: one for name, one in body.items() if one})
+    else:
+        begin = SystemClock().now() if start is None else from_iso(start)
+        policy = (rule["dst_gap"], rule["dst_overlap"])
+        report = lab.examine(rule["cron"], rule["timezone"], begin, rule["years"], policy)
+        found = msgspec.to_builtins(report)
     return found
 
 

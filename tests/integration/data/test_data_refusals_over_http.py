@@ -24,6 +24,7 @@ WRONG = [
     ({"run_at": "2027-02-30T00:00:00Z"}, "run_at", "is not a date-time"),
     ({"every": "0s"}, "every", "1"),
     ({"cron": "0 2 * * *", "catchup_rate": "fast"}, "catchup_rate", "such as 10/m"),
+    ({"cron": "0 2 * * *", "catchup_window": 0}, "catchup_window", "catchup: none"),
     ({"cron": "0 2 * * *", "max_fires": 0}, "max_fires", "1"),
     ({"cron": "0 2 * * *", "pause_after_failures": 0}, "pause_after_failures", "1"),
     ({"cron": "0 2 * * *", "on_resume": "sometimes"}, "on_resume", "latest"),

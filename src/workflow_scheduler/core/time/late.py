@@ -157,6 +157,14 @@ class RecurringConfig(ZonedConfig):
     start_at: Moment | None = Field(default=None, title="Start", description="No fire before this time.")
     end_at: Moment | None = Field(default=None, title="End", description="No fire after this time.")
 
+    @field_validator("catchup_window")
+    @classmethod
+    def _has_a_window(cls, value: float) -> float:
+        if value <= 0:
+            message = "a window of 0 would run nothing that was missed: write a time such as 24h, or `catchup: none`"
+            raise ValueError(message)
+        return value
+
     @field_validator("catchup_rate")
     @classmethod
     def _readable_rate(cls, value: str | None) -> str | None:

@@ -160,7 +160,7 @@ def test_a_type_that_cannot_count_settles_a_long_downtime_in_portions():
     st.sampled_from(["UTC", "America/New_York", "Australia/Lord_Howe"]),
     st.sampled_from(["none", "latest", "all"]),
     st.integers(0, 30 * DAY_US),
-    st.tuples(st.integers(0, 3600), st.integers(0, 200), st.integers(1, 20)),
+    st.tuples(st.integers(0, 3600), st.integers(1, 200), st.integers(1, 20)),
 )
 @settings(deadline=None, max_examples=150)
 def test_every_planned_fire_is_accounted_for_once(
