@@ -57,6 +57,8 @@ def _w3() -> Iterator[Line]:
         yield "W3: one after the other", f"{w3.one_after_the_other(service):,.0f} runs/s", "1,000/s"
     finally:
         service.stop()
+    for name, milliseconds in w3.on_temporal():
+        yield f"W3 on Temporal (development server): {name}, per job", f"{milliseconds:.2f} ms", ""
 
 
 def _w4() -> Iterator[Line]:

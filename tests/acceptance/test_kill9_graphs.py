@@ -1,6 +1,6 @@
 """kill -9 in the middle of graphs of 500 jobs with maps and loops: what had ended is not run again, the rest completes.
 
-`WFS_GRAPH_KILLS=50` sets the number of kills, `WFS_SEED=N` repeats a run.
+`WFS_GRAPH_KILLS=50` sets the number of kills per store, `WFS_SEED=N` repeats a run.
 """
 
 import json
@@ -9,6 +9,7 @@ import random
 import secrets
 from collections import Counter
 
+import pytest
 from chaos import audit
 from chaos.service import Service, wait_until
 
@@ -58,11 +59,11 @@ def instances(definition):
 class Siege:
     """One service, runs of one graph, and kills at any time while one is under way."""
 
-    def __init__(self, folder, seed):
+    def __init__(self, folder, url, seed):
         self.draw = random.Random(seed)  # noqa: S311 -- a seed repeats the run
         self.definition = graph(self.draw)
-        self.service = Service(folder)
-        self.tables = audit.Tables(folder)
+        self.service = Service(folder, url, LOCK_TIMEOUT="2")
+        self.tables = audit.Tables(folder, url)
         self.marks = audit.Marks(self.service.marks)
         self.hit = 0
 
@@ -128,9 +129,11 @@ class Siege:
         return found
 
 
-def test_graphs_survive_being_killed_many_times(tmp_path):
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_graphs_survive_being_killed_many_times(tmp_path, store, request):
     seed = int(os.environ.get("WFS_SEED", secrets.randbelow(10**6)))
-    siege = Siege(tmp_path, seed)
+    url = request.getfixturevalue("postgres_url") if store == "postgres" else ""
+    siege = Siege(tmp_path, url, seed)
     siege.run()
     complaints = siege.complaints()
     twice = Counter(siege.marks.lines()).most_common(1)[0]
