@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.services.deployments import Deployments
     from workflow_scheduler.services.events import Events
     from workflow_scheduler.services.explain import Explain
+    from workflow_scheduler.services.joins import Joins
     from workflow_scheduler.services.keys import Keys
     from workflow_scheduler.services.members import Members
     from workflow_scheduler.services.queues import Queues
@@ -83,6 +84,7 @@ class ApiContext:
     dead_letters: DeadLetters
     replay: Replay
     queues: Queues
+    joins: Joins
     secrets: SecretStore
     connections: ConnectionStore
     tenant: TenantSettings

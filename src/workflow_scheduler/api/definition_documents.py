@@ -49,6 +49,39 @@ class Flushed(_Open):
     kept: list[str]
 
 
+class JoinRound(_Open):
+    """Ends that have arrived and wait for others. `correlation` is the value they have in common, `key` names it."""
+
+    correlation: Any
+    key: str
+    opened_at: str
+    updated_at: str
+    due_at: str | None
+    window: dict[str, str] | None
+    arrived: list[dict[str, Any]]
+    missing: list[str]
+    summary: str
+
+
+class Joins(_Open):
+    """What a trigger that waits for several workflows has got so far. `rule` is all, at_least or when, else null."""
+
+    trigger_id: str
+    rule: str | None
+    members: list[str]
+    optional: list[str]
+    correlate_by: str | None
+    on_miss: str | None
+    items: list[JoinRound]
+
+
+class JoinsReset(_Open):
+    """How many open rounds were forgotten."""
+
+    trigger_id: str
+    reset: int
+
+
 class TriggerPage(BaseModel):
     """A page of triggers."""
 

@@ -22,6 +22,7 @@ from workflow_scheduler.pipeline.entries import Receipt
 router = APIRouter(prefix="/api/v1/triggers", tags=["triggers"])
 _types = APIRouter(tags=["triggers"])
 Id = Annotated[str, Path(max_length=256)]
+RoundKey = Annotated[str | None, Query(max_length=256, description="Only the rounds with this `key`; none: all.")]
 JsonObject = Annotated[dict[str, Any], Depends(json_object)]
 _EXAMPLE = {
     "workflow": "nightly-report",
@@ -181,6 +182,18 @@ async def try_trigger(trigger_id: Id, body: JsonObject, context: Context, caller
 async def flush_trigger(trigger_id: Id, context: Context, caller: Caller, body: FlushBody | None = None) -> Response:
     """Give up the runs that wait for their turn, but keep the latest of each key. What is under way goes on."""
     return answer(await context.queues.flush_trigger(caller, trigger_id, (body or FlushBody()).keep))
+
+
+@router.get("/{trigger_id}/joins", response_model=documents.Joins, summary="Show what a trigger waits for")
+async def show_joins(trigger_id: Id, context: Context, caller: Caller) -> Response:
+    """Show which ends have arrived for a trigger that waits for several workflows, and which are missing."""
+    return answer(await context.joins.page(caller, trigger_id))
+
+
+@router.delete("/{trigger_id}/joins", response_model=documents.JoinsReset, summary="Forget what a trigger waits with")
+async def reset_joins(trigger_id: Id, context: Context, caller: Caller, key: RoundKey = None) -> Response:
+    """Forget the ends that have arrived, so that the next round begins empty."""
+    return answer(await context.joins.reset(caller, trigger_id, key))
 
 
 @router.post(

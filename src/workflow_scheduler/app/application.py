@@ -98,6 +98,7 @@ class Application(Services):
         if "timer" in roles:
             self._begin("timer", self.timer.loop())
             self._begin("waits", self.asking.loop())
+            self._begin("missed", self.misses.loop())
         if "dispatch" in roles:
             self._begin("dispatch", self.dispatcher.loop())
         if self.temporal is not None:

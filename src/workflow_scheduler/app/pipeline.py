@@ -31,6 +31,7 @@ from workflow_scheduler.pipeline.redrive import Redrive
 from workflow_scheduler.pipeline.sources.backfill import BackfillSource
 from workflow_scheduler.pipeline.sources.internal import InternalSource
 from workflow_scheduler.pipeline.sources.manual import ManualSource
+from workflow_scheduler.pipeline.sources.missed import Misses
 from workflow_scheduler.pipeline.sources.push import PushSource
 from workflow_scheduler.pipeline.sources.rerun import RerunSource
 from workflow_scheduler.pipeline.sources.timer import Timer
@@ -107,6 +108,7 @@ class Pipeline:
         self.backfill = BackfillSource(self.catalog, self.cache, self.inbox, clock, self.signals)
         self.reruns = RerunSource(self.inbox, self.recovery, self.vault)
         self.internal = InternalSource(store, self.inbox, clock)
+        self.misses = Misses(store, self.cache, self.inbox, clock, self.internal.hint)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, self.types)
         self.push.guard = ReplayGuard(self.store)
         self.manual = ManualSource(self.catalog, store, self.cache, self.inbox, clock, self.vault)

@@ -21,6 +21,7 @@ from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.events import Events
 from workflow_scheduler.services.explain import Explain
+from workflow_scheduler.services.joins import Joins
 from workflow_scheduler.services.keys import Keys
 from workflow_scheduler.services.members import Members
 from workflow_scheduler.services.queues import Queues
@@ -96,6 +97,7 @@ class Services(Engines):
             backfills=Backfills(store, clock, self.types, self.backfilling.wake),
             templates=Templates(store, clock, definitions, workflows, deployments, requirements),
             queues=Queues(store, clock, self.tracker),
+            joins=Joins(store, self.types),
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),
             secrets=self.secrets, connections=self.connections, tenant=self.tenant, keys=keys, members=members,

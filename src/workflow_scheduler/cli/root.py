@@ -39,6 +39,7 @@ from workflow_scheduler.cli import (
     template,
     tenant,
     trigger,
+    trigger_joins,
     up,
     waits,
     worker,
@@ -125,6 +126,7 @@ for _command, _name in (
     (member.audit, "audit"),
 ):
     app.command(_name)(_command)
+trigger.app.command("joins")(trigger_joins.joins)
 for _group, _name in (
     (workflow.app, "workflow"),
     (trigger.app, "trigger"),

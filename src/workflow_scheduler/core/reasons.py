@@ -32,7 +32,9 @@ class Reason(StrEnum):
     UNKNOWN_HELD = "unknown_held"  # a predicate could not be decided and on_unknown is hold
     UNKNOWN_FIRED = "unknown_fired"  # a predicate could not be decided and on_unknown is fire
     ALREADY_SEEN = "already_seen"  # the same event_key was accepted before
-    WAITING_FOR_MEMBERS = "waiting_for_members"  # an `all` dependency lacks members
+    WAITING_FOR_MEMBERS = "waiting_for_members"  # members are still missing; the last predicate names them
+    MEMBERS_MISSED = "members_missed"  # the window of a dependency is over, and `on_miss: run` starts it without them
+    WINDOW_OVER = "window_over"  # the end of a member lies outside the window in which the others are waited for
     TRIGGER_DISABLED = "trigger_disabled"  # the trigger is disabled
     TRIGGER_SUSPENDED = "trigger_suspended"  # the trigger is suspended: kept, not run
     WORKFLOW_PAUSED = "workflow_paused"  # the workflow is paused

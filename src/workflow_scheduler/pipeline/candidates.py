@@ -60,10 +60,11 @@ class Compiled:
     """A trigger ready to be judged.
 
     `error` says why it can never match, when its stored configuration is broken; `joins` that a match is only one
-    member of several that it waits for; `asks` that what becomes of a match depends on what stands in the tables.
+    member of several that it waits for, as `rule` says; `asks` that what becomes of a match depends on what stands in
+    the tables.
     """
 
-    __slots__ = ("_key", "asks", "condition", "config", "error", "joins", "module", "trigger")
+    __slots__ = ("_key", "asks", "condition", "config", "error", "joins", "module", "rule", "trigger")
 
     def __init__(self, trigger: Trigger, types: Mapping[str, ModuleType], known: Configs | None = None) -> None:
         """Parse the configuration and compile the condition of `trigger`; `known` has configurations of others."""
@@ -72,6 +73,7 @@ class Compiled:
         self.config: Any = None
         self.condition: Condition | None = None
         self.error: str | None = None
+        self.rule: Any = None
         self.joins = False
         self.asks = False
         self._key: Expression | None = None
@@ -83,7 +85,9 @@ class Compiled:
             self.config = parse(trigger.config) if known is None else known.read(trigger, self.module, parse)
             if trigger.condition:
                 self.condition = compile_condition(trigger.condition)
-            self.joins = bool(getattr(self.config, "all", None)) and trigger.type == "workflow"
+            asked = getattr(self.module, "rule", None)
+            self.rule = None if asked is None else asked(self.config)
+            self.joins = self.rule is not None
             self.asks = self.joins or trigger.overlap is not None
             if trigger.overlap is not None and trigger.overlap.key is not None:
                 self._key = compile_expression(trigger.overlap.key, EVENT_VARIABLES)

@@ -1,107 +1,206 @@
-"""Joins: a workflow that waits for several others runs once when all of them have ended as it asked.
+"""Joins: a workflow that waits for several others runs once when they have ended as it asked.
 
-The state is one row per member that has arrived. It is read and written in the transaction of the event that brings
-the next member, under a lock on the trigger's row, so that two members that arrive at once on two instances cannot
-both be "not the last". What a run used is consumed; the next round begins empty.
+The state is one row per member that has arrived, in rounds (core/dependencies). It is read and written in the
+transaction of the event that brings the next member, under a lock on the trigger's row, so that two members that arrive
+at once on two instances cannot both be "not the last". What a run used is consumed; the next round begins empty.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from workflow_scheduler.core.dependencies.need import lacking
+from workflow_scheduler.core.dependencies.rounds import (
+    FORGOTTEN_US,
+    MISSED,
+    OPEN,
+    Rule,
+    due,
+    number_of,
+    step,
+)
+from workflow_scheduler.core.match.condition import EVENT_VARIABLES, Undefined, compile_expression, event_variables
 from workflow_scheduler.core.match.verdict import Predicate
 from workflow_scheduler.core.model.decision import Decision
-from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.run import Run
-from workflow_scheduler.core.ports.store import Row, Sql, Work
+from workflow_scheduler.core.ports.store import Work
 from workflow_scheduler.core.reasons import Outcome, Reason
-from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.pipeline.candidates import Compiled
 from workflow_scheduler.pipeline.intents import Ask, intent
+from workflow_scheduler.stores.portable import joins
+from workflow_scheduler.stores.portable.joins import Member, RoundId
 
 _encode = msgspec.json.encode
+_KEPT_WHOLE = 200
+lock = joins.lock
 
 
-def lock(tenant_id: str, trigger_id: str) -> Work[None]:
-    """Hold a join until the end of the transaction; deploys lock these rows before the epoch as well."""
-    yield Sql(
-        "UPDATE trigger_index SET updated_at = updated_at WHERE tenant_id = :tenant AND id = :trigger",
-        {"tenant": tenant_id, "trigger": trigger_id},
-    )
+class Missing(msgspec.Struct, frozen=True, gc=False):
+    """What the event of a missed round says."""
+
+    trigger_id: str
+    trigger_name: str
+    workflow_id: str
+    workflow_name: str
+    correlation: msgspec.Raw
+    missing: str
+    arrived: list[str]
+    round: str
+    number: int
+    due_at: int
+
+
+class _Moment(msgspec.Struct, frozen=True, gc=False):
+    """When the decision is taken, and whose the run is."""
+
+    now: int
+    owner: str
 
 
 def bring(event: Event, ask: Ask, preliminary: Decision, now: int, owner: str) -> Work[tuple[Decision, Run | None]]:
-    """Store the member that an event brings; return the decision, and the run when no member is missing now."""
-    compiled = ask.compiled
-    arrived = yield from _arrive(event, compiled)
-    missing = _missing(compiled, arrived)
-    run = None
-    if not missing:
-        run = intent(_collected(event, arrived), compiled, now, owner, ask.overlap_key)
-        yield Sql(
-            "DELETE FROM joins WHERE tenant_id = :tenant AND trigger_id = :trigger",
-            {"tenant": event.tenant_id, "trigger": compiled.trigger.id},
+    """Store the members that an event brings; return the decision, and the run when nothing is missing now."""
+    rule: Rule = ask.compiled.rule
+    moment = _Moment(now, owner)
+    if event.type == MISSED:
+        return (yield from _make_do(event, ask, preliminary, moment))
+    view = EventView(event)
+    value, problem = _value(rule, view, ask.compiled, now)
+    if problem is not None:
+        line = Predicate("correlate_by", rule.correlate_by, None, None, problem)
+        return _decided(preliminary, Outcome.FILTERED, Reason.UNKNOWN_SKIPPED, [line]), None
+    number = number_of(rule, event.time)
+    place = RoundId(event.tenant_id, ask.compiled.trigger.id, correlation_of(value), number)
+    found = yield from joins.find(place)
+    if found is not None and found.missed_at is not None:
+        line = Predicate(rule.label, list(rule.names), None, verdict=False, note="the window is over and was missed")
+        return _decided(preliminary, Outcome.FILTERED, Reason.WINDOW_OVER, [line]), None
+    before = {name: one for name, one in (yield from joins.members(place)).items() if name in rule.names}
+    arriving = _arriving(event, ask.compiled, view)
+    done = step(rule, {name: one.at for name, one in before.items()}, tuple(arriving), event.time)
+    if done.late:
+        line = Predicate(rule.label, list(rule.names), sorted(before), verdict=False,
+                         note="it ended too long before the others")  # fmt: skip
+        return _decided(preliminary, Outcome.FILTERED, Reason.WINDOW_OVER, [line]), None
+    if done.over:
+        yield from _close(rule, place, before, now)
+        before = {}
+    arrived = {**before, **{name: one for name, one in arriving.items() if one.at >= _at(before, name)}}
+    arrived = {name: one for name, one in arrived.items() if name in done.kept}
+    lines = [Predicate("correlate_by", rule.correlate_by, _shown(value), verdict=True)] if rule.correlate_by else []
+    if done.complete:
+        yield from joins.remove(place)
+        run = _run(event, ask, arrived, moment, _about(value))
+        lines.append(_line(rule, arrived))
+        return _decided(preliminary, Outcome.RUN_STARTED, Reason.MATCHED, lines, run), run
+    yield from joins.put_members(place, arriving.values())
+    yield from joins.drop_members(place, sorted(done.gone))
+    over_at = due(rule, done.kept, now, single=rule.correlate_by is not None)
+    yield from joins.put_round(place, value, min(done.kept.values()), now, over_at)
+    lines.append(_line(rule, arrived))
+    return _decided(preliminary, Outcome.ABSORBED, Reason.WAITING_FOR_MEMBERS, lines), None
+
+
+def correlation_of(value: str | None) -> str:
+    """Return the name of the rounds whose ends have `value` (JSON) in common."""
+    if value is None:
+        return ""
+    return value if len(value) <= _KEPT_WHOLE else "sha256:" + hashlib.sha256(value.encode()).hexdigest()
+
+
+def _make_do(event: Event, ask: Ask, preliminary: Decision, moment: _Moment) -> Work[tuple[Decision, Run | None]]:
+    """Start the run of a round that was missed with what has arrived, unless somebody else was faster."""
+    rule: Rule = ask.compiled.rule
+    said = msgspec.json.decode(event.data, type=Missing)
+    place = RoundId(event.tenant_id, ask.compiled.trigger.id, said.round, said.number)
+    found = yield from joins.find(place)
+    arrived = {name: one for name, one in (yield from joins.members(place)).items() if name in rule.names}
+    if found is None or found.missed_at is not None or found.due_at != said.due_at or not arrived:
+        line = Predicate(rule.label, list(rule.names), sorted(arrived), verdict=False, note="nothing waits any more")
+        return _decided(preliminary, Outcome.FILTERED, Reason.WINDOW_OVER, [line]), None
+    yield from over(rule, place, moment.now)
+    about = {**_about(found.value), "missing": [name for name in rule.need.names if name not in arrived]}
+    run = _run(event, ask, arrived, moment, about)
+    return _decided(preliminary, Outcome.RUN_STARTED, Reason.MEMBERS_MISSED, [_line(rule, arrived)], run), run
+
+
+def over(rule: Rule | None, place: RoundId, now: int) -> Work[None]:
+    """Empty a round whose window is over. A fixed window stays known, so that ends that come late open it no more."""
+    if rule is not None and rule.window is not None and rule.window.fixed and place.number != OPEN:
+        yield from joins.miss(place, now, now + FORGOTTEN_US)
+    else:
+        yield from joins.remove(place)
+
+
+def _close(rule: Rule, place: RoundId, before: Mapping[str, Member], now: int) -> Work[None]:
+    """Close the round of what was there before: its window ended before the newest end."""
+    if rule.on_miss == "forget":
+        yield from joins.remove(place)
+        return
+    number = min(one.at for one in before.values())
+    yield from joins.set_aside(place, number if number != OPEN else 1, now)
+
+
+def _arriving(event: Event, compiled: Compiled, view: EventView) -> dict[str, Member]:
+    fields = view.data if isinstance(view.data, dict) else {}
+    return {
+        name: Member(
+            name, event.id, event.cause_run_id, str(fields.get("status")), event.time, event.depth, bytes(event.data)
         )
-    return _decision(preliminary, compiled, arrived, missing, run), run
+        for name in compiled.module.arrives(compiled.config, view)
+    }
 
 
-def _arrive(event: Event, compiled: Compiled) -> Work[dict[str, Row]]:
-    """Store the member that `event` brings, and return the members that are present inside the window.
+def _at(before: Mapping[str, Member], name: str) -> int:
+    return before[name].at if name in before else -(1 << 62)
 
-    The window lies between the ends themselves: after an outage, two that were near each other still belong together.
-    """
-    key: dict[str, Any] = {"tenant": event.tenant_id, "trigger": compiled.trigger.id}
-    fields = msgspec.json.decode(event.data)
-    yield Sql(
-        "INSERT INTO joins (tenant_id, trigger_id, member, event_id, run_id, status, at, data) "
-        "VALUES (:tenant, :trigger, :member, :event, :run, :status, :at, :data) "
-        "ON CONFLICT (tenant_id, trigger_id, member) DO UPDATE SET event_id = excluded.event_id, "
-        "run_id = excluded.run_id, status = excluded.status, at = excluded.at, data = excluded.data "
-        "WHERE excluded.at >= joins.at",
-        {**key, "member": event.index_keys[0], "event": event.id, "run": event.cause_run_id,
-         "status": str(fields.get("status")), "at": event.time, "data": event.data},
-    )  # fmt: skip
-    rows = yield Sql(
-        "SELECT member, event_id, run_id, status, at, data FROM joins "
-        "WHERE tenant_id = :tenant AND trigger_id = :trigger",
-        key,
-    )
-    members = {member.workflow for member in compiled.config.all or ()}
-    arrived = {row[0]: row for row in rows if row[0] in members}
-    window = compiled.config.window
-    oldest = 0 if window is None else max((row[4] for row in arrived.values()), default=0) - int(window * SECOND_US)
-    if any(row[4] < oldest for row in arrived.values()):
-        yield Sql(
-            "DELETE FROM joins WHERE tenant_id = :tenant AND trigger_id = :trigger AND at < :oldest",
-            {**key, "oldest": oldest},
+
+def _value(rule: Rule, view: EventView, compiled: Compiled, now: int) -> tuple[str | None, str | None]:
+    """Return what an end has in common with others, as JSON, or why it has no value."""
+    if rule.correlate_by is None:
+        return None, None
+    try:
+        value = compile_expression(rule.correlate_by, EVENT_VARIABLES).value(
+            event_variables(view, compiled.trigger, now)
         )
-    return {name: row for name, row in arrived.items() if row[4] >= oldest}
+        return msgspec.json.encode(value, order="deterministic").decode(), None
+    except (Undefined, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        return None, str(error) or "it has no value"
 
 
-def _missing(compiled: Compiled, arrived: dict[str, Row]) -> list[str]:
-    members = compiled.config.all or ()
-    return [member.workflow for member in members if member.required and member.workflow not in arrived]
+def _shown(value: str | None) -> Any:
+    return None if value is None else msgspec.json.decode(value)
 
 
-def _collected(event: Event, arrived: dict[str, Row]) -> Event:
-    """Return the last event with all members' ends as the input of the run."""
-    members = {name: msgspec.Raw(bytes(row[5])) for name, row in sorted(arrived.items())}
-    return msgspec.structs.replace(event, input=_encode({"members": members}))
+def _about(value: str | None) -> dict[str, Any]:
+    return {} if value is None else {"correlation": msgspec.Raw(value.encode())}
 
 
-def _decision(
-    preliminary: Decision, compiled: Compiled, arrived: dict[str, Row], missing: list[str], run: Run | None
+def _run(event: Event, ask: Ask, arrived: Mapping[str, Member], moment: _Moment, about: dict[str, Any]) -> Run:
+    """Return the run with all members' ends as its input."""
+    ends = {name: msgspec.Raw(one.data) for name, one in sorted(arrived.items())}
+    depth = max([event.depth, *(one.depth for one in arrived.values())])
+    last = msgspec.structs.replace(event, input=_encode({"members": ends, **about}), depth=depth)
+    return intent(last, ask.compiled, moment.now, moment.owner, ask.overlap_key)
+
+
+def _line(rule: Rule, arrived: Mapping[str, Member]) -> Predicate:
+    missing = lacking(rule.need, arrived)
+    note = f"still missing: {missing}" if missing else None
+    return Predicate(rule.label, list(rule.names), sorted(arrived), not missing, note)
+
+
+def _decided(
+    preliminary: Decision, outcome: Outcome, reason: Reason, lines: list[Predicate], run: Run | None = None
 ) -> Decision:
-    wanted = [member.workflow for member in compiled.config.all or ()]
-    note = f"still missing: {', '.join(missing)}" if missing else None
-    line = Predicate("all", wanted, sorted(arrived), not missing, note)
-    lines = [*msgspec.json.decode(preliminary.predicates), line]
     return msgspec.structs.replace(
         preliminary,
-        outcome=Outcome.RUN_STARTED if run else Outcome.ABSORBED,
-        reason=Reason.MATCHED if run else Reason.WAITING_FOR_MEMBERS,
-        predicates=_encode(lines),
+        outcome=outcome,
+        reason=reason,
+        predicates=_encode([*msgspec.json.decode(preliminary.predicates), *lines]),
         run_id=run.id if run else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from workflow_scheduler.core.dependencies.rounds import MISSED
 from workflow_scheduler.core.match.verdict import TRUE, Predicate, Verdict
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.trigger import Mode, Trigger
@@ -48,7 +49,8 @@ def _combine(compiled: Compiled, view: EventView, verdict: Verdict, now: int) ->
     trigger = compiled.trigger
     result, lines = verdict.result, verdict.predicates
     fallback, why = verdict.fallback, None
-    if compiled.condition is not None and result is not False:
+    over = compiled.joins and view.event.type == MISSED  # the conditions of its ends were judged when they came
+    if compiled.condition is not None and result is not False and not over:
         line, failed = compiled.condition.evaluate(view, trigger, now)
         lines = (*lines, line)
         if line.verdict is not True:

@@ -24,6 +24,8 @@ REASONS: Mapping[Reason, str] = {
     Reason.UNKNOWN_FIRED: "a filter could not be decided, and `on_unknown` is fire",
     Reason.ALREADY_SEEN: "the same event was accepted before",
     Reason.WAITING_FOR_MEMBERS: "it still waits for other workflows",
+    Reason.MEMBERS_MISSED: "its window was over, and it runs without those that were missing",
+    Reason.WINDOW_OVER: "the window in which it waits for the others is another one",
     Reason.TRIGGER_DISABLED: "the trigger was disabled",
     Reason.TRIGGER_SUSPENDED: "the trigger was suspended: the event is kept, not run",
     Reason.WORKFLOW_PAUSED: "the workflow was paused",

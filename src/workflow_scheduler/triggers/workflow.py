@@ -1,23 +1,35 @@
 """The end of another workflow's run, or the ends of several.
 
-`any` starts a run at each end that qualifies. `all` waits until every required member has ended as asked, inside
-`window` if one is given, starts one run, and begins anew. Short forms: `workflow: sales-etl` with `condition:
-on_success | on_failure | on_completion`, and `after: [a, b]` for all of them. A cancelled run counts as completion,
-never as success or failure.
+`any` starts a run at each end that qualifies. `all` waits until every required member has ended as asked, `at_least: 2`
+until that many of `of` have, and `when: "sales and (stock or costs)"` until that holds; then one run starts, what it
+used is consumed, and the next round begins empty. `window` says which ends belong together, `on_miss` what happens when
+it is over, and `correlate_by` keeps apart what does not belong together. Short forms: `workflow: sales-etl` with
+`condition: on_success | on_failure | on_completion`, `after: [a, b]` for all of them, and `after: "a or b"`. A
+cancelled run counts as completion, never as success or failure.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+import re2
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from workflow_scheduler.core.dependencies import need as needs
+from workflow_scheduler.core.dependencies.rounds import MISSED, Rule
+from workflow_scheduler.core.dependencies.window import Kind, Window
+from workflow_scheduler.core.errors import ValidationFailed
+from workflow_scheduler.core.match.condition import EVENT_VARIABLES, compile_expression
 from workflow_scheduler.core.match.verdict import Predicate, Verdict
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.model.run import RunStatus
 from workflow_scheduler.core.model.workflow import NAME_PATTERN, Duration
 from workflow_scheduler.core.registry import Config as BaseConfig
 from workflow_scheduler.core.registry import Example
+from workflow_scheduler.core.time import cron as crons
+from workflow_scheduler.core.time import zone as zones
+from workflow_scheduler.core.time.clock import SECOND_US
 
 name = "workflow"
 title = "After another workflow"
@@ -31,10 +43,11 @@ short_fields: dict[str, Any] = {
     "after": {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": ["string", "object"]}}],
         "title": "After",
-        "description": "Short for `all`.",
+        "description": "Short for `all`; a text with `and` or `or` is short for `when`.",
     },
 }
 _MEMBERS_MAX = 100
+_LENGTH_MAX = 3_660 * 86_400.0
 _WANTED = {
     "on_success": (RunStatus.SUCCEEDED.value,),
     "on_failure": (RunStatus.FAILED.value,),
@@ -55,8 +68,19 @@ class Member(BaseConfig):
         default="on_success", title="Counts when", description="How its run must end.",
     )  # fmt: skip
     required: bool = Field(
-        default=True, title="Required", description="Whether `all` waits for it; if not, its end is only handed on."
+        default=True, title="Required", description="Whether it is waited for; if not, its end is only handed on."
     )
+    name: str | None = Field(
+        default=None,
+        pattern=NAME_PATTERN,
+        title="Name",
+        description="What `when` and the input of the run call it, if not by its workflow.",
+    )
+
+    @property
+    def key(self) -> str:
+        """What it is called among the members."""
+        return self.name or self.workflow
 
 
 def _members(value: object) -> object:
@@ -73,8 +97,57 @@ Members = Annotated[
 ]
 
 
+_CLOCK = r"^([01]?\d|2[0-3]):([0-5]\d)$"
+
+
+class WindowConfig(BaseConfig):
+    """Which ends belong together."""
+
+    kind: Kind = Field(
+        default=Kind.SLIDING,
+        title="Kind",
+        description="sliding: no end is older than `length` when the newest comes. tumbling: one window after the "
+        "other. deadline: all by a time, or within `length` of the first. session: each within `length` of the last.",
+    )
+    length: Annotated[Duration, Field(gt=0, le=_LENGTH_MAX)] | None = Field(
+        default=None, title="Length", description="For example 6h; windows of whole days begin at midnight."
+    )
+    by: str | None = Field(
+        default=None, max_length=200, title="By", description="deadline: a time of day, `08:00`, or a cron expression."
+    )
+    timezone: str = Field(default="UTC", title="Time zone", description="Of `by`, and of windows of whole days.")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> WindowConfig:
+        if (self.length is None) == (self.by is None):
+            raise ValueError("write `length`, or for a deadline `by`")
+        if self.by is not None and self.kind is not Kind.DEADLINE:
+            raise ValueError("`by` belongs to `kind: deadline`")
+        try:
+            zones.load(self.timezone)
+            _ = self.by is None or crons.parse(_expression(self.by))
+        except ValidationFailed as error:
+            raise ValueError(error.detail) from None
+        return self
+
+    @property
+    def window(self) -> Window:
+        """The window as rounds are measured by it."""
+        by = None if self.by is None else _expression(self.by)
+        return Window(self.kind, round((self.length or 0) * SECOND_US), by, self.timezone)
+
+
+def _expression(by: str) -> str:
+    found = re2.match(_CLOCK, by.strip())
+    return f"{int(found[2])} {int(found[1])} * * *" if found else by
+
+
+def _window(value: object) -> object:
+    return {"length": value} if isinstance(value, (str, int, float)) else value
+
+
 class Config(BaseConfig):
-    """Which workflows' ends start this one; exactly one of `any` and `all`, or a short form."""
+    """Which workflows' ends start this one: `any`, `all`, `at_least` or `when`, or a short form."""
 
     any: Members | None = Field(
         default=None,
@@ -88,8 +161,37 @@ class Config(BaseConfig):
         description="One run when all required members have ended as asked.",
         json_schema_extra={"ui": {"widget": "members"}},
     )
-    window: Duration | None = Field(
-        default=None, gt=0, title="Window", description="`all`: how far apart the ends may be, for example 6h."
+    of: Members | None = Field(
+        default=None,
+        title="Of",
+        description="The members of `at_least`; for `when`, those that are not waited for by default.",
+        json_schema_extra={"ui": {"widget": "members"}},
+    )
+    at_least: int | None = Field(
+        default=None, ge=1, le=_MEMBERS_MAX, title="At least", description="How many members of `of` must have ended."
+    )
+    when: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=needs.TEXT_MAX,
+        title="When",
+        description="Members joined by `and`, `or`, parentheses and `at_least(2, a, b, c)`.",
+    )
+    correlate_by: str | None = Field(
+        default=None,
+        max_length=2_000,
+        title="Correlate by",
+        description="CEL over `event`: only ends with the same value come together; `event.data.output.day`, say.",
+        json_schema_extra={"ui": {"widget": "expression"}},
+    )
+    window: (
+        Annotated[WindowConfig, BeforeValidator(_window, json_schema_input_type=str | float | WindowConfig)] | None
+    ) = Field(default=None, title="Window", description="Which ends belong together; `6h` is a sliding window.")
+    on_miss: Literal["forget", "run", "tell"] = Field(
+        default="forget",
+        title="When missed",
+        description="A window is over and members are missing: forget what came, run with it, or tell it by the event "
+        "`dependency_missed`.",
     )
 
     @model_validator(mode="before")
@@ -97,28 +199,69 @@ class Config(BaseConfig):
     def _long_form(cls, value: Any) -> Any:
         return normalize(value) if isinstance(value, dict) else value
 
+    @field_validator("correlate_by")
+    @classmethod
+    def _compiles(cls, text: str | None) -> str | None:
+        try:
+            _ = text is None or compile_expression(text, EVENT_VARIABLES)
+        except ValidationFailed as error:
+            raise ValueError(error.detail) from None
+        return text
+
     @model_validator(mode="after")
     def _is_one_rule(self) -> Config:
-        if (self.any is None) == (self.all is None):
-            raise ValueError("write either `any` or `all` with a list of workflows, or `workflow: NAME`")
-        if self.window is not None and self.all is None:
-            raise ValueError("`window` belongs to `all`")
-        names = [member.workflow for member in self.members]
-        if self.all is not None and len(set(names)) != len(names):
-            raise ValueError("a workflow can be a member of `all` only once")
-        if self.all is not None and not any(member.required for member in self.all):
-            raise ValueError("at least one member of `all` must be required")
+        if sum(part is not None for part in (self.any, self.all, self.at_least, self.when)) != 1:
+            raise ValueError("write one of `any`, `all`, `at_least` and `when`, or `workflow: NAME`")
+        if (self.of is None) == (self.at_least is not None) and self.when is None:
+            raise ValueError("`at_least` and `when` take their members from `of`")
+        joins = self.any is None
+        for field in ("window", "correlate_by"):
+            if getattr(self, field) is not None and not joins:
+                raise ValueError(f"`{field}` belongs to `all`, `at_least` and `when`")
+        if self.on_miss != "forget" and self.window is None:
+            raise ValueError("`on_miss` needs a `window`")
+        keys = [member.key for member in self.members]
+        if joins and len(set(keys)) != len(keys):
+            raise ValueError("a workflow can be a member only once; give one of the two a `name`")
+        if joins and not any(member.required for member in self.members):
+            raise ValueError("at least one member must be required")
+        if joins and len(keys) > _MEMBERS_MAX:
+            raise ValueError(f"at most {_MEMBERS_MAX} members can be waited for")
+        if joins and self.rule.need.count > len(self.rule.need.parts):
+            raise ValueError("`at_least` is more than the number of required members in `of`")
         return self
 
-    @property
+    @cached_property
     def members(self) -> tuple[Member, ...]:
-        """The members of whichever list is there."""
-        return self.any or self.all or ()
+        """Every member, also those that only `when` names."""
+        listed = self.any or self.all or self.of or ()
+        if self.when is None:
+            return listed
+        known = {member.key for member in listed}
+        return (*listed, *(Member(workflow=name) for name in needs.read(self.when).names if name not in known))
 
     @property
     def mode(self) -> str:
-        """`any` or `all`."""
-        return "any" if self.any is not None else "all"
+        """`any`, `all`, `at_least` or `when`."""
+        return next(name for name in ("any", "all", "at_least", "when") if getattr(self, name) is not None)
+
+    @cached_property
+    def rule(self) -> Rule:
+        """What a round must hold."""
+        waited = tuple(member.key for member in self.members if member.required)
+        if self.when is not None:
+            need = needs.read(self.when)
+            waited = need.names
+        else:
+            need = needs.Need(len(waited) if self.at_least is None else self.at_least, waited)
+        return Rule(
+            need=need,
+            label=self.mode,
+            handed=tuple(member.key for member in self.members if member.key not in waited),
+            window=None if self.window is None else self.window.window,
+            on_miss=self.on_miss,
+            correlate_by=self.correlate_by,
+        )
 
 
 def normalize(value: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +272,8 @@ def normalize(value: dict[str, Any]) -> dict[str, Any]:
     short, long = ("workflow", "any") if "workflow" in value else ("after", "all")
     if short not in value or long in value:
         return value
+    if short == "after" and isinstance(value[short], str) and re2.search(r"[\s(]", value[short]):
+        return {"when" if key == short else key: part for key, part in value.items()}
     rest = {key: part for key, part in value.items() if key != short}
     shared: dict[str, Any] = {}
     condition = rest.get("condition")
@@ -164,6 +309,22 @@ examples = (
         event=_SUCCESS,
     ),
     Example(
+        title="After two of three of the same day, by eight in the morning, and then with what is there",
+        config={
+            "at_least": 2,
+            "of": ["sales-etl", "customer-etl", "stock-etl"],
+            "correlate_by": "event.data.output.day",
+            "window": {"kind": "deadline", "by": "08:00", "timezone": "Europe/Berlin"},
+            "on_miss": "run",
+        },
+        event={**_SUCCESS, "data": {**_END, "output": {"day": "2027-03-14"}}},
+    ),
+    Example(
+        title="After an expression over several",
+        config={"when": "sales-etl and (customer-etl or stock-etl)", "window": "6h"},
+        event=_SUCCESS,
+    ),
+    Example(
         title="When any of two fails",
         config={
             "any": [
@@ -181,9 +342,25 @@ def index_keys(config: Config) -> tuple[str, ...]:
     return tuple(dict.fromkeys(member.workflow for member in config.members))
 
 
-def matches(config: Config, event: EventView) -> Verdict:
-    """Return whether the event is the end of a member that counts; completing an `all` is the pipeline's part."""
+def rule(config: Config) -> Rule | None:
+    """Return what a round must hold; None where each end starts a run of its own."""
+    return None if config.any is not None else config.rule
+
+
+def arrives(config: Config, event: EventView) -> tuple[str, ...]:
+    """Return the members that an event is the end of, and that it counts for."""
     data = event.data if isinstance(event.data, dict) else {}
+    ended, status = _text(data, "workflow_name"), _text(data, "status")
+    return tuple(
+        member.key for member in config.members if member.workflow == ended and status in _WANTED[member.condition]
+    )
+
+
+def matches(config: Config, event: EventView) -> Verdict:
+    """Return whether the event is the end of a member that counts; completing a round is the pipeline's part."""
+    data = event.data if isinstance(event.data, dict) else {}
+    if event.event.type == MISSED:
+        return Verdict(result=True, predicates=(Predicate("window", "over", "over", verdict=True),))
     ended, status = _text(data, "workflow_name"), _text(data, "status")
     members = [member for member in config.members if member.workflow == ended]
     wanted = [member.workflow for member in config.members]

@@ -19,6 +19,7 @@ from workflow_scheduler.pipeline.launcher import Launcher
 from workflow_scheduler.pipeline.recovery import Recovery
 from workflow_scheduler.pipeline.redrive import Redrive
 from workflow_scheduler.pipeline.sources.manual import ManualSource
+from workflow_scheduler.pipeline.sources.missed import Misses
 from workflow_scheduler.pipeline.sources.push import PushSource
 from workflow_scheduler.pipeline.sources.timer import Timer
 from workflow_scheduler.pipeline.tracker import Tracker
@@ -173,6 +174,8 @@ class Instance:
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, TRIGGERS)
         self.push.guard = ReplayGuard(self.store)
         self.manual = ManualSource(self.catalog, self.store, self.cache, self.inbox, clock, Seal())
+        self.facts = 0
+        self.misses = Misses(self.store, self.cache, self.inbox, clock, self._told)
         self.engine = HeldEngine()
         self.engine.sink, self.engine.clock = self.tracker, clock
         self.launcher.local = self.engine
@@ -185,6 +188,9 @@ class Instance:
         self.definitions = Definitions(TRIGGERS, JOBS, clock, Rules(engines=("embedded", "http")))
         self.deployments = Deployments(store, clock, self.definitions, Requirements(self.secrets))
         self.workflows = Workflows(store, clock, self.definitions, self.deployments)
+
+    def _told(self):
+        self.facts += 1
 
     async def begin(self, *, alone=False):
         await self.cache.refresh()

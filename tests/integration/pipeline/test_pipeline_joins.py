@@ -91,7 +91,7 @@ async def test_all_fires_once_when_the_last_one_has_ended_and_then_begins_again(
     (first,) = await runs_of(upstreams, "report")
     assert first["members"]["sales"]["output"] == {"rows": 7}
     assert set(first["members"]) == {"sales", "stock"}
-    assert await upstreams.count("joins") == 0
+    assert await upstreams.count("join_members") == await upstreams.count("join_rounds") == 0
     await end(upstreams, "stock")
     assert len(await runs_of(upstreams, "report")) == 1
     await end(upstreams, "sales")

@@ -55,6 +55,18 @@ SYSTEM_EVENTS: dict[str, tuple[str, ...]] = {
         "remedy",
     ),
     "source_up": ("source", "type", "trigger_id", "trigger_name", "workflow_id", "workflow_name", "since"),
+    "dependency_missed": (
+        "trigger_id",
+        "trigger_name",
+        "workflow_id",
+        "workflow_name",
+        "correlation",
+        "missing",
+        "arrived",
+        "round",
+        "number",
+        "due_at",
+    ),
     "dead_letter": (
         "dead_letter_id",
         "kind",

@@ -111,7 +111,7 @@ def test_the_missions_names_are_understood():
         (trigger("{type: github, repository: a/b, secret: s, events: {push: {branchs: [main]}}}"),
          "triggers.t.events.push.branchs", 4, 65, "unknown field `branchs`, did you mean `branches`?"),
         (trigger('{type: once, run_at: "2020-01-01T00:00:00Z"}'), "triggers.t.run_at", 4, 27, ""),
-        (trigger("{type: workflow}"), "triggers.t", 4, 6, "write either `any` or `all`"),
+        (trigger("{type: workflow}"), "triggers.t", 4, 6, "write one of `any`, `all`"),
         ("name: x\ntriggers:\n  a b: {type: manual}\n", "triggers.a b", 3, 3, "`a b` is not a name"),
         ("name: x\ntimezone: Europe/Berln\n", "timezone", 2, 11, "did you mean `Europe/Berlin`?"),
         ("name: x\nengine: htp\n", "engine", 2, 9, "there is no engine `htp`, did you mean `http`?"),
