@@ -261,7 +261,11 @@ class Started(_Open):
 
 
 class SimulationResult(_Open):
-    """How often the trigger would start a run, as it is and as it would be, and where they differ."""
+    """How often the trigger would start a run, as it is and as it would be, and where they differ.
+
+    `would_start` lists the events that would start one (`new`: the live version would not), `missed` counts runs that
+    a window which is over would start.
+    """
 
     trigger_id: str
     dry_run: bool
@@ -269,6 +273,8 @@ class SimulationResult(_Open):
     more: bool
     live: dict[str, int]
     proposed: dict[str, int]
+    missed: dict[str, int]
+    would_start: list[dict[str, Any]]
     differences: list[dict[str, Any]]
 
 

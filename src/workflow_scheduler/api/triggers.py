@@ -57,6 +57,7 @@ _TEST_BODY = {
                 "examples": {
                     "a stored event": {"value": {"event_id": "0197f0c2-7d3a-7000-8000-000000000001"}},
                     "a made-up event": {"value": {"event": {"type": "order.created", "data": {"amount": 150}}}},
+                    "a sample of the trigger's type": {"value": {"sample": True}},
                     "a request": {"value": {"request": {"method": "POST", "headers": {}, "body": '{"amount": 150}'}}},
                 },
             }

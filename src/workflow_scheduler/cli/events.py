@@ -1,4 +1,4 @@
-"""`events ls|show|tail|send`."""
+"""`events ls|show|tail|send|fixture`."""
 
 from __future__ import annotations
 
@@ -83,17 +83,25 @@ def tail(
 @app.command()
 def send(
     context: typer.Context,
-    kind: Annotated[str, typer.Argument(metavar="TYPE", help="The type of the event.")],
+    kind: Annotated[str | None, typer.Argument(metavar="TYPE", help="The type of the event.")] = None,
     data: Annotated[list[str] | None, typer.Option("--data", "-d", metavar="K=V", help="A field of the data.")] = None,
     file: Annotated[str | None, typer.Option("--file", "-f", help="The data from a JSON or YAML file.")] = None,
-    source: Annotated[str, typer.Option(help="Where it comes from.")] = "/cli",
+    sample: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="A sample event of this type, or of this trigger type.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Where it comes from; `/cli` where nothing is said.")] = None,
     subject: Annotated[str | None, typer.Option(help="What it is about.")] = None,
     event_id: Annotated[str | None, typer.Option("--id", help="Its identity; the same id counts once.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the runs it starts.")] = False,
 ) -> None:
     """Send a CloudEvent; triggers of type `event` hear it."""
     session = session_of(context)
-    value = value_of(file) if file is not None else {}
+    shown = _sample(sample) if sample is not None else {}
+    kind = kind or shown.get("type")
+    if kind is None:
+        raise typer.BadParameter("give the TYPE of the event, or --sample")
+    source, subject = source or shown.get("source") or "/cli", subject or shown.get("subject")
+    value = value_of(file) if file is not None else shown.get("data", {})
     if data:
         if not isinstance(value, dict):
             raise typer.BadParameter("-d adds fields to an object, and the file holds another value")
@@ -111,6 +119,33 @@ def send(
         headers={"content-type": _STRUCTURED}, timeout=_WAIT_SECONDS,
     )  # fmt: skip
     output.show(session, answer, _sent)
+
+
+def _sample(kind: str) -> dict[str, Any]:
+    from workflow_scheduler.app import trigger_types
+    from workflow_scheduler.services.samples import sample_of
+
+    return sample_of(kind, trigger_types())
+
+
+@app.command()
+def fixture(
+    context: typer.Context,
+    event: Annotated[str, typer.Argument(metavar="EVENT")],
+    hide: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="Take this out too, for example data.customer.email.")
+    ] = None,
+) -> None:
+    """Print an event as a fixture for `trigger check`: without secrets, with what each trigger made of it."""
+    from workflow_scheduler.core.fixtures import made
+
+    session = session_of(context)
+    path = f"{_BASE}/{segment(event)}"
+    decisions = list(session.every(f"{path}/decisions"))
+    found, hidden = made(session.client.get(path), decisions, hide or ())
+    output.put(found, line=session.form == "jsonl")
+    if hidden:
+        output.note(f"taken out: {', '.join(hidden)}")
 
 
 def _sent(answer: dict[str, Any]) -> None:

@@ -39,7 +39,10 @@ from workflow_scheduler.cli import (
     template,
     tenant,
     trigger,
+    trigger_check,
     trigger_joins,
+    trigger_listen,
+    trigger_simulate,
     up,
     waits,
     worker,
@@ -127,6 +130,9 @@ for _command, _name in (
 ):
     app.command(_name)(_command)
 trigger.app.command("joins")(trigger_joins.joins)
+trigger.app.command("listen")(trigger_listen.listen)
+trigger.app.command("simulate")(trigger_simulate.simulate)
+trigger.app.command("check")(trigger_check.check)
 for _group, _name in (
     (workflow.app, "workflow"),
     (trigger.app, "trigger"),

@@ -183,13 +183,15 @@ def try_(
     event: Annotated[str | None, typer.Option(help="Id of a stored event.")] = None,
     file: Annotated[str | None, typer.Option("--file", "-f", help="A made-up event, as JSON or YAML.")] = None,
     request: Annotated[str | None, typer.Option(help="An HTTP request (method, headers, body) as a file.")] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="An example of the trigger's type.")] = False,
 ) -> None:
     """Tell what would become of an event for a trigger. Nothing is stored; exit code 1 when it would start nothing."""
     session = session_of(context)
-    given = [("event_id", event), ("event", file and value_of(file)), ("request", request and value_of(request))]
+    given = [("event_id", event), ("event", file and value_of(file)), ("request", request and value_of(request)),
+             ("sample", sample or None)]  # fmt: skip
     body = {name: value for name, value in given if value is not None}
     if len(body) != 1:
-        raise typer.BadParameter("give exactly one of --event, --file and --request")
+        raise typer.BadParameter("give exactly one of --event, --file, --request and --sample")
     one = found(session, trigger)
     trial = session.client.post(f"{_BASE}/{segment(one['id'])}/test", body)
     output.show(session, trial, lambda value: output.each(tell_decision)(value["decisions"]))

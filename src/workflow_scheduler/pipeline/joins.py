@@ -7,7 +7,6 @@ at once on two instances cannot both be "not the last". What a run used is consu
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +22,7 @@ from workflow_scheduler.core.dependencies.rounds import (
     number_of,
     step,
 )
-from workflow_scheduler.core.match.condition import EVENT_VARIABLES, Undefined, compile_expression, event_variables
+from workflow_scheduler.core.dependencies.values import correlation_of, value_of
 from workflow_scheduler.core.match.verdict import Predicate
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event, EventView
@@ -36,7 +35,6 @@ from workflow_scheduler.stores.portable import joins
 from workflow_scheduler.stores.portable.joins import Member, RoundId
 
 _encode = msgspec.json.encode
-_KEPT_WHOLE = 200
 lock = joins.lock
 
 
@@ -69,7 +67,7 @@ def bring(event: Event, ask: Ask, preliminary: Decision, now: int, owner: str) -
     if event.type == MISSED:
         return (yield from _make_do(event, ask, preliminary, moment))
     view = EventView(event)
-    value, problem = _value(rule, view, ask.compiled, now)
+    value, problem = value_of(rule, view, ask.compiled.trigger, now)
     if problem is not None:
         line = Predicate("correlate_by", rule.correlate_by, None, None, problem)
         return _decided(preliminary, Outcome.FILTERED, Reason.UNKNOWN_SKIPPED, [line]), None
@@ -103,13 +101,6 @@ def bring(event: Event, ask: Ask, preliminary: Decision, now: int, owner: str) -
     yield from joins.put_round(place, value, min(done.kept.values()), now, over_at)
     lines.append(_line(rule, arrived))
     return _decided(preliminary, Outcome.ABSORBED, Reason.WAITING_FOR_MEMBERS, lines), None
-
-
-def correlation_of(value: str | None) -> str:
-    """Return the name of the rounds whose ends have `value` (JSON) in common."""
-    if value is None:
-        return ""
-    return value if len(value) <= _KEPT_WHOLE else "sha256:" + hashlib.sha256(value.encode()).hexdigest()
 
 
 def _make_do(event: Event, ask: Ask, preliminary: Decision, moment: _Moment) -> Work[tuple[Decision, Run | None]]:
@@ -157,19 +148,6 @@ def _arriving(event: Event, compiled: Compiled, view: EventView) -> dict[str, Me
 
 def _at(before: Mapping[str, Member], name: str) -> int:
     return before[name].at if name in before else -(1 << 62)
-
-
-def _value(rule: Rule, view: EventView, compiled: Compiled, now: int) -> tuple[str | None, str | None]:
-    """Return what an end has in common with others, as JSON, or why it has no value."""
-    if rule.correlate_by is None:
-        return None, None
-    try:
-        value = compile_expression(rule.correlate_by, EVENT_VARIABLES).value(
-            event_variables(view, compiled.trigger, now)
-        )
-        return msgspec.json.encode(value, order="deterministic").decode(), None
-    except (Undefined, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
-        return None, str(error) or "it has no value"
 
 
 def _shown(value: str | None) -> Any:

@@ -14,14 +14,17 @@ from workflow_scheduler.core.model.deployment import TriggerRecord
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.trigger import Mode, Trigger
 from workflow_scheduler.core.ports.store import Store
+from workflow_scheduler.core.reasons import Outcome
 from workflow_scheduler.core.time.clock import Clock, from_iso
 from workflow_scheduler.services.definitions import Definitions
+from workflow_scheduler.services.join_play import JoinPlay
 from workflow_scheduler.services.trigger_trials import Trials, as_trigger
 from workflow_scheduler.stores.portable.events import EventFilter, EventRepository, StoredEvent
 
 EVENTS_DEFAULT = 200
 EVENTS_MAX = 1_000
 DIFFERENCES_SHOWN = 100
+FIRES_SHOWN = 100
 _PAGE = 100
 
 
@@ -36,7 +39,9 @@ class Simulation:
         self._events = EventRepository(store)
 
     async def run(self, principal: Principal, record: TriggerRecord, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return how often either would start a run, and the events they differ on.
+        """Return how often either would start a run, the events that would, and the events they differ on.
+
+        Events are judged in the order in which they came; a trigger that waits for several keeps its rounds meanwhile.
 
         `body` may hold `config` and the shared keys to change, `since`, `until` (ISO 8601) and `limit` (events).
 
@@ -51,10 +56,17 @@ class Simulation:
         events, more = await self._stored(live, body)
         outcomes: dict[str, Counter[str]] = {"live": Counter(), "proposed": Counter()}
         differences: list[dict[str, Any]] = []
-        for event in events:
-            now, then = self._trials.judge(live, event), self._trials.judge(proposed, event)
+        fires: list[dict[str, Any]] = []
+        plays = [JoinPlay(one, self._definitions.trigger_types) for one in (live, proposed)]
+        for event in reversed(events):
+            now, then = (
+                play.decide(event, self._trials.judge(one, event))
+                for play, one in zip(plays, (live, proposed), strict=True)
+            )
             outcomes["live"][now["outcome"]] += 1
             outcomes["proposed"][then["outcome"]] += 1
+            if then["outcome"] == Outcome.RUN_STARTED and len(fires) < FIRES_SHOWN:
+                fires.append({**_brief(then["event"]), "new": now["outcome"] != Outcome.RUN_STARTED})
             if now["outcome"] != then["outcome"] and len(differences) < DIFFERENCES_SHOWN:
                 differences.append({"event": now["event"], "live": _short(now), "proposed": _short(then)})
         return {
@@ -65,6 +77,8 @@ class Simulation:
             "more": more,
             "live": dict(outcomes["live"]),
             "proposed": dict(outcomes["proposed"]),
+            "missed": {"live": plays[0].missed, "proposed": plays[1].missed},
+            "would_start": fires,
             "differences": differences,
         }
 
@@ -99,6 +113,10 @@ class Simulation:
             if cursor is None:
                 break
         return found[:limit], cursor is not None or len(found) > limit
+
+
+def _brief(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: event[name] for name in ("id", "type", "source", "subject", "time")}
 
 
 def _short(decision: dict[str, Any]) -> dict[str, Any]:

@@ -98,6 +98,8 @@ class Trials:
 
     async def _given(self, principal: Principal, trigger: Trigger, body: Mapping[str, Any]) -> list[Event]:
         event_id, event, request = body.get("event_id"), body.get("event"), body.get("request")
+        if body.get("sample") is True:
+            event = self._sample(trigger)
         if isinstance(event_id, str):
             found = await self._events.get(principal.tenant_id, event_id, self._clock.now())
             if isinstance(found, Malformed):
@@ -110,8 +112,17 @@ class Trials:
             request = event
         if isinstance(request, Mapping):
             return self._heard(trigger, request)
-        message = "give `event_id`, `event` or `request`"
+        message = "give `event_id`, `event`, `request` or `sample: true`"
         raise ValidationFailed(message, errors=[FieldError("event", message)])
+
+    def _sample(self, trigger: Trigger) -> Mapping[str, Any]:
+        """Return the first example of the trigger's type, as one of its events."""
+        module = self._types.get(trigger.type)
+        if module is None or not module.examples:
+            message = f"the trigger type `{trigger.type}` has no sample"
+            raise ValidationFailed(message, errors=[FieldError("sample", message)])
+        event: Mapping[str, Any] = module.examples[0].event
+        return {"data": event} if module.shape == "timer" else event
 
     def _shape(self, trigger: Trigger) -> str:
         module = self._types.get(trigger.type)

@@ -266,7 +266,7 @@ class Triggers:
         """Judge an event for a trigger without writing anything.
 
         The event is `{"event_id"}` of a stored one, `{"event": {…}}`, or, for push triggers, `{"request": {"method",
-        "path", "query", "headers", "body"}}`.
+        "path", "query", "headers", "body"}}`, or `{"sample": true}` for an example of the trigger's type.
 
         Raises:
             NotFound: there is no such trigger or event.
