@@ -1,0 +1,1 @@
+"""Plug-ins for workflow-scheduler: status pages."""
