@@ -131,6 +131,23 @@ def test_simulate_keeps_rounds_on_a_virtual_clock(wfs):
     assert (done["live"], done["proposed"]) == ({"run_started": 3}, {"absorbed": 2, "run_started": 1})
 
 
+def test_the_health_of_all_triggers_is_one_table(wfs):
+    value = {**ORDERS, "name": "away", "triggers": {"feed": {"type": "sse", "url": "http://127.0.0.1:9/x"}}}
+    assert wfs("deploy", wfs.write("away.json", value)).code == 0
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        done = wfs("trigger", "health", "--workflow", "away")
+        if done.code == 1:
+            break
+    (one,) = done.json["items"]
+    assert one["health"]["status"] == "down"
+    text = wfs("trigger", "health", form=None)
+    assert text.code == 1
+    assert text.out.splitlines()[1].startswith("away/feed")
+    assert wfs("trigger", "disable", "away/feed").code == 0
+    assert wfs("trigger", "health", "--workflow", "away").code == 0
+
+
 def test_samples_can_be_sent_and_tried(wfs):
     watch = {"version": 1, "name": "watch", "jobs": {"w": {"uses": "noop"}},
              "triggers": {"down": {"type": "event", "event": ["source_down", "order.paid"]},

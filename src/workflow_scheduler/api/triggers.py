@@ -83,6 +83,9 @@ class TriggerQuery(Listing):
     workflow: str | None = Field(default=None, max_length=256, description="Id or name of the workflow.")
     type: str | None = Field(default=None, max_length=64, description="Trigger type.")
     mode: str | None = Field(default=None, max_length=32, description="enabled, disabled or suspended.")
+    health: bool = Field(
+        default=False, description="Whether each trigger comes with its `health`: status, summary, source."
+    )
 
 
 class ModeBody(BaseModel):
@@ -143,7 +146,7 @@ async def list_triggers(context: Context, caller: Caller, query: Annotated[Trigg
     page = await context.triggers.page(
         caller, limit=query.limit, after=query.place, workflow=query.workflow, type=query.type, mode=query.mode
     )
-    return listing(page)
+    return listing(await context.triggers.with_health(caller, page) if query.health else page)
 
 
 @router.get("/{trigger_id}", response_model=documents.Trigger, summary="Show a trigger")

@@ -13,13 +13,14 @@ import structlog
 from workflow_scheduler.api import application
 from workflow_scheduler.app.services import Services
 from workflow_scheduler.core.errors import SchedulerError
-from workflow_scheduler.core.time.clock import SharedClock
+from workflow_scheduler.core.time.clock import SECOND_US, SharedClock
 from workflow_scheduler.core.time.zone import tzdata_version
 from workflow_scheduler.jobs.leftovers import end_leftovers
 from workflow_scheduler.pipeline.retention import Ages, Retention
 from workflow_scheduler.pipeline.shared_time import SharedTime
 from workflow_scheduler.services.retiming import Retiming
 from workflow_scheduler.stores.portable.health import queue_health
+from workflow_scheduler.stores.portable.sources import figures
 
 log = structlog.get_logger("workflow_scheduler")
 HEALTH_SECONDS = 5.0
@@ -120,7 +121,12 @@ class Application(Services):
     async def _watch_health(self) -> None:
         while True:
             try:
-                self.metrics.health((await queue_health(self.store, self.clock.now())).gauges())
+                now = self.clock.now()
+                self.metrics.health((await queue_health(self.store, now)).gauges())
+                self.metrics.sources(
+                    (kind, status, count, lag, None if since is None else (now - since) / SECOND_US)
+                    for kind, status, count, lag, since in await figures(self.store)
+                )
             except SchedulerError as error:
                 log.warning("health.unavailable", error=error.detail)
             await self.clock.sleep(HEALTH_SECONDS)

@@ -125,6 +125,8 @@ class Pipeline:
         self.inbox.turns = self.recovery
         self.tracker.on_end = self.launcher.ended
         self.launcher.dispatcher = self.dispatcher
+        if hasattr(store, "on_fact"):  # others hear of facts by looking once a second
+            store.on_fact(self.internal.hint)
         store.on_epoch(self.cache.moved)
         store.on_epoch(lambda _: self.timer.wake())
 

@@ -20,6 +20,7 @@ Reference = Annotated[str, typer.Argument(metavar="TRIGGER", help="Id, or WORKFL
 Reason = Annotated[str | None, typer.Option(help="Why; kept with the trigger.")]
 _BASE = "/api/v1/triggers"
 _WELL = frozenset({"healthy", "starting", "waiting", "completed", "expiring"})
+_AT_REST = frozenset({"undeployed", "paused", "disabled", "suspended"})
 _SOURCE_NAMES = ("source", "key", "connected_since", "down_since", "last_alive_at", "last_event_at", "lag", "failures",
                  "next_attempt_at", "credentials_expire_at", "shared_by", "error", "remedy")  # fmt: skip
 _TIMERS = frozenset({"cron", "interval", "once", "rrule"})
@@ -60,12 +61,39 @@ def show(context: typer.Context, trigger: Reference) -> None:
 
 
 @app.command()
-def health(context: typer.Context, trigger: Reference) -> None:
-    """Tell whether a trigger can fire, and how the connection to its peer does. Exit code 1 when something is wrong."""
+def health(
+    context: typer.Context,
+    trigger: Annotated[
+        str | None, typer.Argument(metavar="TRIGGER", help="Id, or WORKFLOW/NAME; all if left out.")
+    ] = None,
+    workflow: options.Workflow = None,
+) -> None:
+    """Tell whether triggers can fire, and how the connections to their peers do. Exit code 1 when one has trouble."""
     session = session_of(context)
+    if trigger is None:
+        _health_of_all(session, workflow)
+        return
     one = session.client.get(f"{_BASE}/{segment(found(session, trigger)['id'])}/health")
     output.show(session, one, _show_health)
     if one["status"] not in _WELL:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _health_of_all(session: Session, workflow: str | None) -> None:
+    """Write the health of every trigger, what is wrong first; exit code 1 when a live one has trouble."""
+    items = list(session.every(_BASE, workflow=workflow, health="true"))
+    items.sort(key=lambda one: one["health"]["status"] in _WELL)
+    columns = {
+        "TRIGGER": lambda one: f"{one['workflow']}/{one['name']}",
+        "TYPE": "type",
+        "STATUS": lambda one: one["health"]["status"],
+        "LAST ALIVE": lambda one: short((one["health"]["source"] or {}).get("last_alive_at")),
+        "LAG": lambda one: (one["health"]["source"] or {}).get("lag"),
+        "WHAT": lambda one: one["health"]["summary"],
+    }
+    page = {"items": items, "next": None}
+    output.show(session, page, lambda value: output.table(value["items"], columns, "no triggers"))
+    if any(one["health"]["status"] not in {*_WELL, *_AT_REST} for one in items):
         raise typer.Exit(Exit.FAILED)
 
 

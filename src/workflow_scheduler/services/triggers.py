@@ -7,6 +7,7 @@ Where the version before was live, the new one is deployed at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from workflow_scheduler.core.errors import (
     Conflict,
     FieldError,
+    NotFound,
     PreconditionFailed,
     ValidationFailed,
     did_you_mean,
@@ -117,6 +119,15 @@ class Triggers:
         shapes = [trigger_shape(row, last.get(row.id)) for row in found.items]
         await count_waiting(self._store, principal.tenant_id, shapes)
         return Page(shapes, found.next)
+
+    async def with_health(self, principal: Principal, page: Page) -> Page:
+        """Return a page of triggers with the health of each beside it; one that was deleted meanwhile has none."""
+        items = []
+        for shape in page.items:
+            with suppress(NotFound):
+                health = await self.health(principal, shape["id"])
+                items.append({**shape, "health": {name: health[name] for name in ("status", "summary", "source")}})
+        return Page(items, page.next)
 
     async def get(self, principal: Principal, trigger: str) -> dict[str, Any]:
         """Return one trigger.

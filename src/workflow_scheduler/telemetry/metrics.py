@@ -20,14 +20,18 @@ queue_pending                             -          runs that wait for an engin
 queue_oldest_pending_age_seconds          -          age of the oldest of them
 dead_letters                              -          dead letters nobody has settled
 dead_letters_oldest_age_seconds           -          age of the oldest of them
-source_lag_seconds                        source     how far a source is behind what it listens to
+sources                                   type,      sources that are polled or stream, by how they do
+                                          status
+source_lag_seconds                        source     how far a source is behind what it listens to: for how long the
+                                                     one of this type that is down longest has been so
+source_backlog                            source     messages that wait behind the one that is furthest behind
 ========================================  =========  ======================================================
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -68,6 +72,8 @@ class Metrics(Collector):
         self._finished: dict[str, int] = {}
         self._latency: dict[str, _Histogram] = {}
         self._gauges: dict[str, float] = dict.fromkeys(GAUGES, 0.0)
+        self._sources: dict[tuple[str, str], int] = {}
+        self._source_backlog: dict[str, float] = {}
         self._source_lag: dict[str, float] = {}
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
@@ -120,9 +126,13 @@ class Metrics(Collector):
         """The gauges of queue health as they were last set."""
         return dict(self._gauges)
 
-    def source_lag(self, source: str, seconds: float) -> None:
-        """Set how far a source is behind what it listens to."""
-        self._source_lag[source] = seconds
+    def sources(self, found: Iterable[tuple[str, str, int, float | None, float | None]]) -> None:
+        """Set how sources do: type, status, how many, the greatest lag, and for how many seconds one has been down."""
+        self._sources, self._source_backlog, self._source_lag = {}, {}, {}
+        for kind, status, count, lag, down in found:
+            self._sources[kind, status] = count
+            self._source_backlog[kind] = max(self._source_backlog.get(kind, 0.0), lag or 0.0)
+            self._source_lag[kind] = max(self._source_lag.get(kind, 0.0), down or 0.0)
 
     def render(self) -> bytes:
         """Return everything in Prometheus' text form."""
@@ -140,10 +150,21 @@ class Metrics(Collector):
         yield self._latencies()
         for name, value in self._gauges.items():
             yield GaugeMetricFamily(name, GAUGES[name], value=value)
-        lag = GaugeMetricFamily("source_lag_seconds", "How far a source is behind.", labels=("source",))
-        for source, seconds in self._source_lag.items():
-            lag.add_metric((source,), seconds)
-        yield lag
+        yield from self._source_gauges()
+
+    def _source_gauges(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily("sources", "Sources by how they do.", labels=("type", "status"))
+        for labels, count in self._sources.items():
+            family.add_metric(labels, count)
+        yield family
+        for name, text, values in (
+            ("source_lag_seconds", "How far a source is behind.", self._source_lag),
+            ("source_backlog", "Messages that wait behind a source.", self._source_backlog),
+        ):
+            family = GaugeMetricFamily(name, text, labels=("source",))
+            for kind, value in values.items():
+                family.add_metric((kind,), value)
+            yield family
 
     def _latencies(self) -> HistogramMetricFamily:
         family = HistogramMetricFamily(

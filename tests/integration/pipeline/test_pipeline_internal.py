@@ -13,6 +13,7 @@ from workflow_scheduler.core.model.system_event import SYSTEM_EVENTS, SystemEven
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.stores.portable import outbox
 from workflow_scheduler.testing.asgi import AsgiClient
+from workflow_scheduler.testing.clock import FakeClock
 
 HEARS = {
     "version": 1,
@@ -128,3 +129,46 @@ async def test_the_service_tells_of_a_change_without_being_asked(tmp_path, monke
         assert [one["subject"] for one in events] == ["ada"]
     finally:
         await application.stop()
+
+
+async def test_a_trigger_runs_on_every_event_that_is_told_through_the_outbox(application, client):
+    """The ends of runs come with the runs; everything else comes through the outbox."""
+    types = sorted(name for name in SYSTEM_EVENTS if name not in {"workflow_completed", "workflow_failed"})
+    watch = {**HEARS, "name": "watch", "triggers": {"all": {"type": "event", "event": types}}}
+    assert (await client.post("/api/v1/workflows", json=watch)).status == 201
+    assert (await client.post("/api/v1/deployment/workflows/watch/deploy")).status == 200
+    while await application.internal.accept_some():
+        pass
+
+    def work():
+        for name in types:
+            data = dict.fromkeys(SYSTEM_EVENTS[name])
+            fact = SystemEvent(tenant_id="local", type=name, source="/system/test", subject=name, data=data)
+            yield outbox.put(fact, application.clock.now())
+
+    await application.store.transact(work())
+    while await application.internal.accept_some():
+        pass
+    events = (await client.get("/api/v1/events?source=/system/test&limit=100")).json()["items"]
+    assert sorted(one["type"] for one in events) == types
+    runs = (await client.get("/api/v1/runs?workflow=watch&limit=100")).json()["items"]
+    assert {one["id"] for one in events} <= {run["event_id"] for run in runs}
+
+
+async def test_on_postgres_another_instance_hears_of_a_fact_at_once(postgres_url, tmp_path):
+    """Its clock stands still, so that it would never look by itself."""
+    clock = FakeClock()
+    settings = {"_env_file": None, "database_url": postgres_url}
+    hears = Application(Settings(data=tmp_path / "a", roles="api,ingest,dispatch,engine,sources", **settings), clock)
+    tells = Application(Settings(data=tmp_path / "b", roles="api,ingest,dispatch,engine", **settings))
+    await hears.start()
+    await tells.start()
+    try:
+        await AsgiClient(tells.asgi()).post("/api/v1/members", json={"user_id": "ada"})
+        client = AsgiClient(hears.asgi())
+        async with asyncio.timeout(20):
+            while not (await client.get("/api/v1/events?type=user_created")).json()["items"]:
+                await hears.store.read("SELECT 1")
+    finally:
+        await tells.stop()
+        await hears.stop()

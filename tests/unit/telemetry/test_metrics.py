@@ -61,11 +61,13 @@ def test_queue_health_is_set_by_name(metrics):
 def test_other_counters(metrics):
     metrics.duplicate("github")
     metrics.finished("SUCCEEDED")
-    metrics.source_lag("imap", 4.5)
+    metrics.sources([("imap", "connected", 2, 7, None), ("imap", "backing_off", 1, None, 4.5)])
     shown = lines(metrics)
     assert 'triggers_duplicates_total{provider="github"} 1.0' in shown
     assert 'triggers_runs_finished_total{status="SUCCEEDED"} 1.0' in shown
     assert 'source_lag_seconds{source="imap"} 4.5' in shown
+    assert 'source_backlog{source="imap"} 7.0' in shown
+    assert 'sources{status="connected",type="imap"} 2.0' in shown
 
 
 def test_a_label_cannot_break_the_form(metrics):

@@ -226,6 +226,8 @@ def settle(row: SourceRow, report: Report, down_us: int) -> Work[bool]:
         yield from _tell_up(row, report.at)
     elif report.failed and not told and since is not None and report.at - since >= down_us:
         yield from _tell_down(row, report, since)
+    elif report.status == ENDED and not told:
+        yield from _tell_down(row, report, report.at if since is None else since)
     return True
 
 
@@ -305,3 +307,12 @@ def _tell(kind: str, row: SourceRow, more: dict[str, Any], now: int) -> Work[Non
     yield outbox.put(
         SystemEvent(tenant_id=row.tenant_id, type=kind, source=SOURCE_TRIGGERS, subject=row.key, data=data), now
     )
+
+
+async def figures(store: Store) -> list[tuple[str, str, int, int | None, int | None]]:
+    """Return for each type and status: how many sources, the greatest lag, and since when the first does not work."""
+    rows = await store.read(
+        "SELECT type, status, COUNT(*), MAX(lag), MIN(down_since) FROM sources WHERE status <> 'idle' "
+        "GROUP BY type, status ORDER BY type, status"
+    )
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]

@@ -1,4 +1,4 @@
-"""Hearing of a new index epoch from whichever instance moved it, through LISTEN."""
+"""Hearing of a new index epoch, and of new facts, from whichever instance made them, through LISTEN."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from workflow_scheduler.stores.postgres import statements
 from workflow_scheduler.stores.postgres.connection import own_errors, single
 
 CHANNEL = "wfs_epoch"
+FACTS = "wfs_outbox"
 RETRY_SECONDS = 1.0
 
 
 class Epochs:
     """Keeps the current epoch. While the connection is down it is not `current`, and must be read instead."""
 
-    def __init__(self, url: str, clock: Clock, heard: Callable[[int], None]) -> None:
-        """Keep where to listen and whom to tell."""
+    def __init__(self, url: str, clock: Clock, heard: Callable[[int], None], on_fact: Callable[[], None]) -> None:
+        """Keep where to listen and whom to tell of an epoch and of facts."""
         self._url = url
         self._clock = clock
         self._heard = heard
+        self._on_fact = on_fact
         self._task: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection[Any] | None = None
         self._lost = asyncio.Event()
@@ -63,6 +65,7 @@ class Epochs:
         with own_errors():
             connection.add_termination_listener(self._ended)
             await connection.add_listener(CHANNEL, self._notified)
+            await connection.add_listener(FACTS, self._told)
             self.learn(await connection.fetchval(statements.EPOCH))
         self.current = True
 
@@ -74,6 +77,9 @@ class Epochs:
 
     def _notified(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         self.learn(int(str(payload)))
+
+    def _told(self, *_: object) -> None:
+        self._on_fact()
 
     def _ended(self, _connection: object) -> None:
         self.current = False

@@ -57,7 +57,8 @@ class PostgresStore:
         self._writers: asyncpg.Pool[Any] | None = None
         self._committer: Committer | None = None
         self._callbacks: list[Callable[[int], None]] = []
-        self._epochs = Epochs(url, clock, self._changed)
+        self._fact_callbacks: list[Callable[[], None]] = []
+        self._epochs = Epochs(url, clock, self._changed, self._told)
         self._looking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -163,6 +164,14 @@ class PostgresStore:
     def on_epoch(self, callback: Callable[[int], None]) -> None:
         """Call `callback` on the loop with the new epoch after each change, whichever instance made it."""
         self._callbacks.append(callback)
+
+    def on_fact(self, callback: Callable[[], None]) -> None:
+        """Call `callback` on the loop when facts were stored that are to become events, whichever instance did it."""
+        self._fact_callbacks.append(callback)
+
+    def _told(self) -> None:
+        for callback in self._fact_callbacks:
+            callback()
 
     def _changed(self, epoch: int) -> None:
         for callback in self._callbacks:
