@@ -20,7 +20,7 @@ def wfs(service, command, tmp_path):
         done = call("deploy", "flow.json")
         assert done.code == 0, done.err
 
-    call.deploy = deploy
+    call.deploy, call.folder = deploy, tmp_path
     return call
 
 
@@ -36,6 +36,11 @@ def test_what_a_trigger_waits_for_is_shown_and_forgotten(wfs):
     event = only["arrived"][0]["event_id"]
     (line,) = [one for one in wfs("explain", event).json["decisions"] if one["workflow"] == "report"]
     assert line["predicates"][-1]["note"] == "still missing: stock or costs"
+    tried = wfs("trigger", "test", "report", "--event", event).json["decisions"][0]
+    assert (tried["outcome"], tried["predicates"][-1]["note"]) == ("absorbed", "still missing: stock or costs")
+    made_up = {"type": "workflow_completed", "data": {"workflow_name": "stock", "status": "SUCCEEDED"}}
+    (wfs.folder / "event.json").write_text(json.dumps(made_up))
+    assert wfs("trigger", "test", "report", "--file", "event.json").json["decisions"][0]["outcome"] == "run_started"
     assert wfs("trigger", "joins", "report/after", "--reset").json["reset"] == 1
     assert wfs("trigger", "joins", "report").json["items"] == []
     assert wfs("run", "costs", "--wait").code == 0

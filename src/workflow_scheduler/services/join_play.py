@@ -29,6 +29,17 @@ class JoinPlay:
         self._rounds: dict[tuple[str, int], dict[str, int]] = {}
         self.missed = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether the trigger waits for several."""
+        return self._rule is not None
+
+    def put(self, correlation: str, number: int, arrived: Mapping[str, int]) -> None:
+        """Begin with a round in which some members have ended already (member -> when)."""
+        if self._rule is not None:
+            kept = {name: at for name, at in arrived.items() if name in self._rule.names}
+            self._rounds[correlation, number] = kept
+
     def decide(self, event: Event, decision: dict[str, Any]) -> dict[str, Any]:
         """Return what becomes of a decision that lets an event through."""
         rule = self._rule
@@ -57,6 +68,8 @@ class JoinPlay:
         """Let the rounds end that are over at `now`."""
         assert self._rule is not None
         for place, kept in list(self._rounds.items()):
+            if not kept:
+                continue
             over_at = due(self._rule, kept, max(kept.values()), single=self._rule.correlate_by is not None)
             if over_at is not None and over_at < now:
                 del self._rounds[place]

@@ -21,6 +21,8 @@ from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.registry import Heard, PushRequest
 from workflow_scheduler.core.time.clock import Clock, from_iso
 from workflow_scheduler.services.definition_shapes import moment, readable
+from workflow_scheduler.services.join_play import JoinPlay
+from workflow_scheduler.stores.portable import joins
 from workflow_scheduler.stores.portable.events import EventRepository
 from workflow_scheduler.stores.portable.rows import Malformed
 
@@ -36,6 +38,7 @@ class Trials:
         self._clock = clock
         self._types = trigger_types
         self._matcher = matcher
+        self._store = store
         self._events = EventRepository(store)
 
     async def run(self, principal: Principal, record: TriggerRecord, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,7 +52,7 @@ class Trials:
         """
         trigger = as_trigger(principal.tenant_id, record)
         events = await self._given(principal, trigger, body)
-        decisions = [self.judge(trigger, event) for event in events]
+        decisions = [await self._as_of_now(trigger, event, self.judge(trigger, event)) for event in events]
         return {
             "trigger_id": record.id,
             "trigger": record.name,
@@ -91,6 +94,17 @@ class Trials:
                 "data": readable(event.data.decode()),
             },
         }
+
+    async def _as_of_now(self, trigger: Trigger, event: Event, decision: dict[str, Any]) -> dict[str, Any]:
+        """Return what would become of an end that a trigger lets through which waits for several, as they stand now."""
+        if decision["outcome"] != Outcome.RUN_STARTED or not hasattr(self._types.get(trigger.type), "rule"):
+            return decision
+        play = JoinPlay(trigger, self._types)
+        if not play.waits:
+            return decision
+        for one, arrived in await joins.of_trigger(self._store, trigger.tenant_id, trigger.id):
+            play.put(one.id.correlation, one.id.number, {part.name: part.at for part in arrived})
+        return play.decide(event, decision)
 
     def _keys(self, trigger: Trigger) -> list[str]:
         module = self._types[trigger.type]

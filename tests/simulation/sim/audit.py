@@ -10,9 +10,9 @@ from workflow_scheduler.core.time.clock import SECOND_US
 
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 _LISTENERS = {
-    "hooked": {"either", "both", "together"},
-    "flaky": {"either", "both"},
-    "told": {"both"},
+    "hooked": {"either", "both", "together", "most"},
+    "flaky": {"either", "both", "most"},
+    "told": {"both", "most"},
     "ticks": {"together"},
 }
 _ENDS = {"SUCCEEDED": "workflow_completed", "FAILED": "workflow_failed", "CANCELLED": "workflow_cancelled"}
@@ -191,10 +191,12 @@ def end_events(world):
 def joins(world):
     """What each join did is what the ends of its members, in the order in which they were stored, demand."""
     found = []
-    for name in ("both", "together"):
+    for name in ("both", "together", "most"):
         config = scene.FIXED[name]["triggers"]["in"]
         window = 90 * SECOND_US if "window" in config else None
-        needed = {member["workflow"] for member in config["all"] if member.get("required", True)}
+        members = config.get("all", ())
+        needed = {member["workflow"] for member in members if member.get("required", True)}
+        least = config.get("at_least", 0)
         arrived = {}
         for key, ended_at, keys, outcome in world.select(
             "SELECT e.event_key, e.time, e.index_keys, d.outcome FROM events e JOIN decisions d "
@@ -209,7 +211,7 @@ def joins(world):
             if window is not None:
                 newest = max(arrived.values())
                 arrived = {member: at for member, at in arrived.items() if at >= newest - window}
-            wanted = "run_started" if needed <= set(arrived) else "absorbed"
+            wanted = "run_started" if needed <= set(arrived) and len(arrived) >= least else "absorbed"
             if wanted == "run_started":
                 arrived = {}
             if outcome != wanted:

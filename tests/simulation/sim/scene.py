@@ -109,6 +109,16 @@ FIXED = {
         },
         "jobs": {"work": _work()},
     },
+    "most": {
+        "triggers": {
+            "in": {
+                "type": "workflow",
+                "at_least": 2,
+                "of": ["hooked", {"workflow": "flaky", "condition": "on_completion"}, "told"],
+            }
+        },
+        "jobs": {"work": _work()},
+    },
     "watch": {
         "triggers": {
             "in": {"type": "event", "event": "workflow_failed", "filter": {"workflow_name": "fla*"}},
