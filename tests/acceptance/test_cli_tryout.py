@@ -89,6 +89,17 @@ def test_listen_deploys_a_draft_hears_one_event_starts_nothing_and_leaves_nothin
     assert (checked.code, checked.json["checked"]) == (0, 1)
 
 
+def test_listen_hears_with_a_draft_that_asks_its_peer_itself(wfs):
+    folder = wfs.folder / "drop"
+    folder.mkdir()
+    config = {"type": "file", "folder": str(folder), "every": "1s", "settle": "0s", "start": "earliest"}
+    wfs.write("drop/1.txt", "hello")
+    draft = wfs.write("files.json", {**ORDERS, "name": "files", "triggers": {"in": config}})
+    done = wfs("trigger", "listen", draft, "--timeout", "20s")
+    assert done.code == 0, done.err
+    assert (done.json["event"]["data"]["name"], done.json["decision"]["would_start"]) == ("1.txt", True)
+
+
 def test_listen_waits_no_longer_than_it_is_told(wfs):
     deployed(wfs)
     assert wfs("trigger", "listen", "orders/paid", "--timeout", "500ms").code == 7

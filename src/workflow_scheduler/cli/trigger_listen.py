@@ -42,7 +42,7 @@ def listen(
 ) -> None:
     """Wait for the next real event, and tell what becomes of it.
 
-    A draft is deployed under a name of its own while this command listens. It starts nothing.
+    A draft is deployed under a name of its own while this command listens, suspended: it starts nothing.
     """
     session = session_of(context)
     seconds = times.seconds(timeout)
@@ -54,7 +54,7 @@ def listen(
             output.note(f"nothing came within {timeout}")
             raise typer.Exit(Exit.TIMED_OUT)
         event = session.client.get(f"/api/v1/events/{segment(decision['event_id'])}")
-        lets = not is_draft or decision["reason"] == "trigger_disabled"
+        lets = not is_draft or decision["reason"] == "trigger_suspended"
         decision = {**decision, "would_start": lets} if is_draft else decision
         if save is not None:
             _save(save, event, decision, trigger if is_draft else None, one)
@@ -68,7 +68,7 @@ def _live(session: Session, reference: str) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _deployed(session: Session, file: str, name: str | None) -> Iterator[dict[str, Any]]:
-    """Deploy the trigger of a file, switched off, in a workflow of its own, and remove it in the end."""
+    """Deploy the trigger of a file, suspended, in a workflow of its own, and remove it in the end."""
     value, chosen = draft_of(file, None, name)
     _heard(value["triggers"][chosen])
     called = f"{_DRAFT}{mint(SystemClock().now())}"
@@ -81,6 +81,8 @@ def _deployed(session: Session, file: str, name: str | None) -> Iterator[dict[st
     }
     status = deploy_spec(session, called, definition)
     try:
+        # Off at first, so that it can never start anything; suspended, because nothing is heard for one that is off.
+        session.client.post(f"{_BASE}/{segment(status['triggers'][0]['id'])}/mode", {"mode": "suspended"})
         yield {**status["triggers"][0], "workflow": str(value.get("name")), "file": file}
     finally:
         session.client.post(f"/api/v1/deployment/workflows/{segment(status['workflow_id'])}/undeploy", {})

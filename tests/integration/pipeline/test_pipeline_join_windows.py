@@ -264,3 +264,28 @@ async def test_the_state_can_be_read_and_reset(upstreams, store):
     assert [one["key"] for one in (await service.page(LOCAL, trigger))["items"]] == ['"two"']
     assert (await service.reset(LOCAL, trigger))["reset"] == 1
     assert await empty(upstreams)
+
+
+async def test_no_end_is_used_twice_or_lost_whoever_hears_it(upstreams, two):
+    """Ends of three workflows and two values arrive on two instances at once, in any order."""
+    await wait_for(upstreams, at_least=2, of=["sales", "stock", "costs"], correlate_by="event.data.output.day")
+    await two.hear()
+    ends = [(name, day, at % 2) for at, (name, day) in enumerate(
+        (name, day) for _ in range(5) for name in ("sales", "stock", "costs") for day in (1, 2))]  # fmt: skip
+    for start in range(0, len(ends), 6):
+        begun = []
+        for name, day, place in ends[start : start + 6]:
+            instance = (upstreams, two)[place]
+            begun.append((instance, await begin(instance, name), msgspec.json.encode({"day": day})))
+        await asyncio.gather(*(instance.engine.finish(run_id, output=output) for instance, run_id, output in begun))
+    await upstreams.settle()
+    await two.settle()
+    runs = await runs_of(upstreams)
+    used = [part["run_id"] for one in runs for part in one["members"].values()]
+    assert len(used) == len(set(used))
+    assert {len(one["members"]) for one in runs} == {2}
+    assert all(part["output"]["day"] == one["correlation"] for one in runs for part in one["members"].values())
+    outcomes = [outcome for outcome, _, _ in await decisions(upstreams)]
+    assert (len(outcomes), outcomes.count("run_started")) == (len(ends), len(runs))
+    kept = [row[0] for row in await upstreams.all("SELECT run_id FROM join_members")]
+    assert not set(kept) & set(used)
