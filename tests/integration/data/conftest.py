@@ -111,7 +111,18 @@ class House:
     async def deploy(self, name, **triggers):
         text = {"version": 1, "name": name, "triggers": triggers, "jobs": {"work": {"uses": "noop"}}}
         await self.deployments.deploy(LOCAL, name, text)
-        await self.cache.refresh()
+        await self.hear()
+
+    async def hear(self):
+        """Wait until the change of the triggers is heard: what is prepared before is prepared again by a later tick."""
+        ((epoch,),) = await self.store.read("SELECT epoch FROM index_epoch")
+        for _ in range(2000):
+            await self.cache.refresh()
+            if self.cache.epoch >= epoch:
+                return
+            await self.store.read("SELECT 1")
+        message = "the change of the triggers was never heard"
+        raise AssertionError(message)
 
     async def trigger_id(self, name):
         rows = await self.store.read("SELECT id FROM trigger_index WHERE name = :name", {"name": name})
