@@ -36,6 +36,8 @@ def test_what_a_trigger_waits_for_is_shown_and_forgotten(wfs):
     event = only["arrived"][0]["event_id"]
     (line,) = [one for one in wfs("explain", event).json["decisions"] if one["workflow"] == "report"]
     assert line["predicates"][-1]["note"] == "still missing: stock or costs"
+    assert line["summary"].endswith("because it still waits for other workflows (still missing: stock or costs).")
+    assert wfs("explain", "report/after").json["summary"].endswith("Now still missing: stock or costs.")
     tried = wfs("trigger", "test", "report", "--event", event).json["decisions"][0]
     assert (tried["outcome"], tried["predicates"][-1]["note"]) == ("absorbed", "still missing: stock or costs")
     made_up = {"type": "workflow_completed", "data": {"workflow_name": "stock", "status": "SUCCEEDED"}}

@@ -21,6 +21,7 @@ from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.time.clock import HOUR_US, Clock
 from workflow_scheduler.services.events import decision_line
 from workflow_scheduler.services.explain_time import TimeExplainer, trigger_shape
+from workflow_scheduler.services.joins import Joins
 from workflow_scheduler.services.sentences import TIMERS, decided, event_summary, started_by
 from workflow_scheduler.services.shapes import event_brief, event_shape, instant, malformed_shape, shaped
 from workflow_scheduler.stores.portable.decisions import DecisionRepository, DecisionRow
@@ -32,6 +33,8 @@ from workflow_scheduler.stores.portable.scan import between
 
 SHOWN_DECISIONS = 1_000
 NEIGHBOURS_MAX = 50
+
+ROUNDS_SAID = 3
 
 
 class Explain:
@@ -51,6 +54,7 @@ class Explain:
         self._runs = RunRepository(store)
         self._occurrences = OccurrenceRepository(store)
         self._time = TimeExplainer(store, trigger_types)
+        self._joins = Joins(store, trigger_types)
 
     async def anything(self, principal: Principal, reference: str, at: int | None = None) -> dict[str, Any]:
         """Explain an event, a run or a trigger, whichever `reference` is; `kind` in the answer says which.
@@ -263,9 +267,19 @@ class Explain:
         return {
             "trigger": trigger_shape(found[0]),
             "at": instant(instant_at),
-            "summary": _around(found[0].name, items),
+            "summary": _around(found[0].name, items) + await self._waiting(principal, found[0].id),
             "decisions": items,
         }
+
+    async def _waiting(self, principal: Principal, trigger_id: str) -> str:
+        """Return in words which members are missing now, for a trigger that waits for several workflows."""
+        try:
+            page = await self._joins.page(principal, trigger_id)
+        except (NotFound, Conflict):  # deleted since, or not to be read
+            return ""
+        rounds = [one["summary"] + (f" for {one['key']}" if one["key"] else "") for one in page["items"]]
+        rest = f", and {len(rounds) - ROUNDS_SAID} more" if len(rounds) > ROUNDS_SAID else ""
+        return f" Now {'; '.join(rounds[:ROUNDS_SAID])}{rest}." if rounds else ""
 
 
 def _own_facts(run: Run) -> dict[str, Any]:

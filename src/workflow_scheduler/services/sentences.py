@@ -167,10 +167,11 @@ def decided(decision: Mapping[str, Any]) -> str:
 
 
 def _in_the_way(decision: Mapping[str, Any]) -> str:
-    """Return which run stood in the way, where the decision says so."""
+    """Return which run stood in the way, or which members are missing, where the decision says so."""
     lines = decision["predicates"]
+    names = ("all", "at_least", "when") if decision["reason"] == Reason.WAITING_FOR_MEMBERS else ("overlap",)
     for line in lines if isinstance(lines, list) else ():
-        if isinstance(line, dict) and line.get("name") == "overlap" and line.get("note"):
+        if isinstance(line, dict) and line.get("name") in names and line.get("note"):
             return f" ({line['note']})"
     return ""
 
