@@ -10,9 +10,9 @@ from workflow_scheduler.core.time.clock import SECOND_US
 
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 _LISTENERS = {
-    "hooked": {"either", "both", "together", "most"},
+    "hooked": {"either", "both", "together", "most", "waits"},
     "flaky": {"either", "both", "most"},
-    "told": {"both", "most"},
+    "told": {"both", "most", "waits"},
     "ticks": {"together"},
 }
 _ENDS = {"SUCCEEDED": "workflow_completed", "FAILED": "workflow_failed", "CANCELLED": "workflow_cancelled"}
@@ -32,6 +32,7 @@ def in_peace(world, steps):
         *jobs(world),
         *end_events(world),
         *joins(world),
+        *missed(world),
         *emitted(world),
         *schedules(world, resumed="resume" in steps.taken),
         *quarantined(world),
@@ -218,6 +219,29 @@ def joins(world):
                 found.append(f"the join `{name}` is {outcome} at {key} in place of {wanted}")
                 break
     return found
+
+
+def missed(world):
+    """Each end that `waits` has heard is used by one run, waits still, or gave way to a later one of its workflow."""
+    found, used = [], Counter()
+    for run_id, given in world.select("SELECT id, input FROM runs WHERE workflow = 'waits' AND replay_of IS NULL"):
+        members = msgspec.json.decode(given)["members"]
+        used.update(one["run_id"] for one in members.values())
+        complete = set(members) == {"hooked", "told"}
+        if complete is bool(msgspec.json.decode(given).get("missing")):
+            found.append(f"the run {run_id} has {sorted(members)} and says {given}")
+    found += [f"the end of {run_id} was used {count} times" for run_id, count in used.items() if count > 1]
+    waiting = {row[0] for row in world.select("SELECT run_id FROM join_members")}
+    last = {}
+    heard = world.select(
+        "SELECT e.cause_run_id, e.index_keys FROM events e JOIN decisions d ON d.event_id = e.id "
+        "JOIN workflows w ON w.id = d.workflow_id WHERE w.name = 'waits' AND e.type <> 'dependency_missed' "
+        "AND d.outcome IN ('run_started', 'absorbed') ORDER BY e.rowid"
+    )
+    for run_id, keys in heard:
+        last[msgspec.json.decode(keys)[0]] = run_id
+    lost = [run_id for run_id in last.values() if run_id not in used and run_id not in waiting]
+    return found + [f"the end of {run_id} is lost" for run_id in lost]
 
 
 def emitted(world):

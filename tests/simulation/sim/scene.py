@@ -119,6 +119,17 @@ FIXED = {
         },
         "jobs": {"work": _work()},
     },
+    "waits": {
+        "triggers": {
+            "in": {
+                "type": "workflow",
+                "all": ["hooked", "told"],
+                "window": {"kind": "deadline", "length": "30s"},
+                "on_miss": "run",
+            }
+        },
+        "jobs": {"work": _work()},
+    },
     "watch": {
         "triggers": {
             "in": {"type": "event", "event": "workflow_failed", "filter": {"workflow_name": "fla*"}},
