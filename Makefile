@@ -2,7 +2,7 @@
 UV := .venv/bin/uv
 RUN := $(UV) run --frozen
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-all lint format types arch tidy check sim chaos bench docs release clean
+.PHONY: help setup run demo test test-all lint format types arch tidy check sim chaos bench docs ui release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ bench: $(UV) ## the figures of docs/explanation/performance.md
 
 docs: $(UV) ## write the reference pages that are made from the code
 	$(RUN) python docs/generate.py
+
+ui: ## build the web app from web/ into the package (needs Node.js 20)
+	cd web && npm ci --no-progress && npm run build
 
 release: check test-all ## build the distributions in dist/
 	$(RUN) python docs/generate.py --check

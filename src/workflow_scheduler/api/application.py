@@ -22,6 +22,7 @@ RESOURCES = (
     "deployment",
     "triggers",
     "schedules",
+    "upcoming",
     "templates",
     "backfills",
     "blackouts",
@@ -34,6 +35,7 @@ RESOURCES = (
     "engine",
     "secrets",
     "connections",
+    "connection_kinds",
     "tenant",
     "keys",
     "members",
@@ -51,9 +53,13 @@ Scope = MutableMapping[str, Any]
 Asgi = Callable[[Scope, Callable[[], Awaitable[Scope]], Callable[[Scope], Awaitable[None]]], Awaitable[None]]
 
 
-def create(context: ApiContext) -> Asgi:
-    """Return the ASGI application over `context`. It starts and stops nothing: that is the composition root's."""
-    app = Ingress(Front(_renamed(resources(context)), context), context)
+def create(context: ApiContext, site: Callable[[Asgi], Asgi] | None = None) -> Asgi:
+    """Return the ASGI application over `context`. It starts and stops nothing: that is the composition root's.
+
+    `site` puts the web UI before everything but the ingress.
+    """
+    front: Asgi = Front(_renamed(resources(context)), context)
+    app = Ingress(front if site is None else site(front), context)
     return Traced(app, context.tracer) if context.tracer.enabled else app
 
 

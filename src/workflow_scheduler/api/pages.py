@@ -39,12 +39,6 @@ async def docs_file(name: str) -> Response:
     return Response(_static(name), media_type=_FILES[name], headers=_HEADERS)
 
 
-@router.get("/")
-async def root() -> Response:
-    """Lead to what there is to see."""
-    return RedirectResponse("/docs")
-
-
 @router.get("/redoc")
 async def redoc() -> Response:
     """Lead to the one documentation page there is."""

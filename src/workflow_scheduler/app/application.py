@@ -21,6 +21,7 @@ from workflow_scheduler.pipeline.shared_time import SharedTime
 from workflow_scheduler.services.retiming import Retiming
 from workflow_scheduler.stores.portable.health import queue_health
 from workflow_scheduler.stores.portable.sources import figures
+from workflow_scheduler.ui.site import site
 
 log = structlog.get_logger("workflow_scheduler")
 HEALTH_SECONDS = 5.0
@@ -34,7 +35,7 @@ class Application(Services):
 
     def asgi(self) -> application.Asgi:
         """Return the HTTP application."""
-        return application.create(self.context)
+        return application.create(self.context, site)
 
     async def start(self) -> str | None:
         """Open the store, take part in the work, and return the sentence to show about open access, if any.

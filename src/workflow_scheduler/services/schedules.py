@@ -147,6 +147,14 @@ class Schedules:
         await quarantine(self._store, tenant, broken, now)
         return Page(items, after)
 
+    async def coming(self, principal: Principal, limit: int) -> Page:
+        """Return the schedules that fire next, the soonest first; those that are paused are left out."""
+        now = self._clock.now()
+        rows = await self._schedules.coming(principal.tenant_id, limit, now)
+        items, broken = shaped(rows, "schedules", lambda row: row.id, self._shape)
+        await quarantine(self._store, principal.tenant_id, broken, now)
+        return Page(items, None)
+
     async def show(self, principal: Principal, schedule_id: str) -> dict[str, Any]:
         """Return one schedule with its next times.
 

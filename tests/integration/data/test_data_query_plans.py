@@ -134,6 +134,7 @@ async def test_every_query_is_answered_by_an_index(watched, store):
     await house.replay.replay(LOCAL, ReplayRequest(ids=[event.id], dry_run=True))
     await house.schedules.page(LOCAL)
     await house.schedules.page(LOCAL, workflow="flow")
+    await house.schedules.coming(LOCAL, 10)
     await house.schedules.occurrences(LOCAL, schedule_id, since=None, until=None)
     span = BackfillRequest(workflow="flow", trigger="hourly", since=NOON - DAY_US, until=NOON, reprocess="failed")
     await house.backfills.plan(LOCAL, span)

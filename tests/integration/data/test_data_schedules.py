@@ -310,3 +310,14 @@ async def test_preview_notes_the_clock_change(house):
 async def test_wrong_previews_are_refused(house, body):
     with pytest.raises(ValidationFailed):
         await house.schedules.preview(body)
+
+
+async def test_what_fires_next_comes_first_and_what_is_paused_is_left_out(house):
+    await house.deploy("report", later={"type": "cron", "cron": "0 20 * * *"}, soon=HOURLY)
+    await house.deploy("other", first={"type": "interval", "every": "5m"}, hand={"type": "manual"})
+    coming = (await house.schedules.coming(LOCAL, 10)).items
+    assert [one["name"] for one in coming] == ["first", "soon", "later"]
+    assert [one["name"] for one in (await house.schedules.coming(LOCAL, 1)).items] == ["first"]
+    await house.schedules.pause(LOCAL, coming[0]["id"])
+    assert [one["name"] for one in (await house.schedules.coming(LOCAL, 10)).items] == ["soon", "later"]
+    assert (await house.schedules.coming(STRANGER, 10)).items == []

@@ -1,0 +1,193 @@
+import { useMemo, useState } from "react";
+import { Link, useLocation, useSearch } from "wouter";
+import { curl, type FieldError } from "../lib/api";
+import { useGet, usePages, useSend } from "../lib/hooks";
+import type { Decision, Page as Items, Trigger, TriggerType, Workflow } from "../lib/types";
+import { Button, Copy, Empty, Fact, Facts, LinkButton, Loaded, Page, Panel, Status, When } from "../parts/basic";
+import { SchemaForm, type Values } from "../parts/form";
+import { SchedulePreview } from "../parts/preview";
+import { Table } from "../parts/table";
+import { TryOut } from "../parts/try-out";
+import { TypeChoice } from "../parts/type-choice";
+import { madeFor, makeSecrets, remember } from "../lib/secrets";
+
+export default function TriggerPage({ id, tid }: { id: string; tid: string }) {
+  const workflow = useGet<Workflow>(`/api/v1/workflows/${id}`);
+  const types = useGet<Items<TriggerType>>("/api/v1/trigger-types");
+  const trigger = useGet<Trigger>(tid === "new" ? null : `/api/v1/triggers/${tid}`);
+  const made = tid === "new";
+  const ready = workflow.data && types.data && (made || trigger.data);
+  if (!ready) {
+    const waiting = [workflow, types, trigger].find((one) => one.error) ?? workflow;
+    return <Page title="Trigger"><Loaded of={{ data: undefined, error: waiting.error, refetch: waiting.refetch }}>{() => null}</Loaded></Page>;
+  }
+  return <Editor key={trigger.data?.revision ?? 0} workflow={workflow.data as Workflow} types={types.data?.items ?? []} trigger={trigger.data} />;
+}
+
+const OURS = ["type", "enabled"];
+
+function Editor({ workflow, types, trigger }: { workflow: Workflow; types: TriggerType[]; trigger: Trigger | undefined }) {
+  const [, navigate] = useLocation();
+  const event = new URLSearchParams(useSearch()).get("event");
+  const written = trigger ? (workflow.definition.triggers?.[trigger.name] ?? {}) : {};
+  const [kind, setKind] = useState(trigger?.type ?? "");
+  const [name, setName] = useState(trigger?.name ?? "");
+  const [values, setValues] = useState<Values>(() => without(written as Values, OURS));
+  const type = types.find((one) => one.name === kind);
+  const schema = useMemo(() => (type ? { ...type.schema, properties: { ...type.schema.properties, ...own(type) }, $defs: { ...type.schema.$defs, ...(type.shared as TriggerType["schema"]).$defs } } : undefined), [type]);
+  const save = useSend<Trigger>((saved) => { if (!trigger) navigate(`/workflows/${workflow.id}/triggers/${saved.id}`); });
+  const asked = save.error?.errors ?? [];
+  const errors: FieldError[] = asked.map((one) => ({ ...one, field: one.field.replace(/^triggers\.[^.]+\./, "") }));
+  const label = name || kind || "trigger";
+
+  function choose(next: string): void {
+    setKind(next);
+    const chosen = types.find((one) => one.name === next);
+    const needed = (chosen?.schema.required ?? []).length > 0;
+    setValues(needed ? ((chosen?.examples[0] as { config?: Values } | undefined)?.config ?? {}) : {});
+    if (!trigger && (!name || types.some((one) => name === one.name))) setName(next.replaceAll("_", "-"));
+  }
+
+  async function submit(): Promise<void> {
+    if (type) remember(workflow.id, name || kind, await makeSecrets(type, values));
+    const body = { type: kind, ...values };
+    if (trigger) save.mutate({ path: `/api/v1/triggers/${trigger.id}`, method: "PUT", body, headers: { "if-match": `"${trigger.revision}"` } });
+    else save.mutate({ path: "/api/v1/triggers", body: { workflow: workflow.id, name: name || kind, ...body } });
+  }
+
+  return (
+    <Page
+      title={trigger ? `${workflow.name} / ${trigger.name}` : `Add a trigger to ${workflow.name}`}
+      about={trigger ? "What starts this workflow, and what it did." : "Each trigger fires this workflow independently"}
+      actions={<LinkButton href={`/workflows/${workflow.id}`}>Back to the workflow</LinkButton>}
+    >
+      {trigger && <Standing trigger={trigger} />}
+      {trigger && <Address trigger={trigger} />}
+      <div className="columns">
+        <Panel title="What starts it">
+          <form className="stack" noValidate onSubmit={(submitted) => { submitted.preventDefault(); void submit(); }}>
+            <TypeChoice types={types} value={kind} onChange={choose} />
+            {type && <p className="muted">{type.summary}</p>}
+            {type && !trigger && (
+              <label className="field">
+                <span className="field-name">Name</span>
+                <input value={name} onChange={(change) => setName(change.target.value)} />
+              </label>
+            )}
+            {type && type.examples.length > 0 && <Examples type={type} onPick={setValues} />}
+            {schema && <SchemaForm key={kind} schema={schema} value={values} onChange={setValues} errors={errors} without={OURS} />}
+            {save.error && <Refused detail={save.error.message} fix={save.error.fix} />}
+            {save.isSuccess && <p className="notice" role="status">Saved. It is live as version {save.data.workflow_version ?? "new"}.</p>}
+            {kind === "" ? <p className="muted">Without a trigger only people start it, with Run now.</p> : (
+              <div className="actions">
+                <Button type="submit" kind="main" disabled={save.isPending}>{save.isPending ? "Saving …" : trigger ? "Save" : `Add ${label}`}</Button>
+              </div>
+            )}
+          </form>
+        </Panel>
+        <div>
+          {type?.shape === "timer" && <SchedulePreview type={kind} values={values} />}
+          {trigger && <TryOut trigger={trigger} event={event} />}
+          {type && <Panel title="About this type">{type.documentation.split("\n\n").map((one, index) => <p key={index} className="prose">{one.replaceAll("\n", " ").replaceAll("`", "")}</p>)}{type.extras && <p className="muted">Needs the extra <code>{type.extras}</code>.</p>}</Panel>}
+        </div>
+      </div>
+      {trigger && <Decisions trigger={trigger} />}
+    </Page>
+  );
+}
+
+/** What every trigger may have beside the configuration of its type. */
+function own(type: TriggerType) {
+  return (type.shared as TriggerType["schema"]).properties ?? {};
+}
+
+function without(values: Values, names: string[]): Values {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => !names.includes(name)));
+}
+
+function Examples({ type, onPick }: { type: TriggerType; onPick: (values: Values) => void }) {
+  const examples = type.examples as { title?: string; config?: Values }[];
+  return (
+    <div className="row tight">
+      <span className="muted">Start from:</span>
+      {examples.filter((one) => one.config).map((one, index) => <Button key={index} onClick={() => onPick(one.config ?? {})}>{one.title ?? `example ${index + 1}`}</Button>)}
+    </div>
+  );
+}
+
+function Refused({ detail, fix }: { detail: string; fix: string | null }) {
+  return <p className="field-error" role="alert">{detail}{fix && ` ${fix}`}</p>;
+}
+
+interface Health {
+  status: string;
+  summary: string;
+  late_seconds: number;
+  decisions_24h: Record<string, number>;
+  source: { status?: string; error?: string | null; lag?: number | null; last_event_at?: string | null; proven_at?: string | null } | null;
+}
+
+function Standing({ trigger }: { trigger: Trigger }) {
+  const health = useGet<Health>(`/api/v1/triggers/${trigger.id}/health`);
+  return (
+    <Panel title="How it stands">
+      <Loaded of={health}>
+        {(found) => (
+          <>
+            <p>{found.summary}</p>
+            <Facts>
+              <Fact name="State"><Status value={trigger.paused ? "paused" : trigger.mode} /></Fact>
+              <Fact name="Health"><Status value={found.status} /></Fact>
+              <Fact name="Next fire"><When at={trigger.next_fire_at} zone={String(trigger.config["timezone"] ?? "UTC")} /></Fact>
+              <Fact name="Last fire"><When at={trigger.last_fired_at} /></Fact>
+              <Fact name="Last 24 hours">{Object.entries(found.decisions_24h).map(([outcome, count]) => `${count} ${outcome.replaceAll("_", " ")}`).join(", ") || "nothing decided"}</Fact>
+              {found.source && <Fact name="Source"><Status value={found.source.status ?? "waiting"} /> {found.source.error ?? ""}</Fact>}
+              {found.source?.proven_at && <Fact name="Last proven alive"><When at={found.source.proven_at} /></Fact>}
+            </Facts>
+          </>
+        )}
+      </Loaded>
+    </Panel>
+  );
+}
+
+/** Where others send what this trigger waits for. */
+function Address({ trigger }: { trigger: Trigger }) {
+  const secrets = madeFor(trigger.workflow_id, trigger.name);
+  const push = trigger.type === "webhook";
+  if (!push && secrets.length === 0) return null;
+  const path = `/api/v1/public/webhook/${String(trigger.config["path"] ?? trigger.id).replace(/^\/|\/$/g, "")}`;
+  return (
+    <Panel title="Where to send it">
+      {push && <div className="command"><code>{location.origin}{path}</code><Copy text={location.origin + path}>Copy the address</Copy></div>}
+      {secrets.map((one) => (
+        <div className="command" key={one.name}><span>Secret <code>{one.name}</code>, shown once: <code>{one.value}</code></span><Copy text={one.value}>Copy the secret</Copy></div>
+      ))}
+      {push && <div className="command"><code>{curl(path, { body: {} })}</code><Copy text={curl(path, { body: {} })}>Copy the command</Copy></div>}
+    </Panel>
+  );
+}
+
+function Decisions({ trigger }: { trigger: Trigger }) {
+  const list = usePages<Decision>(`/api/v1/triggers/${trigger.id}/decisions`, {}, 50);
+  return (
+    <Panel title="Last 50 decisions" actions={<LinkButton href={`/workflows/${trigger.workflow_id}/versions`}>Versions</LinkButton>}>
+      <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+        {(items) => items.length === 0 ? <Empty title="It has decided nothing yet."><p>Nothing came that it listens to.</p></Empty> : (
+          <Table
+            label="Decisions"
+            rows={items.slice(0, 50)}
+            id={(row) => row.event_id}
+            columns={[
+              { name: "When", cell: (row) => <When at={row.decided_at} /> },
+              { name: "Outcome", cell: (row) => <Status value={row.outcome} /> },
+              { name: "Why", cell: (row) => row.summary.replaceAll("*", "") },
+              { name: "Event", cell: (row) => <Link href={`/events/${row.event_id}`}>explain</Link> },
+              { name: "Run", cell: (row) => (row.run_id ? <Link href={`/runs/${row.run_id}`}>open</Link> : <span className="muted">–</span>) },
+            ]}
+          />
+        )}
+      </Loaded>
+    </Panel>
+  );
+}
