@@ -18,8 +18,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDE = {"width": 1360, "height": 900}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    # Playwright's loop runs in this thread as long as it is open: tests of other folders need one of their own.
     path = os.environ.get("WFS_TEST_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("no Chromium: install it (Debian: apt-get install chromium) or name one in WFS_TEST_BROWSER")
