@@ -29,6 +29,7 @@ from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.ports.store import Work
 from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.pipeline.candidates import Compiled
 from workflow_scheduler.pipeline.intents import Ask, intent
 from workflow_scheduler.stores.portable import joins
@@ -39,7 +40,7 @@ lock = joins.lock
 
 
 class Missing(msgspec.Struct, frozen=True, gc=False):
-    """What the event of a missed round says."""
+    """What the event of a missed round says; the last three name the round, and are not told to others."""
 
     trigger_id: str
     trigger_name: str
@@ -48,6 +49,7 @@ class Missing(msgspec.Struct, frozen=True, gc=False):
     correlation: msgspec.Raw
     missing: str
     arrived: list[str]
+    over_at: str
     round: str
     number: int
     due_at: int
@@ -75,14 +77,13 @@ def bring(event: Event, ask: Ask, preliminary: Decision, now: int, owner: str) -
     place = RoundId(event.tenant_id, ask.compiled.trigger.id, correlation_of(value), number)
     found = yield from joins.find(place)
     if found is not None and found.missed_at is not None:
-        line = Predicate(rule.label, list(rule.names), None, verdict=False, note="the window is over and was missed")
+        line = _outside(event, "the window is over and was missed")
         return _decided(preliminary, Outcome.FILTERED, Reason.WINDOW_OVER, [line]), None
     before = {name: one for name, one in (yield from joins.members(place)).items() if name in rule.names}
     arriving = _arriving(event, ask.compiled, view)
     done = step(rule, {name: one.at for name, one in before.items()}, tuple(arriving), event.time)
     if done.late:
-        line = Predicate(rule.label, list(rule.names), sorted(before), verdict=False,
-                         note="it ended too long before the others")  # fmt: skip
+        line = _outside(event, "it ended too long before the others")
         return _decided(preliminary, Outcome.FILTERED, Reason.WINDOW_OVER, [line]), None
     if done.over:
         yield from _close(rule, place, before, now)
@@ -164,6 +165,10 @@ def _run(event: Event, ask: Ask, arrived: Mapping[str, Member], moment: _Moment,
     depth = max([event.depth, *(one.depth for one in arrived.values())])
     last = msgspec.structs.replace(event, input=_encode({"members": ends, **about}), depth=depth)
     return intent(last, ask.compiled, moment.now, moment.owner, ask.overlap_key)
+
+
+def _outside(event: Event, note: str) -> Predicate:
+    return Predicate("window", "an end inside the window of the others", to_iso(event.time), verdict=False, note=note)
 
 
 def _line(rule: Rule, arrived: Mapping[str, Member]) -> Predicate:

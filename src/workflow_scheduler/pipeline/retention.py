@@ -65,6 +65,7 @@ class Retention:
             "occurrences": await sweep.occurrences(now - max(events, runs)),
             "dead_letters": await sweep.dead_letters(now - max(events, runs)),
             "backfills": await sweep.backfills(now - max(events, runs)),
+            "rounds": await sweep.rounds(now - runs),
             "audit": await sweep.audit(now - ages.audit),
             "idempotency_keys": await sweep.idempotency_keys(now - IDEMPOTENCY_US),
         }

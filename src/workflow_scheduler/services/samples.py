@@ -16,7 +16,7 @@ _VALUES: dict[str, Any] = {
     "action": "deploy", "attempts": 5, "failures": 3, "code": "not_connected", "type": "kafka", "kind": "run",
     "trigger_type": "cron", "status": "SUCCEEDED", "job_id": "approve", "ask": "Publish?", "to": ["group:finance"],
     "links": {}, "reminder": 0, "escalated": False, "output": {"rows": 1042}, "error": None, "missing": "customer-etl",
-    "arrived": ["sales-etl"], "correlation": None, "round": "", "number": 0, "due_at": 1_804_998_600_000_000,
+    "arrived": ["sales-etl"], "correlation": None,
     "reason": "poison", "detail": "the run was delivered too often", "remedy": "check the address and the password",
     "source": "/kafka/orders", "url": "http://127.0.0.1:8003/waits/example",
 }  # fmt: skip

@@ -8,6 +8,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
+from workflow_scheduler.core.dependencies.rounds import MISSED
 from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.core.model.template import SOURCE as TEMPLATES
 from workflow_scheduler.core.reasons import Reason
@@ -132,6 +133,8 @@ def started_by(cause: Mapping[str, Any]) -> str:
         upstream = cause.get("upstream") or {}
         ended = upstream.get("status") or event.get("type")
         start = f"Started by *{name}*: workflow {upstream.get('workflow') or event.get('source')} ended {ended}"
+        if event.get("type") == MISSED:
+            start = f"Started by *{name}*: its window was over at {event.get('time')} and members were missing"
     elif event:
         about = f" about {event['subject']}" if event.get("subject") else ""
         start = f"Started by *{name}*: {event.get('type')} from {event.get('source')}{about}"
@@ -159,17 +162,22 @@ def decided(decision: Mapping[str, Any]) -> str:
     outcome = decision["outcome"]
     if outcome == "run_started":
         status = f" ({decision['run_status']})" if decision["run_status"] else ""
-        return f"{name} started run {decision['run_id']}{status}."
+        missed = decision["reason"] == Reason.MEMBERS_MISSED
+        why = f": {reason_text(decision['reason'])}{_in_the_way(decision)}" if missed else ""
+        return f"{name} started run {decision['run_id']}{status}{why}."
     detail = _first_false(decision["predicates"]) or reason_text(decision["reason"])
     if outcome == "filtered":
         return f"{name} did not match: {detail}."
     return f"{name}: {outcome.replace('_', ' ')}, because {reason_text(decision['reason'])}{_in_the_way(decision)}."
 
 
+_INCOMPLETE = frozenset({Reason.WAITING_FOR_MEMBERS, Reason.MEMBERS_MISSED})
+
+
 def _in_the_way(decision: Mapping[str, Any]) -> str:
     """Return which run stood in the way, or which members are missing, where the decision says so."""
     lines = decision["predicates"]
-    names = ("all", "at_least", "when") if decision["reason"] == Reason.WAITING_FOR_MEMBERS else ("overlap",)
+    names = ("all", "at_least", "when") if decision["reason"] in _INCOMPLETE else ("overlap",)
     for line in lines if isinstance(lines, list) else ():
         if isinstance(line, dict) and line.get("name") in names and line.get("note"):
             return f" ({line['note']})"

@@ -45,6 +45,7 @@ _ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 _NEXT = (
     "SELECT MIN(next_fire_at) FROM schedules WHERE paused = 0 AND next_fire_at > :now",
     "SELECT MIN(wake_at) FROM jobs WHERE status IN ('PAUSED', 'QUEUED') AND wake_at > :now",
+    "SELECT MIN(due_at) FROM join_rounds WHERE due_at > :now",
     "SELECT MIN(paused_until) FROM workflows WHERE paused_until > :now",
     "SELECT MIN(paused_until) FROM schedules WHERE paused_until > :now",
 )

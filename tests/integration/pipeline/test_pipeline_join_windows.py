@@ -9,8 +9,10 @@ from plant import Instance
 from workflow_scheduler.core.errors import StoreUnavailable
 from workflow_scheduler.core.model.principal import LOCAL
 from workflow_scheduler.core.model.run import RunStatus
+from workflow_scheduler.core.model.system_event import SYSTEM_EVENTS
 from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, from_iso, to_iso
 from workflow_scheduler.services.joins import Joins
+from workflow_scheduler.stores.portable.retention import Sweeper
 
 MANUAL = {"by_hand": {"type": "manual"}}
 
@@ -154,6 +156,7 @@ async def test_a_missed_round_is_told_once(upstreams, two):
     ((_, data),) = await upstreams.all("SELECT type, data FROM outbox WHERE type = 'dependency_missed'")
     told = msgspec.json.decode(data)
     assert (told["workflow_name"], told["missing"], told["arrived"]) == ("report", "stock", ["sales"])
+    assert set(told) == set(SYSTEM_EVENTS["dependency_missed"])
     assert upstreams.facts + two.facts == 1
     assert await empty(upstreams)
 
@@ -289,3 +292,14 @@ async def test_no_end_is_used_twice_or_lost_whoever_hears_it(upstreams, two):
     assert (len(outcomes), outcomes.count("run_started")) == (len(ends), len(runs))
     kept = [row[0] for row in await upstreams.all("SELECT run_id FROM join_members")]
     assert not set(kept) & set(used)
+
+
+async def test_what_waits_for_a_trigger_that_is_gone_is_forgotten_with_old_runs(upstreams, store):
+    await wait_for(upstreams, all=["sales", "stock"])
+    await end(upstreams, "sales")
+    later = upstreams.clock.now() + 1
+    assert await Sweeper(store).rounds(later) == 0
+    await upstreams.deploy("report", MANUAL)
+    assert await Sweeper(store).rounds(later - 10) == 0
+    assert await Sweeper(store, portion=1).rounds(later) == 1
+    assert await empty(upstreams)

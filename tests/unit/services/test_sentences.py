@@ -81,6 +81,17 @@ def test_a_dependency_names_the_upstream_and_how_it_ended():
     assert "workflow /workflows/etl ended workflow_completed" in forgotten
 
 
+def test_a_missed_dependency_names_the_end_of_its_window():
+    event = {
+        "provider": "workflow",
+        "type": "dependency_missed",
+        "source": "/triggers/t",
+        "time": "2027-01-05T08:00:00Z",
+    }
+    told = started_by(cause(trigger={"id": "t", "name": "after", "type": "workflow"}, event=event))
+    assert told.startswith("Started by *after*: its window was over at 2027-01-05T08:00:00Z and members were missing")
+
+
 def test_a_replay_names_the_first_event():
     assert started_by(cause(replay_of="e1")).startswith("Replayed from event e1 through *nightly*")
 

@@ -63,9 +63,7 @@ SYSTEM_EVENTS: dict[str, tuple[str, ...]] = {
         "correlation",
         "missing",
         "arrived",
-        "round",
-        "number",
-        "due_at",
+        "over_at",
     ),
     "dead_letter": (
         "dead_letter_id",

@@ -16,10 +16,10 @@ from workflow_scheduler.core.dependencies.rounds import MISSED, Rule
 from workflow_scheduler.core.errors import SchedulerError, Unavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.event import Event
-from workflow_scheduler.core.model.system_event import SOURCE_TRIGGERS, SystemEvent
+from workflow_scheduler.core.model.system_event import SOURCE_TRIGGERS, SYSTEM_EVENTS, SystemEvent
 from workflow_scheduler.core.model.trigger import Trigger
 from workflow_scheduler.core.ports.store import Store, Work
-from workflow_scheduler.core.time.clock import Clock
+from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.pipeline import joins as state
 from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.inbox import Inbox
@@ -100,6 +100,7 @@ class Misses:
             correlation=msgspec.Raw((one.value or "null").encode()),
             missing=lacking(rule.need, names),
             arrived=names,
+            over_at=to_iso(one.due_at),
             round=one.id.correlation,
             number=one.id.number,
             due_at=one.due_at,
@@ -135,7 +136,7 @@ def _close(one: Round, rule: Rule | None, said: state.Missing | None, now: int) 
         yield from joins.remove(one.id)
         return False
     if said is not None:
-        data = msgspec.structs.asdict(said)
+        data = {name: getattr(said, name) for name in SYSTEM_EVENTS[MISSED]}
         fact = SystemEvent(
             tenant_id=one.id.tenant_id, type=MISSED, source=SOURCE_TRIGGERS, subject=one.id.trigger_id, data=data
         )

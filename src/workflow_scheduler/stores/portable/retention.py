@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workflow_scheduler.core.ports.store import Sql, Store, Work
+from workflow_scheduler.stores.portable import joins
 from workflow_scheduler.stores.portable.rows import numbered
 from workflow_scheduler.stores.portable.scan import id_floor
 from workflow_scheduler.stores.portable.tenants import tenants_of
@@ -67,6 +68,10 @@ class Sweeper:
         """Delete backfills that ended before an instant."""
         return await self._sweep("backfills", lambda tenant, after: _backfills(tenant, after, before, self._portion))
 
+    async def rounds(self, before: int) -> int:
+        """Delete what had arrived for workflows that wait for others and are live no more, if nothing came since."""
+        return await self._sweep("join_rounds", lambda tenant, _after: _rounds(tenant, before, self._portion))
+
     async def audit(self, before: int) -> int:
         """Delete entries of the audit log from before an instant."""
         return await self._sweep("audit", lambda tenant, after: _audit(tenant, after, before, self._portion))
@@ -122,6 +127,19 @@ def _events(tenant: str, after: str, before: int, limit: int) -> Work[Progress]:
     yield from _delete("decisions", "event_id", tenant, old)
     deleted = yield from _delete("events", "id", tenant, old)
     return deleted, _following(ids, limit)
+
+
+def _rounds(tenant: str, before: int, limit: int) -> Work[Progress]:
+    rows = yield Sql(
+        """SELECT r.tenant_id, r.trigger_id, r.correlation, r.number FROM join_rounds r
+           WHERE r.tenant_id = :tenant AND r.updated_at < :before AND NOT EXISTS
+             (SELECT 1 FROM trigger_index t WHERE t.tenant_id = r.tenant_id AND t.id = r.trigger_id
+              AND t.deployment_status = 'active') LIMIT :n""",
+        {"tenant": tenant, "before": before, "n": limit},
+    )
+    for row in rows:
+        yield from joins.remove(joins.RoundId(*row))
+    return len(rows), "" if len(rows) == limit else None
 
 
 def _runs(tenant: str, after: str, before: int, limit: int) -> Work[Progress]:

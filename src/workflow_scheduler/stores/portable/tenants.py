@@ -10,6 +10,7 @@ TABLES = frozenset(
         "runs",
         "decisions",
         "job_logs",
+        "join_rounds",
         "dead_letters",
         "backfills",
         "occurrences",
