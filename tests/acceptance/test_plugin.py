@@ -54,3 +54,36 @@ def test_definitions_may_name_its_types(installed, command, tmp_path):
     absent = command("validate", "flow.yaml", cwd=tmp_path)
     assert absent.code == 1
     assert "statuspage" in absent.out + absent.err
+
+
+WHOLE = """
+from workflow_scheduler.triggers import kafka as k
+name, shape = {names}
+title, icon, since, extras, examples = "t", "i", "1.0", "", ()
+Config, index_keys, matches, open, source_key = k.Config, k.index_keys, k.matches, k.open, k.source_key
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import no_such_library", "cannot be loaded: ModuleNotFoundError: No module named 'no_such_library'"),
+        ("name = 'half'", "has no `title`, `icon`, `shape`, `since`, `extras`, `Config`, `examples`"),
+        (WHOLE.format(names=("odd", "round")), "has the shape `round`"),
+        (WHOLE.format(names=("kafka", "stream")),
+         "two plug-ins are named `kafka`: workflow_scheduler.triggers.kafka and broken_plugin"),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_is_not_whole_is_named(code, says, command, tmp_path):
+    info = tmp_path / "broken_plugin-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[workflow_scheduler.triggers]\nhalf = broken_plugin\n")
+    (tmp_path / "broken_plugin.py").write_text(code)
+    for arguments in (("trigger", "types"), ("up", "--port", "0", "--data", str(tmp_path / "data"))):
+        done = command(*arguments, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+        assert done.code != 0
+        assert says in done.err
+        assert "Traceback" not in done.err
+        if "two plug-ins" not in says:
+            assert "the plug-in `half` (broken_plugin) of the package broken-plugin 1.2" in done.err

@@ -17,6 +17,7 @@ from typing import Any, Protocol, cast
 import msgspec
 from pydantic import BaseModel, ConfigDict
 
+from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.match.verdict import Verdict
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.ports.engine import JobContext
@@ -156,23 +157,69 @@ class JobType(Protocol):
         ...
 
 
+_MEMBERS = {
+    "workflow_scheduler.triggers": (
+        "name", "title", "icon", "shape", "since", "extras", "Config", "examples", "index_keys", "matches",
+    ),
+    "workflow_scheduler.jobs": ("name", "title", "inline", "needs_code_allowance", "Config", "examples", "run",
+                                "retryable"),
+}  # fmt: skip
+_OF_SHAPE = {
+    "timer": ("next_fire", "timezone"),
+    "push": ("verify", "secret_name", "parse"),
+    "poll": ("poll", "poll_seconds", "source_key"),
+    "stream": ("open", "source_key"),
+    "internal": (),
+}
+
+
 def discover(package: str, group: str) -> dict[str, ModuleType]:
     """Return the plug-in modules of `package` and of the entry-point `group`, by their `name`.
 
     Raises:
-        ValueError: two members have the same name.
+        ValidationFailed: a plug-in cannot be loaded, is not whole, or has the name of another one.
 
     """
     found: dict[str, ModuleType] = {}
     parent = importlib.import_module(package)
     modules = [importlib.import_module(f"{package}.{info.name}") for info in pkgutil.iter_modules(parent.__path__)]
-    modules += [cast("ModuleType", point.load()) for point in importlib.metadata.entry_points(group=group)]
+    modules += [_loaded(point, group) for point in importlib.metadata.entry_points(group=group)]
     for module in modules:
         name = getattr(module, "name", None)
         if name is None:
             continue
         if name in found and found[name] is not module:
-            message = f"two plug-ins are named {name!r}: {found[name].__name__} and {module.__name__}"
-            raise ValueError(message)
+            raise ValidationFailed(
+                f"two plug-ins are named `{name}`: {found[name].__name__} and {module.__name__}",
+                fix="Remove one of the two packages, or rename its type.",
+            )
         found[name] = module
     return found
+
+
+def _loaded(point: importlib.metadata.EntryPoint, group: str) -> ModuleType:
+    """Return the module of an entry point.
+
+    Raises:
+        ValidationFailed: it cannot be imported, or lacks something.
+
+    """
+    package = "unknown" if point.dist is None else f"{point.dist.name} {point.dist.version}"
+    said = f"the plug-in `{point.name}` ({point.value}) of the package {package}"
+    try:
+        module = cast("ModuleType", point.load())
+    except Exception as error:
+        raise ValidationFailed(
+            f"{said} cannot be loaded: {type(error).__name__}: {error}", fix="Install the package again, or remove it."
+        ) from error
+    wanted = _MEMBERS.get(group, ())
+    if "shape" in wanted:
+        wanted = (*wanted, *_OF_SHAPE.get(str(getattr(module, "shape", None)), ()))
+    lacking = [name for name in wanted if not hasattr(module, name)]
+    if lacking:
+        raise ValidationFailed(
+            f"{said} has no {', '.join(f'`{name}`' for name in lacking)}", fix="See docs/how-to/plugins.md."
+        )
+    if "shape" in wanted and module.shape not in SHAPES:
+        raise ValidationFailed(f"{said} has the shape `{module.shape}`", fix=f"Shapes are {', '.join(SHAPES)}.")
+    return module
