@@ -150,19 +150,25 @@ async def due(store: Store, now: int, limit: int) -> list[Round]:
     return [_round(row) for row in rows]
 
 
+_OPEN = f"FROM join_rounds WHERE {_TRIGGER} AND missed_at IS NULL ORDER BY updated_at DESC, correlation, number"
+
+
 async def of_trigger(store: Store, tenant_id: str, trigger_id: str) -> list[tuple[Round, list[Member]]]:
     """Return the newest rounds of a trigger that are open, with what has arrived."""
     key = {"tenant": tenant_id, "trigger": trigger_id}
-    rounds = await store.read(
-        f"SELECT {_COLUMNS} FROM join_rounds WHERE {_TRIGGER} AND missed_at IS NULL "
-        f"ORDER BY updated_at DESC, correlation, number LIMIT {_SHOWN_MAX}",
-        key,
-    )
-    found: list[tuple[Round, list[Member]]] = []
-    for row in rounds:
-        one = _round(row)
-        found.append((one, await arrived(store, one.id)))
-    return found
+    rounds = [_round(row) for row in await store.read(f"SELECT {_COLUMNS} {_OPEN} LIMIT {_SHOWN_MAX}", key)]
+    there: dict[RoundId, list[Member]] = {one.id: [] for one in rounds}
+    if rounds:
+        names = ", ".join(f"m.{name}" for name in ("tenant_id", "trigger_id", "correlation", "number"))
+        for row in await store.read(
+            f"""SELECT {names}, {", ".join(f"m.{name}" for name in _MEMBER.split(", "))} FROM join_members m
+                JOIN (SELECT correlation, number {_OPEN} LIMIT {_SHOWN_MAX}) AS r
+                  ON r.correlation = m.correlation AND r.number = m.number
+                WHERE m.tenant_id = :tenant AND m.trigger_id = :trigger ORDER BY m.at, m.member""",
+            key,
+        ):
+            there.get(RoundId(*row[:4]), []).append(_member(row[4:]))
+    return [(one, there[one.id]) for one in rounds]
 
 
 def reset(tenant_id: str, trigger_id: str, correlation: str | None) -> Work[int]:
