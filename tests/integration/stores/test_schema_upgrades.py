@@ -28,7 +28,7 @@ async def test_members_that_had_arrived_for_a_join_still_wait(new_store, monkeyp
     kind = new_store().dialect
     place = f"workflow_scheduler.stores.{kind}.connection.migrations"
     with monkeypatch.context() as patched:
-        patched.setattr(place, lambda dialect: tuple(one for one in migrations(dialect) if one.number < 30))
+        patched.setattr(place, lambda dialect: tuple(one for one in migrations(dialect) if one.number < 33))
         store = new_store()
         await store.open()
 
