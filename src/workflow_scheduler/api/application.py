@@ -21,6 +21,7 @@ RESOURCES = (
     "imports",
     "deployment",
     "triggers",
+    "held",
     "schedules",
     "upcoming",
     "templates",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.services.deployments import Deployments
     from workflow_scheduler.services.events import Events
     from workflow_scheduler.services.explain import Explain
+    from workflow_scheduler.services.held import Held
     from workflow_scheduler.services.joins import Joins
     from workflow_scheduler.services.keys import Keys
     from workflow_scheduler.services.members import Members
@@ -85,6 +86,7 @@ class ApiContext:
     replay: Replay
     queues: Queues
     joins: Joins
+    held: Held
     secrets: SecretStore
     connections: ConnectionStore
     tenant: TenantSettings

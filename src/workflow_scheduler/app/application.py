@@ -101,6 +101,7 @@ class Application(Services):
             self._begin("timer", self.timer.loop())
             self._begin("waits", self.asking.loop())
             self._begin("missed", self.misses.loop())
+            self._begin("shaped", self.shaped.loop())
         if "dispatch" in roles:
             self._begin("dispatch", self.dispatcher.loop())
         if self.temporal is not None:

@@ -34,6 +34,7 @@ from workflow_scheduler.pipeline.sources.manual import ManualSource
 from workflow_scheduler.pipeline.sources.missed import Misses
 from workflow_scheduler.pipeline.sources.push import PushSource
 from workflow_scheduler.pipeline.sources.rerun import RerunSource
+from workflow_scheduler.pipeline.sources.shaped import Shaped
 from workflow_scheduler.pipeline.sources.timer import Timer
 from workflow_scheduler.pipeline.tracker import Tracker
 from workflow_scheduler.pipeline.wakes import Wakes
@@ -109,6 +110,7 @@ class Pipeline:
         self.reruns = RerunSource(self.inbox, self.recovery, self.vault)
         self.internal = InternalSource(store, self.inbox, clock)
         self.misses = Misses(store, self.cache, self.inbox, clock, self.internal.hint)
+        self.shaped = Shaped(store, self.cache, self.inbox, clock)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, self.types)
         self.push.guard = ReplayGuard(self.store)
         self.manual = ManualSource(self.catalog, store, self.cache, self.inbox, clock, self.vault)

@@ -21,6 +21,7 @@ from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.events import Events
 from workflow_scheduler.services.explain import Explain
+from workflow_scheduler.services.held import Held
 from workflow_scheduler.services.joins import Joins
 from workflow_scheduler.services.keys import Keys
 from workflow_scheduler.services.members import Members
@@ -98,6 +99,7 @@ class Services(Engines):
             templates=Templates(store, clock, definitions, workflows, deployments, requirements),
             queues=Queues(store, clock, self.tracker),
             joins=Joins(store, self.types),
+            held=Held(store, clock, self.inbox),
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),
             secrets=self.secrets, connections=self.connections, tenant=self.tenant, keys=keys, members=members,

@@ -1,4 +1,4 @@
-"""`trigger ls|show|health|enable|disable|suspend|fire|flush|test|types`."""
+"""`trigger ls|show|health|enable|disable|suspend|release|discard|fire|flush|test|types`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ Reference = Annotated[str, typer.Argument(metavar="TRIGGER", help="Id, or WORKFL
 Reason = Annotated[str | None, typer.Option(help="Why; kept with the trigger.")]
 _BASE = "/api/v1/triggers"
 _WELL = frozenset({"healthy", "starting", "waiting", "completed", "expiring"})
+_MORE = "; some are left: call it again"
 _AT_REST = frozenset({"undeployed", "paused", "disabled", "suspended"})
 _SOURCE_NAMES = ("source", "key", "connected_since", "down_since", "last_alive_at", "last_event_at", "lag", "failures",
                  "next_attempt_at", "credentials_expire_at", "shared_by", "error", "remedy")  # fmt: skip
@@ -154,6 +155,28 @@ def disable(context: typer.Context, trigger: Reference, reason: Reason = None) -
 def suspend(context: typer.Context, trigger: Reference, reason: Reason = None) -> None:
     """Let a trigger keep what it hears without running it."""
     _switch(context, trigger, "suspended", reason)
+
+
+@app.command()
+def release(context: typer.Context, trigger: Reference) -> None:
+    """Let the events be decided again that a trigger kept, the oldest first."""
+    session = session_of(context)
+    done = session.client.post(f"{_BASE}/{segment(found(session, trigger)['id'])}/release")
+    output.show(session, done, _tell_released)
+
+
+@app.command()
+def discard(context: typer.Context, trigger: Reference) -> None:
+    """Give the events up that a trigger kept, the oldest first; they can still be replayed."""
+    session = session_of(context)
+    done = session.client.post(f"{_BASE}/{segment(found(session, trigger)['id'])}/discard")
+    output.show(session, done, lambda one: output.write(f"{one['count']} discarded{_MORE if one['more'] else ''}"))
+
+
+def _tell_released(done: dict[str, Any]) -> None:
+    output.write(f"{done['count']} released, {done['runs']} runs started{_MORE if done['more'] else ''}")
+    for one in done["failed"]:
+        output.note(f"{one['id']}: {one['message']}")
 
 
 @app.command()

@@ -22,6 +22,14 @@ class Trigger:
     input: Any = UNSET
     overlap: str | Mapping[str, Any] | UnsetType = UNSET
     priority: int | str | UnsetType = UNSET
+    debounce: str | Mapping[str, Any] | UnsetType = UNSET
+    batch: int | Mapping[str, Any] | UnsetType = UNSET
+    threshold: Mapping[str, Any] | UnsetType = UNSET
+    absence: str | Mapping[str, Any] | UnsetType = UNSET
+    throttle: str | Mapping[str, Any] | UnsetType = UNSET
+    rate_limit: str | Mapping[str, Any] | UnsetType = UNSET
+    unique: str | Mapping[str, Any] | UnsetType = UNSET
+    ttl: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
 
     def document(self) -> dict[str, Any]:

@@ -35,8 +35,17 @@ class Reason(StrEnum):
     WAITING_FOR_MEMBERS = "waiting_for_members"  # members are still missing; the last predicate names them
     MEMBERS_MISSED = "members_missed"  # the window of a dependency is over, and `on_miss: run` starts it without them
     WINDOW_OVER = "window_over"  # the end of a member lies outside the window in which the others are waited for
+    DEBOUNCED = "debounced"  # the run starts for all events of the burst, when it has been quiet for `debounce`
+    BATCHED = "batched"  # the run starts for several events together, as `batch` says
+    BELOW_THRESHOLD = "below_threshold"  # fewer events than `threshold` wants have come within its window
+    HEARD = "heard"  # an event came; a run starts when none comes for `absence`
+    THROTTLED = "throttled"  # the run starts later, as the rate of `throttle` allows
+    RATE_EXCEEDED = "rate_exceeded"  # as many runs as `rate_limit` allows have started within its time
+    REPEATED = "repeated"  # an event with the same value of `unique` came within its window
     TRIGGER_DISABLED = "trigger_disabled"  # the trigger is disabled
     TRIGGER_SUSPENDED = "trigger_suspended"  # the trigger is suspended: kept, not run
+    RELEASED = "released"  # the event was kept, and somebody let it be decided again
+    DISCARDED = "discarded"  # the event was kept, and somebody gave it up
     WORKFLOW_PAUSED = "workflow_paused"  # the workflow is paused
     NOT_CONFIRMED = "not_confirmed"  # the manual trigger wants a confirmation
     MISSED_DOWN = "missed_down"  # due while no instance was running, and the catch-up policy leaves it out
@@ -50,7 +59,7 @@ class Reason(StrEnum):
     SUPERSEDED = "superseded"  # the schedule was edited before the fire
     SKIPPED_BY_HAND = "skipped_by_hand"  # somebody skipped this one time of the schedule
     CALENDAR = "calendar"  # a calendar of the schedule leaves this time out; the note names calendar and day
-    EXPIRED = "expired"  # a one-time schedule that has fired already
+    EXPIRED = "expired"  # a one-time schedule that has fired already, or an event older than the `ttl` of the trigger
     DEPTH_EXCEEDED = "depth_exceeded"  # the chain of runs that caused runs is deeper than max_depth
     OWN_FAILURE = "own_failure"  # a handler of workflow_failed never fires for its own failure
     ENGINE_UNAVAILABLE = "engine_unavailable"  # the engine did not answer; tried again later

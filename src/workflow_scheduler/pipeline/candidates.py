@@ -64,7 +64,9 @@ class Compiled:
     the tables.
     """
 
-    __slots__ = ("_key", "asks", "condition", "config", "error", "joins", "module", "rule", "trigger")
+    __slots__ = (
+        "_key", "_shape_keys", "asks", "condition", "config", "error", "joins", "module", "rule", "shape", "trigger",
+    )  # fmt: skip
 
     def __init__(self, trigger: Trigger, types: Mapping[str, ModuleType], known: Configs | None = None) -> None:
         """Parse the configuration and compile the condition of `trigger`; `known` has configurations of others."""
@@ -76,7 +78,9 @@ class Compiled:
         self.rule: Any = None
         self.joins = False
         self.asks = False
+        self.shape = trigger.shape
         self._key: Expression | None = None
+        self._shape_keys: dict[str, Expression] = {}
         if self.module is None:
             self.error = f"the trigger type `{trigger.type}` is not installed"
             return
@@ -89,6 +93,11 @@ class Compiled:
             self.rule = None if asked is None else asked(self.config)
             self.joins = self.rule is not None
             self.asks = self.joins or trigger.overlap is not None
+            if self.shape is not None:
+                self.asks = self.asks or self.shape.asks
+                self._shape_keys = {
+                    kind: compile_expression(text, EVENT_VARIABLES) for kind, text in self.shape.keys().items()
+                }
             if trigger.overlap is not None and trigger.overlap.key is not None:
                 self._key = compile_expression(trigger.overlap.key, EVENT_VARIABLES)
         except Exception as error:  # noqa: BLE001 -- a broken stored row must not stop its neighbours
@@ -112,6 +121,20 @@ class Compiled:
             return of_value(trigger.workflow_id, self._key.value(event_variables(view, trigger, now)))
         except (Undefined, msgspec.MsgspecError, ValueError, RecursionError):
             return of_value(trigger.workflow_id, None)
+
+    def shape_value(self, kind: str, view: EventView, now: int) -> str | None:
+        """Return the value, as JSON, by which one part of the shape tells an event from others; None for no key.
+
+        An event for which the expression has no value has the value null.
+        """
+        key = self._shape_keys.get(kind)
+        if key is None:
+            return None
+        try:
+            value = key.value(event_variables(view, self.trigger, now))
+            return msgspec.json.encode(value, order="deterministic").decode()
+        except (Undefined, msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+            return "null"
 
 
 Bucket = tuple[Compiled, ...]

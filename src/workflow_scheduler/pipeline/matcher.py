@@ -5,10 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from workflow_scheduler.core.dependencies.rounds import MISSED
+from workflow_scheduler.core.match.released import is_released
 from workflow_scheduler.core.match.verdict import TRUE, Predicate, Verdict
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.trigger import Mode, Trigger
 from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.core.shaping.shape import DUE
+from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.pipeline.candidates import Bucket, CandidateCache, Compiled
 
 
@@ -36,9 +39,13 @@ def judge(compiled: Compiled, view: EventView, now: int) -> Judgement:
     if compiled.error is not None:
         line = Predicate("configuration", "a readable configuration", compiled.error, None)
         return Judgement(Outcome.FILTERED, Reason.MALFORMED, Verdict(result=None, predicates=(line,)))
+    shape = compiled.shape
+    if shape is not None and view.event.type == DUE and view.event.provider == "shape":
+        return _state(compiled.trigger, view.event, _MATCHED)  # its events were judged when they came
     try:
         verdict: Verdict = compiled.module.matches(compiled.config, view)
-        return _combine(compiled, view, verdict, now)
+        found = _combine(compiled, view, verdict, now)
+        return found if shape is None or shape.ttl is None else _in_time(found, view.event, shape.ttl, now)
     except Exception as error:  # noqa: BLE001 -- a fault in one plug-in must not stop the other triggers' decisions
         line = Predicate("matches", "a decision", f"{type(error).__name__}: {error}", None)
         return Judgement(Outcome.FILTERED, Reason.MALFORMED, Verdict(result=None, predicates=(line,)))
@@ -63,11 +70,22 @@ def _combine(compiled: Compiled, view: EventView, verdict: Verdict, now: int) ->
         return Judgement(Outcome.FILTERED, why or Reason.PREDICATE_FALSE, whole)
     if result is None:
         policy = fallback if trigger.on_unknown == "skip" and fallback is not None else trigger.on_unknown
-        outcome, reason = _UNKNOWN[policy]
+        outcome, reason = _UNKNOWN["fire" if policy == "hold" and is_released(view.event) else policy]
         if outcome is Outcome.RUN_STARTED:
             return _state(trigger, view.event, Judgement(outcome, reason, whole))
         return Judgement(outcome, why or reason, whole)
     return _state(trigger, view.event, Judgement(Outcome.RUN_STARTED, Reason.MATCHED, whole))
+
+
+def _in_time(found: Judgement, event: Event, ttl: int, now: int) -> Judgement:
+    """Let an event that came too late start nothing; a replay is wanted although it is old."""
+    if found.outcome is not Outcome.RUN_STARTED or event.replay_of is not None or now - event.time <= ttl:
+        return found
+    line = Predicate(
+        "ttl", f"at most {ttl / SECOND_US:g} s old", f"{(now - event.time) / SECOND_US:g} s", verdict=False
+    )
+    lines = (*found.verdict.predicates, line)
+    return Judgement(Outcome.SKIPPED, Reason.EXPIRED, Verdict(result=found.verdict.result, predicates=lines))
 
 
 def _state(trigger: Trigger, event: Event, matched: Judgement) -> Judgement:

@@ -18,7 +18,7 @@ from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Accepted, Sql, Store, Work
 from workflow_scheduler.core.reasons import Outcome, Reason
-from workflow_scheduler.pipeline import joins
+from workflow_scheduler.pipeline import joins, shaping
 from workflow_scheduler.pipeline.answering import Answering, tell_pauses
 from workflow_scheduler.pipeline.ends import Ends
 from workflow_scheduler.pipeline.entries import Entry
@@ -161,6 +161,9 @@ class _Steps:
         keys |= {(run.tenant_id, run.overlap_key) for entry, _ in decided for run in entry.leaving if run.overlap_key}
         for key in sorted(keys):
             yield from turns.lock(self._dialect, key)
+        shaped = {(tenant, owner) for tenant, ask in asks for owner in shaping.owners(ask.compiled)}
+        for tenant, owner in sorted(shaped):
+            yield from shaping.lock(self._dialect, tenant, owner)
         for tenant in sorted({one.event.tenant_id for one in accepted if one.listening is not None}):
             yield from waits.lock(self._dialect, tenant)
         for tenant, trigger in sorted(
@@ -226,6 +229,9 @@ class _Steps:
             decision = decisions[trigger_id]
             if ask.compiled.joins:
                 decision, run = yield from joins.bring(one.event, ask, decision, self._now, self._owner)
+            if run is not None and ask.compiled.shape is not None and one.event.provider != "manual":
+                moment = (self._now, self._owner)
+                decision, run = yield from shaping.bring(one.event, ask, decision, run, moment)
             rule = ask.compiled.trigger.overlap
             if run is None or rule is None:
                 plain += [] if run is None else [run]

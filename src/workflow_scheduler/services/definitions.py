@@ -21,6 +21,7 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.workflow import Definition, limit_of, overlap_of
 from workflow_scheduler.core.overlap import Overlap
 from workflow_scheduler.core.registry import SOURCE_SHAPES
+from workflow_scheduler.core.shaping.fields import absence_of, shape_of
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.core.time.due import next_due
 from workflow_scheduler.core.time.exclusion import exclusion_of
@@ -199,6 +200,7 @@ def _planned(
         keys=tuple(pairs),
         claim=_claim(trigger),
         max_fires=getattr(config, "max_fires", None),
+        absence=absence_of(trigger.shared),
         next_due=partial(_next_due, *timed, own_id) if timer else None,
         left_out=None if (exclusion := exclusion_of(timed[1])) is None else exclusion.of,
         source=PlannedSource(module.source_key(config), module.shape) if module.shape in SOURCE_SHAPES else None,
@@ -226,6 +228,7 @@ def _shared(trigger: CheckedTrigger, definition: Definition, limit: Overlap | No
         "engine": definition.engine,
         "max_depth": definition.max_depth,
         **({"resume": True} if shared.resume else {}),
+        **({} if (shape := shape_of(shared)) is None else {"shape": shape}),
     }
 
 

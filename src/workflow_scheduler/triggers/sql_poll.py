@@ -117,7 +117,7 @@ class Config(BaseConfig):
     start: Literal["latest", "earliest"] = Field(
         default="latest", title="Start", description="latest: rows that are there at first do not count."
     )
-    batch: int = Field(default=500, ge=1, le=5_000, title="Batch", description="Rows that are read at once.")
+    rows: int = Field(default=500, ge=1, le=5_000, title="Rows", description="Rows that are read at once.")
 
     @model_validator(mode="after")
     def _whole(self) -> Config:
@@ -227,12 +227,12 @@ def _go_on(config: Config, state: Cursor, rows: list[dict[str, Any]]) -> bool:
         Rejected: all rows of a page have the same watermark, so that no page could follow.
 
     """
-    if len(rows) >= config.batch:
+    if len(rows) >= config.rows:
         last = rows[-1][config.watermark]
         if last == rows[0][config.watermark] and len(rows) > 1:
             raise Rejected(
                 f"{len(rows):,} rows have the same `{config.watermark}`, {last}, so that nothing tells where to go on",
-                fix="Raise `batch`, or name a column with finer values.",
+                fix="Raise `rows`, or name a column with finer values.",
             )
         state.place = last
         return True
@@ -290,7 +290,7 @@ def _rows(target: Target, config: Config, io: SourceIO, state: Cursor) -> list[d
     column = config.watermark
     where = f"{column} IS NOT NULL" if state.place is None else f"{column} >= :wfs_place"
     statement = f"SELECT * FROM {_from(config)} WHERE {where} ORDER BY {column}"
-    return _ask(target, config, io, statement, {} if state.place is None else {"wfs_place": state.place}, config.batch)
+    return _ask(target, config, io, statement, {} if state.place is None else {"wfs_place": state.place}, config.rows)
 
 
 def _from(config: Config) -> str:
@@ -314,14 +314,14 @@ def _ask(
         if limit is not None:
             fetch = f"OFFSET 0 ROWS FETCH NEXT {limit} ROWS ONLY" if database.dialect in _FETCH else f"LIMIT {limit}"
             statement = f"{statement} {fetch}"
-        bounds = Bounds(config.batch, max(config.batch, 64) * ROW_BYTES, TIMEOUT_SECONDS)
+        bounds = Bounds(config.rows, max(config.rows, 64) * ROW_BYTES, TIMEOUT_SECONDS)
         [found] = database.run([statement], _bound(params, database.dialect), bounds)
     except Forbidden as error:
         raise Rejected(error.detail, fix=error.fix) from error
     except Unavailable as error:
         raise NotConnected(error.detail, fix=error.fix) from error
     if found["truncated"]:
-        raise Rejected(f"{config.batch} rows are larger than what is read at once", fix="Lower `batch`.")
+        raise Rejected(f"{config.rows} rows are larger than what is read at once", fix="Lower `rows`.")
     rows: list[dict[str, Any]] = found["rows"]
     return rows
 

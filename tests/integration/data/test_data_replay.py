@@ -1,7 +1,8 @@
 import pytest
 
-from workflow_scheduler.core.errors import ValidationFailed
+from workflow_scheduler.core.errors import Conflict, ValidationFailed
 from workflow_scheduler.core.model.principal import LOCAL, Principal
+from workflow_scheduler.services.held import Held
 from workflow_scheduler.services.replay import REPLAY_MAX, ReplayRequest
 from workflow_scheduler.stores.portable.events import EventFilter
 from workflow_scheduler.testing.factories import make_event
@@ -104,3 +105,32 @@ async def test_a_schedules_fire_is_replayed_for_its_time(house):
     done = await house.replay.replay(LOCAL, ReplayRequest(ids=[event["id"]]))
     run = await house.runs.show(LOCAL, done["items"][0]["run_ids"][0])
     assert run["scheduled_for"] == "2027-01-05T13:00:00Z"
+
+
+async def test_what_a_suspended_trigger_kept_is_released_once_or_discarded(house):
+    await house.deploy("flow", hook=HOOK)
+    (trigger,) = (await house.triggers.page(LOCAL)).items
+    held = Held(house.store, house.clock, house.inbox)
+    await house.triggers.set_mode(LOCAL, trigger["id"], "suspended")
+    first, _, _ = [await heard(house) for _ in range(3)]
+    with pytest.raises(Conflict, match="would start nothing"):
+        await held.release(LOCAL, trigger["id"])
+    await house.triggers.set_mode(LOCAL, trigger["id"], "enabled")
+    done = await held.release(LOCAL, trigger["id"], 2)
+    assert (done["count"], done["runs"], done["failed"], done["more"]) == (2, 2, [], True)
+    assert await held.discard(LOCAL, trigger["id"]) == {"count": 1, "more": False}
+    assert (await held.release(LOCAL, trigger["id"]))["count"] == 0
+    runs = (await house.runs.page(LOCAL)).items
+    assert len(runs) == 2
+    assert first.event_id in {run["replay_of"] for run in runs}
+    told = (await house.events.decisions(LOCAL, first.event_id)).items
+    assert [(one["outcome"], one["reason"]) for one in told] == [("suspended", "released")]
+
+
+async def test_what_could_not_be_decided_runs_when_a_person_releases_it(house):
+    await house.deploy("flow", hook={**HOOK, "condition": "event.data.missing > 1", "on_unknown": "hold"})
+    (trigger,) = (await house.triggers.page(LOCAL)).items
+    receipt = await heard(house)
+    assert [one.outcome for one in receipt.decisions] == ["held"]
+    done = await Held(house.store, house.clock, house.inbox).release(LOCAL, trigger["id"])
+    assert (done["count"], done["runs"]) == (1, 1)

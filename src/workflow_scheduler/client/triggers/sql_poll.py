@@ -25,7 +25,7 @@ class SqlPoll(Trigger):
         reread: For times: how far before the newest row a look begins, for transactions that commit late.
         reread_numbers: The same for numbers: by how much less.
         start: latest: rows that are there at first do not count.
-        batch: Rows that are read at once.
+        rows: Rows that are read at once.
 
     """
 
@@ -41,4 +41,4 @@ class SqlPoll(Trigger):
     reread: str | float | UnsetType = UNSET
     reread_numbers: int | UnsetType = UNSET
     start: Literal["latest", "earliest"] | UnsetType = UNSET
-    batch: int | UnsetType = UNSET
+    rows: int | UnsetType = UNSET

@@ -18,14 +18,15 @@ from workflow_scheduler.core.errors import FieldError, SchedulerError
 from workflow_scheduler.core.match.condition import compile_condition
 from workflow_scheduler.core.match.expression import EVENT_VARIABLES, compile_expression
 from workflow_scheduler.core.model.priority import Priority
-from workflow_scheduler.core.model.workflow import NAME_PATTERN, Concurrency, OverlapField, OverlapRule, Part
+from workflow_scheduler.core.model.workflow import NAME_PATTERN, Concurrency, OverlapField, OverlapRule
 from workflow_scheduler.core.registry import Config
+from workflow_scheduler.core.shaping.fields import ShapeFields, shape_of
 
 TRIGGERS_MAX = 1_000
 _NAME = re.compile(NAME_PATTERN)
 
 
-class SharedKeys(Part):
+class SharedKeys(ShapeFields):
     """What every trigger may have beside the configuration of its type."""
 
     type: str = Field(description="The trigger type.")
@@ -139,6 +140,8 @@ class _Check:
         config = self._config(module, {key: part for key, part in value.items() if key not in SHARED_NAMES})
         if shared is None or config is None:
             return None
+        if shape_of(shared) is not None and not _hears(module):
+            self._complain((), f"`{shared.type}` hears no events; their shape goes with triggers that do", key=True)
         plain = config.model_dump(mode="json", by_alias=True, exclude_unset=True)
         trigger = CheckedTrigger(str(self._path[-1]), shared.type, module, config, plain, shared)
         for error in _hook(trigger, "check", self._rules.now):
@@ -206,6 +209,11 @@ class _Check:
             self._complain(_below(part), part.message, suggestion=part.suggestion)
         if not error.errors:
             self._complain((), error.detail)
+
+
+def _hears(module: ModuleType) -> bool:
+    """Return whether the events of a type come by themselves, so that there may be too many or too few of them."""
+    return bool(module.shape != "timer" and module.name != "manual")
 
 
 def key_problem(rule: OverlapRule | Concurrency | None) -> str | None:

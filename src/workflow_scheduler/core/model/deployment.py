@@ -171,6 +171,7 @@ class PlannedTrigger(msgspec.Struct, frozen=True, kw_only=True):
     claim: Claim | None = None
     next_due: Callable[[int, int], Due | None] | None = None
     max_fires: int | None = None
+    absence: int | None = None
     left_out: Callable[[int], Excluded | None] | None = None
     deferred: Callable[[int], str | None] | None = None
     source: PlannedSource | None = None

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from workflow_scheduler.core.overlap import Overlap
+from workflow_scheduler.core.shaping.shape import Shape
 
 
 class Mode(StrEnum):
@@ -25,7 +26,8 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     shares (`type condition on_unknown enabled input overlap resume priority`), which stand beside it. `overlap` is None
     where runs may overlap and nobody counts them; it may be the workflow's limit of runs at once. `defaults` is the
     `input` of the definition, over which that of a run is laid. `awaits` says that runs of the workflow may wait for
-    people, and `resume` that its events may answer them although their kind never does.
+    people, and `resume` that its events may answer them although their kind never does. `shape` is None where each
+    event starts a run.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: int = 0
     resume: bool = False
     awaits: bool = False
+    shape: Shape | None = None
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True, gc=False):

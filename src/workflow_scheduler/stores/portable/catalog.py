@@ -13,6 +13,7 @@ from workflow_scheduler.core.model.workflow import Definition
 from workflow_scheduler.core.overlap import Overlap
 from workflow_scheduler.core.ports.catalog import FIRST_DUE, DueKey, DueRow, WorkflowRef
 from workflow_scheduler.core.ports.store import Row, Store
+from workflow_scheduler.core.shaping.shape import Shape
 from workflow_scheduler.stores.portable.skips import NO_SKIPS, with_skips
 
 TRIGGER_COLUMNS = (
@@ -75,6 +76,7 @@ class _Shared(msgspec.Struct):
     resume: bool | None = None
     limit: Overlap | None = None
     priority: int = 0
+    shape: Shape | None = None
 
 
 _shared = msgspec.json.Decoder(_Shared)
@@ -114,6 +116,7 @@ def trigger_from_row(row: Row) -> Trigger:
         updated_at=row[13],
         resume=shared.resume or False,
         awaits=bool(row[14]),
+        shape=shared.shape,
     )
 
 

@@ -17,7 +17,7 @@ from workflow_scheduler.core.model.deployment import DeploymentStatus, OldTimes,
 from workflow_scheduler.core.model.system_event import SOURCE_WORKFLOWS, SystemEvent
 from workflow_scheduler.core.ports.store import Row, Sql, Work
 from workflow_scheduler.core.reasons import Reason
-from workflow_scheduler.stores.portable import outbox, sources
+from workflow_scheduler.stores.portable import outbox, shapes, sources
 from workflow_scheduler.stores.portable.calendar_checks import check_calendars, check_versions
 from workflow_scheduler.stores.portable.conflicts import check_claims, check_cycles
 from workflow_scheduler.stores.portable.intake import put_occurrence
@@ -101,6 +101,9 @@ def publish(p: Publication) -> Work[None]:
         if trigger.source is not None:
             source = (p.tenant_id, trigger.type, trigger.source.key)
             yield sources.need(source, trigger.source.shape, p.now)
+        if trigger.absence is not None:
+            group = shapes.GroupId(p.tenant_id, trigger.id, "absence", "")
+            yield shapes.arm(shapes.Group(group, trigger.id, None, p.now, p.now + trigger.absence))
         if trigger.next_due is not None:
             yield from _schedule(p, trigger, stored.get(trigger.id), due.get(trigger.id), paused=paused)
         elif trigger.id in due:

@@ -95,7 +95,7 @@ class Server(File):
         await super().stop()
 
     def config(self):
-        return {**super().config(), "watermark": "made_at", "reread": "1s", "batch": 100}
+        return {**super().config(), "watermark": "made_at", "reread": "1s", "rows": 100}
 
     async def publish(self, numbers):
         async with self._open() as connection:

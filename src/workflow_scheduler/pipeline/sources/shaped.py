@@ -1,0 +1,102 @@
+"""Groups of events whose time has come: their run hangs on one event with one key, whoever looks at them.
+
+What is only remembered (starts within a rate, values that were seen) is forgotten here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from workflow_scheduler.core.errors import SchedulerError, Unavailable
+from workflow_scheduler.core.ids import mint
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.ports.store import Store, Work
+from workflow_scheduler.core.shaping.shape import DUE
+from workflow_scheduler.core.time.clock import Clock, to_iso
+from workflow_scheduler.pipeline import shaping
+from workflow_scheduler.pipeline.candidates import CandidateCache
+from workflow_scheduler.pipeline.inbox import Inbox
+from workflow_scheduler.stores.portable import shapes
+from workflow_scheduler.stores.portable.shapes import Group
+
+POLL_SECONDS = 0.5
+READ_ROWS = 200
+_RUN = frozenset({"debounce", "batch", "absence"})
+_HELD = "event:"
+
+_log = structlog.get_logger(__name__)
+
+
+class Shaped:
+    """Looks twice a second for groups whose time has come."""
+
+    def __init__(self, store: Store, cache: CandidateCache, inbox: Inbox, clock: Clock) -> None:
+        """Find groups in `store`; runs start through `inbox`."""
+        self._store = store
+        self._cache = cache
+        self._inbox = inbox
+        self._clock = clock
+
+    async def loop(self) -> None:
+        """Settle what is due, for ever."""
+        while True:
+            try:
+                while await self.settle_some() == READ_ROWS:
+                    pass
+            except SchedulerError as error:
+                _log.warning("shaped.failed", error=error.detail)
+            await self._clock.sleep(POLL_SECONDS)
+
+    async def settle_some(self) -> int:
+        """Settle up to READ_ROWS groups, and return how many there were.
+
+        Raises:
+            SchedulerError: the store or the inbox takes nothing now; the groups stay.
+
+        """
+        groups = await shapes.due(self._store, self._clock.now(), READ_ROWS)
+        events = [event for one in groups if (event := await self._event(one)) is not None]
+        for event in events:
+            try:
+                await self._inbox.accept(event)
+            except Unavailable:
+                raise
+            except SchedulerError as error:
+                _log.warning("shaped.refused", trigger_id=event.target_trigger_id, error=error.detail)
+        for one in groups:
+            await self._store.transact(_close(self._store.dialect, one))
+        return len(groups)
+
+    async def _event(self, one: Group) -> Event | None:
+        """Return the event of a group that starts a run; None for what is only remembered."""
+        held = one.id.kind == "throttle" and one.id.name.startswith(_HELD)
+        if one.id.kind not in _RUN and not held:
+            return None
+        rows = await shapes.gathered(self._store, one.id)
+        content = rows[0].data if held and rows else shaping.gathered_input(rows, one.value)
+        if one.id.kind == "absence":
+            content = msgspec.json.encode({"absent_since": to_iso(one.opened_at), "count": one.count})
+        said = shaping.Said(one.id.owner, one.id.kind, one.id.name, one.due_at, msgspec.Raw(content))
+        event = Event(
+            id=mint(self._clock.now()),
+            tenant_id=one.id.tenant_id,
+            provider="shape",
+            source=f"/triggers/{one.trigger_id}",
+            type=DUE,
+            event_key=f"{one.id.kind}:{one.id.name}:{one.due_at}"[:400],
+            time=one.due_at,
+            received_at=self._clock.now(),
+            data=msgspec.json.encode(said),
+            target_trigger_id=one.trigger_id,
+            depth=one.depth,
+        )
+        return event if await self._cache.find(event) else None
+
+
+def _close(dialect: str, one: Group) -> Work[None]:
+    """Remove a group if it is still the one that was looked at."""
+    yield from shaping.lock(dialect, one.id.tenant_id, one.id.owner)
+    found = yield from shapes.find(one.id)
+    if found is not None and found.due_at == one.due_at:
+        yield from shapes.remove(one.id)
