@@ -1,7 +1,7 @@
 """Events that were kept and not run: those of a suspended trigger, and those that `on_unknown: hold` could not decide.
 
-Released, an event is heard again by its trigger alone, under a key that is the same for every attempt: a release that is
-repeated after a crash starts nothing twice. Its first decision stays and says that it was released or discarded.
+Released, an event is heard again by its trigger alone, under a key that is the same for every attempt: repeated after a
+crash, a release starts nothing twice. The first decision stays and says that the event was released or discarded.
 """
 
 from __future__ import annotations

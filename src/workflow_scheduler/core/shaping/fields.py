@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.core.match.expression import EVENT_VARIABLES, compile_expression
 from workflow_scheduler.core.model.workflow import Duration, Part, duration_seconds
 from workflow_scheduler.core.shaping.shape import GATHERED_MAX, Gather, Rate, Shape, Unique
@@ -23,8 +24,11 @@ class _Keyed(Part):
     @field_validator("key")
     @classmethod
     def _compiles(cls, value: str | None) -> str | None:
-        if value is not None:
-            compile_expression(value, EVENT_VARIABLES)
+        try:
+            if value is not None:
+                compile_expression(value, EVENT_VARIABLES)
+        except SchedulerError as error:
+            raise ValueError(error.detail) from error
         return value
 
 
