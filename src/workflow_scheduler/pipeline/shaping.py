@@ -39,6 +39,7 @@ class Said(msgspec.Struct, frozen=True, gc=False):
     kind: str
     group: str
     due_at: int
+    count: int
     input: msgspec.Raw
 
 
@@ -133,7 +134,9 @@ def _gather(asked: _Asked, rule: Gather) -> Work[Taken]:
         kept = yield from shapes.events(place)
         count, size = len(kept), sum(len(before.data) for before in kept)
     depth = max(depth, asked.event.depth)
-    if is_full(rule, count + 1, size + len(one.data)):
+    # A group whose time has come takes nothing more: what is read of it outside of a transaction stays all of it.
+    over = found is not None and found.due_at <= now and rule.kind in ("debounce", "batch")
+    if over or is_full(rule, count + 1, size + len(one.data)):
         events = kept if rule.kind == "threshold" else (yield from shapes.events(place))
         yield from shapes.remove(place)
         line = Predicate(rule.kind, rule.size, count + 1, verdict=True, note=_about(value))
@@ -171,7 +174,7 @@ def _come_due(asked: _Asked) -> Work[Taken]:
     if asked.event.replay_of is None:
         place = GroupId(asked.event.tenant_id, said.owner, said.kind, said.group)
         found = yield from shapes.find(place)
-        if found is None or found.due_at != said.due_at:
+        if found is None or (found.due_at, found.count) != (said.due_at, said.count):
             line = Predicate(said.kind, "the group as it was", None, verdict=False, note="it changed, or ran already")
             return _decided(asked.decision, Outcome.FILTERED, Reason.PREDICATE_FALSE, line), None
         yield from shapes.remove(place)

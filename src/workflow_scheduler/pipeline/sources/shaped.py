@@ -77,14 +77,14 @@ class Shaped:
         content = rows[0].data if held and rows else shaping.gathered_input(rows, one.value)
         if one.id.kind == "absence":
             content = msgspec.json.encode({"absent_since": to_iso(one.opened_at), "count": one.count})
-        said = shaping.Said(one.id.owner, one.id.kind, one.id.name, one.due_at, msgspec.Raw(content))
+        said = shaping.Said(one.id.owner, one.id.kind, one.id.name, one.due_at, one.count, msgspec.Raw(content))
         event = Event(
             id=mint(self._clock.now()),
             tenant_id=one.id.tenant_id,
             provider="shape",
             source=f"/triggers/{one.trigger_id}",
             type=DUE,
-            event_key=f"{one.id.kind}:{one.id.name}:{one.due_at}"[:400],
+            event_key=f"{one.id.kind}:{one.due_at}:{one.count}:{one.id.name}"[:400],
             time=one.due_at,
             received_at=self._clock.now(),
             data=msgspec.json.encode(said),
@@ -98,5 +98,5 @@ def _close(dialect: str, one: Group) -> Work[None]:
     """Remove a group if it is still the one that was looked at."""
     yield from shaping.lock(dialect, one.id.tenant_id, one.id.owner)
     found = yield from shapes.find(one.id)
-    if found is not None and found.due_at == one.due_at:
+    if found is not None and (found.due_at, found.count) == (one.due_at, one.count):
         yield from shapes.remove(one.id)
