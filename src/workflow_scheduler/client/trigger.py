@@ -17,6 +17,7 @@ class Trigger:
 
     type: ClassVar[str]
     condition: str | UnsetType = UNSET
+    pattern: Mapping[str, Any] | UnsetType = UNSET
     on_unknown: Literal["skip", "hold", "fire"] | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
     input: Any = UNSET

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     MATCHED = "matched"  # every predicate is true
     PREDICATE_FALSE = "predicate_false"  # a filter of the trigger is false for this event
     CONDITION_FALSE = "condition_false"  # the CEL condition is false for this event
+    PATTERN_FALSE = "pattern_false"  # the event pattern does not match this event
     CONDITION_ERROR = "condition_error"  # the CEL condition failed; treated as unknown
     UNKNOWN_SKIPPED = "unknown_skipped"  # a predicate could not be decided and on_unknown is skip
     UNKNOWN_HELD = "unknown_held"  # a predicate could not be decided and on_unknown is hold

@@ -21,6 +21,7 @@ from workflow_scheduler.core.match.condition import (
     compile_expression,
     event_variables,
 )
+from workflow_scheduler.core.match.event_pattern import Pattern
 from workflow_scheduler.core.match.expression import Expression
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.trigger import Trigger
@@ -65,7 +66,8 @@ class Compiled:
     """
 
     __slots__ = (
-        "_key", "_shape_keys", "asks", "condition", "config", "error", "joins", "module", "rule", "shape", "trigger",
+        "_key", "_shape_keys", "asks", "condition", "config", "error", "joins", "module", "pattern", "rule", "shape",
+        "trigger",
     )  # fmt: skip
 
     def __init__(self, trigger: Trigger, types: Mapping[str, ModuleType], known: Configs | None = None) -> None:
@@ -75,6 +77,7 @@ class Compiled:
         self.config: Any = None
         self.condition: Condition | None = None
         self.error: str | None = None
+        self.pattern: Pattern | None = None
         self.rule: Any = None
         self.joins = False
         self.asks = False
@@ -89,6 +92,8 @@ class Compiled:
             self.config = parse(trigger.config) if known is None else known.read(trigger, self.module, parse)
             if trigger.condition:
                 self.condition = compile_condition(trigger.condition)
+            if trigger.pattern is not None:
+                self.pattern = Pattern(trigger.pattern)
             asked = getattr(self.module, "rule", None)
             self.rule = None if asked is None else asked(self.config)
             self.joins = self.rule is not None

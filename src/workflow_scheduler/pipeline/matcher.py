@@ -57,6 +57,11 @@ def _combine(compiled: Compiled, view: EventView, verdict: Verdict, now: int) ->
     result, lines = verdict.result, verdict.predicates
     fallback, why = verdict.fallback, None
     over = compiled.joins and view.event.type == MISSED  # the conditions of its ends were judged when they came
+    if compiled.pattern is not None and result is not False and not over:
+        line = compiled.pattern.judge(view)
+        lines = (*lines, line)
+        if line.verdict is not True:
+            result, why = False, Reason.PATTERN_FALSE
     if compiled.condition is not None and result is not False and not over:
         line, failed = compiled.condition.evaluate(view, trigger, now)
         lines = (*lines, line)

@@ -228,6 +228,7 @@ def _shared(trigger: CheckedTrigger, definition: Definition, limit: Overlap | No
         "engine": definition.engine,
         "max_depth": definition.max_depth,
         **({"resume": True} if shared.resume else {}),
+        **({} if shared.pattern is None else {"pattern": shared.pattern}),
         **({} if (shape := shape_of(shared)) is None else {"shape": shape}),
     }
 

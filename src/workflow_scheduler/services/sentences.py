@@ -19,6 +19,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.MATCHED: "everything matched",
     Reason.PREDICATE_FALSE: "a filter did not match",
     Reason.CONDITION_FALSE: "its condition is false",
+    Reason.PATTERN_FALSE: "its pattern does not match",
     Reason.CONDITION_ERROR: "its condition could not be evaluated",
     Reason.UNKNOWN_SKIPPED: "a filter could not be decided, and `on_unknown` is skip",
     Reason.UNKNOWN_HELD: "a filter could not be decided, and `on_unknown` is hold",

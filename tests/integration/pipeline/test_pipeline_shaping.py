@@ -242,3 +242,12 @@ async def two(one, new_store, clock):
     await instance.begin()
     yield instance
     await store.close()
+
+
+async def test_a_pattern_chooses_events_and_says_what_did_not_match(one):
+    await one.deploy("orders", on(pattern={"detail": {"n": [{"numeric": [">", 1]}]}, "source": ["/shop"]}))
+    await send(one, 1, 2)
+    assert await reasons(one) == {"pattern_false": 1, "matched": 1}
+    rows = await one.all("SELECT predicates FROM decisions WHERE reason = 'pattern_false'")
+    line = msgspec.json.decode(rows[0][0])[-1]
+    assert (line["name"], line["actual"]) == ("pattern detail.n", 1)

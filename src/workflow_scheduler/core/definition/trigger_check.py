@@ -9,13 +9,14 @@ from types import ModuleType
 from typing import Any, Literal
 
 import msgspec
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from workflow_scheduler.core.definition.absent import TRIGGER_TYPES, type_problem
 from workflow_scheduler.core.definition.document import Document, Path
 from workflow_scheduler.core.definition.problems import explain
 from workflow_scheduler.core.errors import FieldError, SchedulerError
 from workflow_scheduler.core.match.condition import compile_condition
+from workflow_scheduler.core.match.event_pattern import Pattern
 from workflow_scheduler.core.match.expression import EVENT_VARIABLES, compile_expression
 from workflow_scheduler.core.model.priority import Priority
 from workflow_scheduler.core.model.workflow import NAME_PATTERN, Concurrency, OverlapField, OverlapRule
@@ -31,6 +32,10 @@ class SharedKeys(ShapeFields):
 
     type: str = Field(description="The trigger type.")
     condition: str | None = Field(default=None, description="CEL; the trigger fires only for events it is true for.")
+    pattern: dict[str, Any] | None = Field(
+        default=None,
+        description="An event pattern as in Amazon EventBridge, beside the condition or in its place.",
+    )
     on_unknown: Literal["skip", "hold", "fire"] = Field(
         default="skip", description="What to do when a filter or the condition cannot be decided."
     )
@@ -47,6 +52,13 @@ class SharedKeys(ShapeFields):
         default=None, description="The priority of the runs this trigger starts; the workflow's where there is none."
     )
     description: str = Field(default="", description="For people.")
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_a_pattern(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            Pattern(value)
+        return value
 
 
 SHARED_NAMES = tuple(SharedKeys.model_fields)

@@ -54,6 +54,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     resume: bool = False
     awaits: bool = False
     shape: Shape | None = None
+    pattern: dict[str, Any] | None = None
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True, gc=False):

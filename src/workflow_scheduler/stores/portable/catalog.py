@@ -77,6 +77,7 @@ class _Shared(msgspec.Struct):
     limit: Overlap | None = None
     priority: int = 0
     shape: Shape | None = None
+    pattern: dict[str, Any] | None = None
 
 
 _shared = msgspec.json.Decoder(_Shared)
@@ -117,6 +118,7 @@ def trigger_from_row(row: Row) -> Trigger:
         resume=shared.resume or False,
         awaits=bool(row[14]),
         shape=shared.shape,
+        pattern=shared.pattern,
     )
 
 
