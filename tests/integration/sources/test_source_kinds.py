@@ -68,7 +68,7 @@ class TestRows:
         database.executemany("INSERT INTO orders VALUES (?, 'same')", [(number,) for number in range(5)])
         async with io as lent:
             with pytest.raises(Rejected, match="5 rows have the same `changed`"):
-                await looks(sql_poll, self.config(start="earliest", batch=5), lent)
+                await looks(sql_poll, self.config(start="earliest", rows=5), lent)
             with pytest.raises(Rejected, match="no column `number`; they have id, changed"):
                 await looks(sql_poll, self.config(start="earliest", id="number"), lent)
             with pytest.raises(Rejected, match="no such table"):
