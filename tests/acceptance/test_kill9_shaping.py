@@ -20,7 +20,7 @@ UP_SECONDS = (0.2, 0.9)
 SHAPES = {
     "burst": {"debounce": {"quiet": "700ms", "max_wait": "2s"}},
     "some": {"batch": {"size": 7, "time": "1s"}},
-    "slow": {"throttle": "40/s"},
+    "slow": {"throttle": "150/s"},
 }
 FLOW = {
     "version": 1,
@@ -75,7 +75,11 @@ def test_what_is_gathered_or_throttled_is_in_one_run_whatever_is_killed(tmp_path
         service.kill()
         service.start()
     senders.stop()
-    wait_until(lambda: not tables.select("SELECT 1 FROM shape_events")[0], what=f"that nothing waits (seed {seed})")
+    wait_until(
+        lambda: not tables.select("SELECT 1 FROM shape_events")[0],
+        seconds=120,
+        what=f"that nothing waits (seed {seed})",
+    )
     wait_until(lambda: service.open_runs() == 0, what=f"the end of all runs (seed {seed})")
     names, runs = tables.select("SELECT id, name FROM trigger_index", "SELECT trigger_id, input FROM runs")
     found = {name: Counter() for name in SHAPES}
