@@ -1,4 +1,4 @@
-"""`python -m bench [w1 … w6 late ticks size postgres peers]`: one table of figures, with probes of the same minute."""
+"""`python -m bench [w1 … w6 late ticks size ui postgres peers]`: one table of figures, with probes beside them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import late, planning, probes, size, ticks, w1, w2, w3, w4, w5, w6
+from bench import late, planning, probes, size, ticks, ui, w1, w2, w3, w4, w5, w6
 from bench.peers import run
 from bench.service import Service
 
@@ -125,9 +125,21 @@ def _postgres() -> Iterator[Line]:
             server.cleanup()
 
 
+def _ui() -> Iterator[Line]:
+    yield "web UI: first page, gzipped", f"{ui.first_page_bytes() / 1000:.0f} kB", "150 kB"
+    seen = ui.in_browser()
+    if seen is None:
+        yield "web UI: no Chromium here", "", ""
+        return
+    yield "web UI: first page can be used after", f"{seen['first']:.2f} s", "1 s"
+    yield f"web UI: graph of {ui.JOBS} jobs is drawn after", f"{seen['graph']:.2f} s", "1.5 s"
+    listed = f"{seen['rows']:.2f} s / {seen['scrolled']:.1f} s"
+    yield f"web UI: list of runs shown / scrolled through {ui.ROWS:,}", listed, ""
+
+
 PARTS: dict[str, Callable[[], Iterator[Line]]] = {
     "probes": _probes, "w1": _w1, "w2": _w2, "w3": _w3, "w4": _w4, "w5": _w5, "w6": _w6, "late": _late,
-    "ticks": _ticks, "size": _size, "postgres": _postgres, "peers": run.lines,
+    "ticks": _ticks, "size": _size, "ui": _ui, "postgres": _postgres, "peers": run.lines,
 }  # fmt: skip
 
 

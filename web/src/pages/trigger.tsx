@@ -3,7 +3,7 @@ import { Link, useLocation, useSearch } from "wouter";
 import { curl, type FieldError } from "../lib/api";
 import { useGet, usePages, useSend } from "../lib/hooks";
 import type { Decision, Page as Items, Trigger, TriggerType, Workflow } from "../lib/types";
-import { Button, Copy, Empty, Fact, Facts, LinkButton, Loaded, Page, Panel, Status, When } from "../parts/basic";
+import { Button, Copy, Empty, Fact, Facts, Json, LinkButton, Loaded, Page, Panel, Status, Twin, When } from "../parts/basic";
 import { SchemaForm, type Values } from "../parts/form";
 import { SchedulePreview } from "../parts/preview";
 import { Table } from "../parts/table";
@@ -62,6 +62,8 @@ function Editor({ workflow, types, trigger }: { workflow: Workflow; types: Trigg
       actions={<LinkButton href={`/workflows/${workflow.id}`}>Back to the workflow</LinkButton>}
     >
       {trigger && <Standing trigger={trigger} />}
+      {trigger && <Kept trigger={trigger} />}
+      {trigger?.type === "workflow" && <Joins trigger={trigger} />}
       {trigger && <Address trigger={trigger} />}
       <div className="columns">
         <Panel title="What starts it">
@@ -147,6 +149,50 @@ function Standing({ trigger }: { trigger: Trigger }) {
           </>
         )}
       </Loaded>
+    </Panel>
+  );
+}
+
+interface Released {
+  count: number;
+  runs?: number;
+  more: boolean;
+}
+
+/** What the trigger keeps and does not run: while it is suspended, or because it could not decide. */
+function Kept({ trigger }: { trigger: Trigger }) {
+  const health = useGet<Health>(`/api/v1/triggers/${trigger.id}/health`);
+  const act = useSend<Released>();
+  const counts = health.data?.decisions_24h ?? {};
+  const kept = (counts["suspended"] ?? 0) + (counts["held"] ?? 0);
+  if (trigger.mode !== "suspended" && kept === 0) return null;
+  const path = `/api/v1/triggers/${trigger.id}`;
+  const off = trigger.mode !== "enabled";
+  return (
+    <Panel title="What it keeps">
+      <p className="muted">{off ? "It keeps what comes. Enable it, then release what it kept or give it up." : `${kept} events were kept in the last 24 hours.`}</p>
+      <div className="actions">
+        {off ? <Button kind="main" onClick={() => act.mutate({ path: `${path}/mode`, body: { mode: "enabled" } })}>Enable</Button> : <Button kind="main" disabled={act.isPending} onClick={() => act.mutate({ path: `${path}/release` })}>Release what is kept</Button>}
+        <Button kind="danger" disabled={act.isPending} onClick={() => act.mutate({ path: `${path}/discard` })}>Discard what is kept</Button>
+      </div>
+      {act.error && <p className="field-error" role="alert">{act.error.message}</p>}
+      {act.data?.count !== undefined && <p role="status">{act.data.count} done{act.data.runs === undefined ? "" : `, ${act.data.runs} runs started`}{act.data.more ? "; some are left" : ""}.</p>}
+      <Twin cli={`workflow-scheduler trigger release ${trigger.workflow}/${trigger.name}`} path={`${path}/release`} />
+    </Panel>
+  );
+}
+
+interface Rounds {
+  items?: { key?: unknown; value?: unknown; arrived?: unknown[]; missing?: unknown; due_at?: string | null }[];
+}
+
+/** Which ends have arrived for a trigger that waits for several workflows, and which are missing. */
+function Joins({ trigger }: { trigger: Trigger }) {
+  const found = useGet<Rounds>(`/api/v1/triggers/${trigger.id}/joins`);
+  const reset = useSend();
+  return (
+    <Panel title="What has arrived" actions={<Button disabled={reset.isPending} onClick={() => reset.mutate({ path: `/api/v1/triggers/${trigger.id}/joins`, method: "DELETE" })}>Forget what arrived</Button>}>
+      <Loaded of={found}>{(rounds) => (rounds.items?.length ? <Json value={rounds.items} label="Rounds" /> : <Empty title="No end is waiting for others." />)}</Loaded>
     </Panel>
   );
 }

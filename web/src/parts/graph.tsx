@@ -43,7 +43,7 @@ export default function Graph({ jobs, picked, onPick, onConnect, onDisconnect, h
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useLayoutEffect(() => setWidth(box.current?.clientWidth ?? 0), []);
-  const { places, down } = useMemo(() => best(jobs, width || 800, height), [shape, width, height]);
+  const { places, down } = useMemo(() => (width ? best(jobs, width, height) : NOWHERE), [shape, width, height]);
   const nodes: JobNode[] = jobs.map((job) => ({
     id: job.id,
     type: "job",
@@ -68,15 +68,14 @@ export default function Graph({ jobs, picked, onPick, onConnect, onDisconnect, h
   );
   return (
     <div ref={box} className="graph" role="group" aria-label={label} style={{ height }}>
-      <ReactFlow
-        key={`${down}-${width}`}
+      {width > 0 && <ReactFlow
         nodes={nodes}
         edges={edges}
         nodeTypes={nodeTypes}
         fitView
         fitViewOptions={{ maxZoom: 1, padding: 0.12 }}
         minZoom={0.05}
-        onlyRenderVisibleElements={jobs.length > 150}
+        onlyRenderVisibleElements={jobs.length > MANY}
         nodesDraggable={false}
         nodesConnectable={onConnect !== undefined}
         edgesFocusable={onDisconnect !== undefined}
@@ -88,7 +87,7 @@ export default function Graph({ jobs, picked, onPick, onConnect, onDisconnect, h
       >
         <Background gap={18} />
         <Controls showInteractive={false} />
-      </ReactFlow>
+      </ReactFlow>}
     </div>
   );
 }
@@ -99,9 +98,12 @@ interface Layout {
   scale: number;
 }
 
+const NOWHERE: Layout = { places: new Map(), down: false, scale: 1 };
+const MANY = 150;
+
 function best(jobs: GraphJob[], width: number, height: number): Layout {
   const across = layout(jobs, false, width, height);
-  if (across.scale >= 1) return across;
+  if (across.scale >= 1 || jobs.length > MANY) return across;
   const downwards = layout(jobs, true, width, height);
   return downwards.scale > across.scale ? downwards : across;
 }

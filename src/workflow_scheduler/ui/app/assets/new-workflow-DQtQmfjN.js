@@ -1,4 +1,4 @@
-import{A as e,B as t,E as n,H as r,N as i,P as a,S as o,_ as s,m as c,p as l,r as u,u as d,z as f}from"./index-CrnV3p0w.js";import{n as p,t as m}from"./yaml-CT6ReGvA.js";import{r as h}from"./form-2Zbh8Jg3.js";import{t as g}from"./type-choice-D6QzIJKC.js";var _=r(t(),1),v=f(),y=`name: my-workflow
+import{A as e,B as t,E as n,H as r,N as i,P as a,S as o,_ as s,m as c,p as l,r as u,u as d,z as f}from"./index-CKWtxwir.js";import{n as p,t as m}from"./yaml-BvitvUDO.js";import{r as h}from"./form-B8NMcO-e.js";import{t as g}from"./type-choice-CEHxcm6E.js";var _=r(t(),1),v=f(),y=`name: my-workflow
 description: What it is for.
 triggers:
   by-hand: {type: manual}
