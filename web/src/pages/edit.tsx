@@ -97,7 +97,7 @@ function Builder({ workflow }: { workflow: Workflow }) {
   return (
     <Page
       title={`Edit ${workflow.name}`}
-      about="Draw from the right side of a job to the left side of the one that waits for it, or write YAML: it is one document."
+      about="Draw from the end of a job to the begin of the one that waits for it, or write YAML: it is one document."
       actions={
         <>
           <Button onClick={add}>Add a job</Button>

@@ -25,6 +25,8 @@ export default function TriggerPage({ id, tid }: { id: string; tid: string }) {
 }
 
 const OURS = ["type", "enabled"];
+/** What goes with triggers that hear events only. */
+const OF_EVENTS = ["debounce", "batch", "threshold", "absence", "throttle", "rate_limit", "unique", "ttl"];
 
 function Editor({ workflow, types, trigger }: { workflow: Workflow; types: TriggerType[]; trigger: Trigger | undefined }) {
   const [, navigate] = useLocation();
@@ -77,7 +79,7 @@ function Editor({ workflow, types, trigger }: { workflow: Workflow; types: Trigg
               </label>
             )}
             {type && type.examples.length > 0 && <Examples type={type} onPick={setValues} />}
-            {schema && <SchemaForm key={kind} schema={schema} value={values} onChange={setValues} errors={errors} without={OURS} />}
+            {schema && <SchemaForm key={kind} schema={schema} value={values} onChange={setValues} errors={errors} without={type?.shape === "timer" ? [...OURS, ...OF_EVENTS] : OURS} />}
             {save.error && <Refused detail={save.error.message} fix={save.error.fix} />}
             {save.isSuccess && <p className="notice" role="status">Saved. It is live as version {save.data.workflow_version ?? "new"}.</p>}
             {kind === "" ? <p className="muted">Without a trigger only people start it, with Run now.</p> : (
