@@ -264,7 +264,8 @@ class SimulationResult(_Open):
     """How often the trigger would start a run, as it is and as it would be, and where they differ.
 
     `would_start` lists the events that would start one (`new`: the live version would not), `missed` counts runs that
-    a window which is over would start.
+    a window which is over would start, `together` those that groups of events would start when their time comes, and
+    `later` those that `throttle` would hold back.
     """
 
     trigger_id: str
@@ -274,6 +275,8 @@ class SimulationResult(_Open):
     live: dict[str, int]
     proposed: dict[str, int]
     missed: dict[str, int]
+    together: dict[str, int]
+    later: dict[str, int]
     would_start: list[dict[str, Any]]
     differences: list[dict[str, Any]]
 

@@ -83,7 +83,8 @@ def _show(result: dict[str, Any]) -> None:
     for side in ("live", "proposed"):
         counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(result[side].items())) or "nothing"
         missed = f", {result['missed'][side]} runs for missed windows" if result["missed"][side] else ""
-        output.write(f"  {side:<9} {counts}{missed}")
+        together = f", {result['together'][side]} runs for groups of events" if result["together"][side] else ""
+        output.write(f"  {side:<9} {counts}{missed}{together}")
     columns = {
         "": lambda one: "+" if one["new"] else " ",
         "EVENT": "id",

@@ -15,9 +15,11 @@ from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.model.trigger import Mode, Trigger
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.reasons import Outcome
+from workflow_scheduler.core.shaping.fields import ShapeFields, shape_of
 from workflow_scheduler.core.time.clock import Clock, from_iso
 from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.join_play import JoinPlay
+from workflow_scheduler.services.shape_play import ShapePlay
 from workflow_scheduler.services.trigger_trials import Trials, as_trigger
 from workflow_scheduler.stores.portable.events import EventFilter, EventRepository, StoredEvent
 
@@ -58,10 +60,11 @@ class Simulation:
         differences: list[dict[str, Any]] = []
         fires: list[dict[str, Any]] = []
         plays = [JoinPlay(one, self._definitions.trigger_types) for one in (live, proposed)]
+        shapes = [ShapePlay(live), ShapePlay(proposed)]
         for event in reversed(events):
             now, then = (
-                play.decide(event, self._trials.judge(one, event))
-                for play, one in zip(plays, (live, proposed), strict=True)
+                shape.decide(event, play.decide(event, self._trials.judge(one, event)))
+                for shape, play, one in zip(shapes, plays, (live, proposed), strict=True)
             )
             outcomes["live"][now["outcome"]] += 1
             outcomes["proposed"][then["outcome"]] += 1
@@ -69,6 +72,8 @@ class Simulation:
                 fires.append({**_brief(then["event"]), "new": now["outcome"] != Outcome.RUN_STARTED})
             if now["outcome"] != then["outcome"] and len(differences) < DIFFERENCES_SHOWN:
                 differences.append({"event": now["event"], "live": _short(now), "proposed": _short(then)})
+        for shape in shapes:
+            shape.settle()
         return {
             "trigger_id": record.id,
             "trigger": record.name,
@@ -78,6 +83,8 @@ class Simulation:
             "live": dict(outcomes["live"]),
             "proposed": dict(outcomes["proposed"]),
             "missed": {"live": plays[0].missed, "proposed": plays[1].missed},
+            "together": {"live": shapes[0].runs, "proposed": shapes[1].runs},
+            "later": {"live": shapes[0].later, "proposed": shapes[1].later},
             "would_start": fires,
             "differences": differences,
         }
@@ -89,13 +96,21 @@ class Simulation:
         shared: dict[str, Any] = {
             "condition": live.condition,
             "on_unknown": live.on_unknown,
+            **({} if live.pattern is None else {"pattern": live.pattern}),
             **{key: body[key] for key in SHARED_NAMES if key in body},
             "type": record.type,
         }
         value = {"name": "simulation", "triggers": {record.name: {**config, **shared}}}
         changed = (await self._definitions.read_accepted(value)).triggers[record.name]
+        keys = changed.shared
+        shaped = any(name in body for name in ShapeFields.model_fields)
         return msgspec.structs.replace(
-            live, config=changed.plain, condition=changed.shared.condition, on_unknown=changed.shared.on_unknown
+            live,
+            config=changed.plain,
+            condition=keys.condition,
+            on_unknown=keys.on_unknown,
+            pattern=keys.pattern,
+            shape=shape_of(keys) if shaped else live.shape,
         )
 
     async def _stored(self, trigger: Trigger, body: Mapping[str, Any]) -> tuple[list[StoredEvent], bool]:

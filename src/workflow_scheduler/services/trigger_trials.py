@@ -19,6 +19,7 @@ from workflow_scheduler.core.ports.judge import Judges
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.registry import Heard, PushRequest
+from workflow_scheduler.core.shaping.shape import Shape
 from workflow_scheduler.core.time.clock import Clock, from_iso
 from workflow_scheduler.services.definition_shapes import moment, readable
 from workflow_scheduler.services.join_play import JoinPlay
@@ -218,6 +219,8 @@ def as_trigger(tenant_id: str, record: TriggerRecord) -> Trigger:
         max_depth=shared.get("max_depth") or 10,
         workflow_paused=record.workflow_paused,
         updated_at=record.updated_at,
+        shape=None if shared.get("shape") is None else msgspec.convert(shared["shape"], Shape),
+        pattern=shared.get("pattern"),
     )
 
 

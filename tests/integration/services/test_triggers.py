@@ -252,6 +252,30 @@ async def test_a_simulation_shows_what_a_change_would_do(plane):
     assert moved["proposed"] == {"filtered": 3}
 
 
+async def test_a_simulation_gathers_and_limits_on_the_clock_of_the_events(plane):
+    await plane.deploy(definition(t=HOOK))
+    trigger = (await plane.triggers_of("shop"))["t"]["id"]
+    begin = plane.clock.now()
+    for number, second in enumerate((0, 1, 2, 100, 101)):
+        await heard(plane, number, 150, received=begin + second * 1_000_000)
+    burst = await plane.triggers.simulate(LOCAL, trigger, {"debounce": "10s"})
+    assert burst["live"] == {"run_started": 5}
+    assert burst["proposed"] == {"absorbed": 5}
+    assert burst["together"] == {"live": 0, "proposed": 2}
+    batch = await plane.triggers.simulate(LOCAL, trigger, {"batch": {"size": 2, "time": "60s"}})
+    assert (batch["proposed"], batch["together"]["proposed"]) == ({"absorbed": 3, "run_started": 2}, 1)
+    limit = await plane.triggers.simulate(LOCAL, trigger, {"rate_limit": "2/m"})
+    assert limit["proposed"] == {"run_started": 4, "skipped": 1}
+    slow = await plane.triggers.simulate(LOCAL, trigger, {"throttle": "1/10s"})
+    assert (slow["proposed"], slow["later"]["proposed"]) == ({"run_started": 2, "deferred": 3}, 3)
+    same = await plane.triggers.simulate(
+        LOCAL, trigger, {"unique": "event.data.amount", "pattern": {"data": {"amount": [150]}}}
+    )
+    assert same["proposed"] == {"run_started": 1, "duplicate": 4}
+    other = await plane.triggers.simulate(LOCAL, trigger, {"pattern": {"data": {"amount": [1]}}})
+    assert other["proposed"] == {"filtered": 5}
+
+
 @pytest.mark.parametrize(
     "body", [{"config": 5}, {"config": {"colour": 1}}, {"condition": "event.data. >"}, {"limit": 0}, {"since": "soon"}]
 )
