@@ -122,6 +122,9 @@ def test_simulate_compares_a_change_with_the_live_version_on_stored_events(wfs):
     }
     done = wfs("trigger", "simulate", "orders/paid", "--file", wfs.write("changed.json", changed))
     assert [one["id"] for one in done.json["would_start"]] == [ids[2]]
+    changed["triggers"]["paid"] = {"type": "event", "event": "order.paid"}
+    done = wfs("trigger", "simulate", "orders/paid", "--file", wfs.write("changed.json", changed))
+    assert [one["id"] for one in done.json["would_start"]][-3:] == ids  # the condition is gone
     text = wfs("trigger", "simulate", "orders/paid", "--condition", "event.data.amount > 500", form=None)
     assert f"-  {ids[1]}: filtered (condition_false)" in text.out
     assert wfs("trigger", "simulate", "orders/paid", "--condition", "event.data.amount > 100").code == 0

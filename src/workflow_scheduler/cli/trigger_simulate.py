@@ -14,6 +14,8 @@ from workflow_scheduler.cli.trigger import Reference, found
 from workflow_scheduler.client.http import segment
 from workflow_scheduler.core.errors import NotFound
 
+_SPANS = ("limit", "since", "until")
+
 
 def simulate(
     context: typer.Context,
@@ -39,10 +41,8 @@ def simulate(
         body["config"] = {**(body.get("config") or one["config"] or {}), **options.pairs(change)}
     if condition is not None:
         body["condition"] = condition
-    result = session.client.post(
-        f"/api/v1/triggers/{segment(one['id'])}/simulate",
-        {name: part for name, part in body.items() if part is not None},
-    )
+    body = {name: part for name, part in body.items() if part is not None or name not in _SPANS}
+    result = session.client.post(f"/api/v1/triggers/{segment(one['id'])}/simulate", body)
     output.show(session, result, _show)
     if result["differences"]:
         raise typer.Exit(Exit.FAILED)
@@ -70,10 +70,13 @@ def draft_of(file: str, workflow: str | None, name: str | None) -> tuple[dict[st
 
 def _draft(file: str, workflow: str, name: str) -> dict[str, Any]:
     from workflow_scheduler.core.definition.trigger_check import SHARED_NAMES
+    from workflow_scheduler.core.shaping.fields import ShapeFields
 
     value, chosen = draft_of(file, workflow, name)
     trigger = {key: part for key, part in value["triggers"][chosen].items() if key != "type"}
-    shared = {"condition": None, "on_unknown": "skip", **{key: trigger[key] for key in SHARED_NAMES if key in trigger}}
+    # What the draft leaves out is to be off, not as it is.
+    off = dict.fromkeys((*ShapeFields.model_fields, "condition", "pattern"))
+    shared = {**off, "on_unknown": "skip", **{key: trigger[key] for key in SHARED_NAMES if key in trigger}}
     return {"config": {key: part for key, part in trigger.items() if key not in SHARED_NAMES}, **shared}
 
 
