@@ -4,7 +4,8 @@
 `branches`, `tags` and `paths` by GitHub's rules (also with `-ignore`), `actions`, and `authors` as regular expressions.
 Deliveries go to `/api/v1/github/webhook` and are checked with `secret` (X-Hub-Signature-256); the delivery id makes
 each count once. GitHub cuts long file lists off: where that leaves `paths` undecided the workflow runs, unless
-`on_truncated: unknown` leaves it to `on_unknown`. Pushes that delete a branch or tag count only with `deletions: true`.
+`on_truncated: unknown` leaves it to `on_unknown`. Where `events` names `push`, one that deletes a branch or tag counts
+only with `deletions: true`.
 """
 
 from __future__ import annotations
