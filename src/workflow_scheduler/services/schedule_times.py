@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from workflow_scheduler.core.errors import ValidationFailed
+from workflow_scheduler.core.errors import FieldError, ValidationFailed
 from workflow_scheduler.core.reasons import Reason
 from workflow_scheduler.core.time.blackout import Window
 from workflow_scheduler.core.time.clock import from_iso
@@ -29,7 +29,8 @@ def moment(text: object, field: str) -> int:
     try:
         return from_iso(str(text))
     except (ValueError, OverflowError):
-        raise ValidationFailed(f"`{field}` is not an ISO 8601 time; write it as 2027-03-14T07:30:00Z.") from None
+        message = f"`{field}` is not an ISO 8601 time; write it as 2027-03-14T07:30:00Z."
+        raise ValidationFailed(message, errors=[FieldError(field, message)]) from None
 
 
 def preview(
@@ -49,7 +50,8 @@ def preview(
     start = fields.pop("from", None)
     count = 10 if count is None else count
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= PREVIEW_MAX:
-        raise ValidationFailed(f"`count` must be a number from 1 to {PREVIEW_MAX}.")
+        message = f"`count` must be a number from 1 to {PREVIEW_MAX}."
+        raise ValidationFailed(message, errors=[FieldError("count", message)])
     since = now if start is None else moment(start, "from") - 1
     module, config = parse(types, fields)
     windows: tuple[Window, ...] = ()

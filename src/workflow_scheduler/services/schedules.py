@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from workflow_scheduler.core.errors import Conflict, SchedulerError, ValidationFailed
+from workflow_scheduler.core.errors import Conflict, FieldError, SchedulerError, ValidationFailed
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.principal import LOCAL, Principal
@@ -186,7 +186,8 @@ class Schedules:
         wanted = ("name",) if brought else ("workflow", "name")
         missing = [name for name in wanted if not isinstance(body.get(name), str) or not body[name]]
         if missing:
-            raise ValidationFailed(f"A schedule needs `{missing[0]}`, a text.")
+            problems = [FieldError(name, "is required, a text") for name in missing]
+            raise ValidationFailed(f"A schedule needs `{missing[0]}`, a text.", errors=problems)
         parse(self._types, rule, self._clock.now())
         given = {"workflow": body.get("workflow"), "name": body["name"], **_edit(rule), **brought}
         made = await self._edits.create(principal, given)

@@ -164,3 +164,9 @@ async def test_the_schema_of_the_clock_payload_is_published(client):
     schema = (await client.get("/schemas/trigger.clock.v1.json")).json()
     assert schema["$id"] == "trigger.clock.v1"
     assert "coalescedCount" in schema["required"]
+
+
+async def test_what_a_schedule_lacks_is_named_by_field(client):
+    fields, text = named(await client.post(BASE, json={"workflow": "orders", "cron": "0 2 * * *"}))
+    assert fields == {"name"}
+    assert "is required" in text
