@@ -12,6 +12,7 @@ from typing import Any, Final
 from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.http_auth import headers_of
 from workflow_scheduler.core.model.connection import (
+    Aws,
     Connection,
     Fields,
     Http,
@@ -25,6 +26,7 @@ from workflow_scheduler.core.model.connection import (
 )
 from workflow_scheduler.core.ports.resources import HttpRequest, Resources
 from workflow_scheduler.jobs.smtp import Mailer
+from workflow_scheduler.outbound import aws
 from workflow_scheduler.outbound.databases import Database, Target
 from workflow_scheduler.outbound.slack_api import SlackApi
 
@@ -43,6 +45,8 @@ async def probe(tenant_id: str, connection: Connection, resources: Resources, no
     if isinstance(fields, Slack):
         answer = await SlackApi(resources.outbound, fields, f"test:{connection.name}", now).get("auth.test", {})
         return f"the workspace {answer.get('team')} answers; the bot is {answer.get('user')}"
+    if isinstance(fields, Aws):
+        return f"the keys belong to {await aws.caller(resources.outbound.send, fields, now)}"
     if isinstance(fields, Http):
         return await _web(fields, resources, now)
     if isinstance(fields, Sql):

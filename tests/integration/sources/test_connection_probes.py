@@ -1,7 +1,7 @@
 """`connection test` of every kind that sources use, with its real server: that it answers, and that it is away."""
 
 import pytest
-from peers import email, kafka, nats, redis_stream
+from peers import email, kafka, nats, redis_stream, sns_sqs
 
 from workflow_scheduler.testing.sources import SourceBench
 
@@ -10,6 +10,7 @@ PEERS = {
     kafka.Peer: "the cluster has 3 brokers",
     nats.Peer: "it is NATS 2.",
     redis_stream.Peer: "answers",
+    sns_sqs.Peer: "the keys belong to arn:",
 }
 
 

@@ -4,15 +4,17 @@ import os
 import sqlite3
 from contextlib import closing
 
+import msgspec
 import pytest
 from peers.redis_stream import Peer as RedisPeer
+from peers.sns_sqs import Topic
 from pydantic import ValidationError
 
 from workflow_scheduler.core.errors import Rejected
-from workflow_scheduler.core.model.connection import Redis, Sql
+from workflow_scheduler.core.model.connection import Aws, Redis, Sql
 from workflow_scheduler.testing.clock import FakeClock
 from workflow_scheduler.testing.sources import LoneIO
-from workflow_scheduler.triggers import file, redis_stream, sql_poll, websocket
+from workflow_scheduler.triggers import file, redis_stream, sns_sqs, sql_poll, websocket
 
 
 async def looks(module, config, io, cursor=None):
@@ -139,3 +141,41 @@ class TestRedis:
 def test_a_socket_wants_an_address_of_a_socket():
     with pytest.raises(ValidationError, match="must be a ws or wss URL"):
         websocket.Config(url="https://example.test")
+
+
+class TestQueues:
+    @pytest.fixture
+    async def peer(self):
+        peer = Topic()
+        await peer.start()
+        yield peer
+        await peer.stop()
+
+    def lent(self, peer):
+        fields = Aws.model_validate(peer.connections["cloud"]["fields"])
+        return LoneIO(connections={"cloud": ("aws", fields)})
+
+    async def test_what_a_topic_wrapped_is_unwrapped_and_deleted_after_the_commit(self, peer):
+        await peer.publish([7])
+        config = sns_sqs.Config.model_validate({"connection": "cloud", "queue": peer.queue, "visibility": "60s"})
+        async with self.lent(peer) as io:
+            stream = sns_sqs.open(config, None, io)
+            received = await anext(stream)
+            (heard,) = received.heard
+            told = msgspec.json.decode(heard.attributes)
+            assert (heard.type, heard.data) == ("sns.notification", b'{"n":7}')
+            assert (told["topic"], told["queue"]) == (peer.topic, peer.queue)
+            await received.ack()
+            await stream.aclose()
+        found = peer.client("sqs").get_queue_attributes(QueueUrl=peer.queue_url, AttributeNames=["All"])["Attributes"]
+        assert found["ApproximateNumberOfMessages"] == found["ApproximateNumberOfMessagesNotVisible"] == "0"
+
+    async def test_a_queue_that_is_not_there_is_said_so(self, peer):
+        config = sns_sqs.Config.model_validate({"connection": "cloud", "queue": "nothing"})
+        async with self.lent(peer) as io:
+            with pytest.raises(Rejected, match=r"QueueDoesNotExist|NonExistentQueue"):
+                await anext(sns_sqs.open(config, None, io))
+
+    def test_a_message_that_only_looks_like_a_notification_is_left_as_it_is(self):
+        for body in ("plain", '{"TopicArn": 5}', '{"Type": "Notification", "TopicArn": "a"}', '"TopicArn"'):
+            assert sns_sqs._notification(body) is None

@@ -14,6 +14,7 @@ from workflow_scheduler.client.triggers.once import Once
 from workflow_scheduler.client.triggers.redis_stream import RedisStream
 from workflow_scheduler.client.triggers.rrule import RRule
 from workflow_scheduler.client.triggers.slack import Slack
+from workflow_scheduler.client.triggers.sns_sqs import SnsSqs
 from workflow_scheduler.client.triggers.sql_poll import SqlPoll
 from workflow_scheduler.client.triggers.sse import Sse
 from workflow_scheduler.client.triggers.webhook import Webhook
@@ -35,6 +36,7 @@ __all__ = (
     "RRule",
     "RedisStream",
     "Slack",
+    "SnsSqs",
     "SqlPoll",
     "Sse",
     "Upstream",

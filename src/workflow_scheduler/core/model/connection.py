@@ -248,8 +248,30 @@ class Nats(Fields):
         return self
 
 
+class Aws(Fields):
+    """Keys of Amazon Web Services."""
+
+    region: Line = Field(title="Region", description="For example eu-central-1.")
+    access_key_id: Line = Field(title="Access key id", description="Of a user or a role.")
+    secret_access_key: str = secret("Secret access key", "The secret of the key.", min_length=1, max_length=1_000)
+    session_token: str | None = secret("Session token", "Of temporary keys.", default=None)
+    endpoint: Url | None = Field(
+        default=None, title="Endpoint", description="Another address than that of the region, for every service."
+    )
+
+
 KINDS: Final[Mapping[str, type[Fields]]] = MappingProxyType(
-    {"smtp": Smtp, "imap": Imap, "sql": Sql, "slack": Slack, "http": Http, "redis": Redis, "kafka": Kafka, "nats": Nats}
+    {
+        "smtp": Smtp,
+        "imap": Imap,
+        "sql": Sql,
+        "slack": Slack,
+        "http": Http,
+        "redis": Redis,
+        "kafka": Kafka,
+        "nats": Nats,
+        "aws": Aws,
+    }
 )
 
 
