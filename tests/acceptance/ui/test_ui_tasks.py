@@ -109,6 +109,7 @@ def test_a_trigger_is_switched_off_and_on(desk):
         return {one["name"]: one["mode"] for one in triggers}["nightly"]
 
     wait_until(lambda: mode() == "disabled", what="that it is off")
+    desk.page.locator('[role="switch"][aria-label="nightly is enabled"][aria-checked="false"]').wait_for()
     desk.click("nightly is enabled", role="switch")
     wait_until(lambda: mode() == "enabled", what="that it is on")
 

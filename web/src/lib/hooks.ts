@@ -34,13 +34,13 @@ export interface Ask extends Sending {
   path: string;
 }
 
-/** A write; what it may have changed is loaded anew. */
+/** A write; it is under way until what it may have changed is loaded anew, so that nobody acts on what was before. */
 export function useSend<T = unknown>(done?: (value: T) => void) {
   const client = useQueryClient();
   return useMutation<T, Problem, Ask>({
     mutationFn: ({ path, ...sending }) => send<T>(path, sending),
-    onSuccess: (value) => {
-      void client.invalidateQueries();
+    onSuccess: async (value) => {
+      await client.invalidateQueries();
       done?.(value);
     },
   });

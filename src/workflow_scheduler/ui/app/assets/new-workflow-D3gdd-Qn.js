@@ -1,4 +1,4 @@
-import{A as e,B as t,E as n,H as r,N as i,P as a,S as o,_ as s,m as c,p as l,r as u,u as d,z as f}from"./index-DUbLAanq.js";import{n as p,t as m}from"./yaml-cGnaKsX7.js";import{r as h}from"./form-DcATB553.js";import{t as g}from"./type-choice-C8l48_XZ.js";var _=r(t(),1),v=f(),y=`name: my-workflow
+import{A as e,B as t,E as n,H as r,N as i,P as a,S as o,_ as s,m as c,p as l,r as u,u as d,z as f}from"./index-CflwvJ0H.js";import{n as p,t as m}from"./yaml-Tnw4WtfQ.js";import{r as h}from"./form-Re-8D79Z.js";import{t as g}from"./type-choice-Du6thj6W.js";var _=r(t(),1),v=f(),y=`name: my-workflow
 description: What it is for.
 triggers:
   by-hand: {type: manual}
