@@ -39,8 +39,8 @@ def test_its_own_tests_pass_once_it_is_installed(installed):
     target, project = installed
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests"],
-        cwd=project, env={**os.environ, "PYTHONPATH": str(target)}, capture_output=True, text=True, timeout=120,
-        check=False,
+        cwd=project, env={**os.environ, "PYTHONPATH": str(target), "PYTEST_ADDOPTS": ""}, capture_output=True,
+        text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -39,6 +39,7 @@ async def test_repeats_within_one_batch_are_found(one):
     assert len(one.store.commits) == 1
     assert [receipt.duplicate for receipt in receipts].count(True) == 4
     assert len({receipt.event_id for receipt in receipts}) == 1
+    await one.until(lambda: one.engine.started)
     await one.settle()
     assert len(one.engine.started) == 1
 
