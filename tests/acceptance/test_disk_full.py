@@ -53,7 +53,7 @@ def test_a_full_disk_refuses_clearly_and_loses_nothing(service, tmp_path):
                        what="the first event after there is room again")  # fmt: skip
     finally:
         pour.close()
-    wait_until(lambda: service.open_runs() == 0, what="the end of all runs")
+    service.come_to_rest()
     assert service.stop() == 0, service.tail()
     tables = audit.Tables(tmp_path)
     found = audit.events_and_runs(tables, ledger.read(tmp_path / "ledger.jsonl")) + audit.schedules(tables)

@@ -92,7 +92,7 @@ def test_what_all_instances_hear_at_once_runs_once(three):
     three.start(*scene.WORKFLOWS)
     three.instances[1].deploy(scene.ticks(6))
     three.pour(seed=11, seconds=8)
-    three.settle()
+    three.instances[2].come_to_rest()
     for instance in three.instances:
         assert instance.stop() == 0, instance.tail()
     no_complaints(three)

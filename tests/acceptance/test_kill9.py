@@ -57,7 +57,7 @@ class Siege:
         finally:
             pour.close()
         wait_until(lambda: len(audit.heard_files(self.tables)) == self.files.count, what="a run of each file")
-        wait_until(lambda: self.service.open_runs() == 0, what="the end of all runs")
+        self.service.come_to_rest()
         self._redrive()
         assert self.service.stop() == 0, self.service.tail()
 

@@ -6,7 +6,7 @@ import random
 import threading
 
 from chaos import audit, ledger, scene
-from chaos.service import Refused, Service, wait_until
+from chaos.service import Refused, Service
 
 KILLS = 8
 STATUSES = {"DEPLOYED", "DEPLOYMENT_FAILED"}
@@ -62,7 +62,7 @@ def test_deployments_that_are_killed_leave_nothing_half_done(tmp_path):
         pour.close()
     assert deployer.odd == []
     assert deployer.deployed > KILLS
-    wait_until(lambda: service.open_runs() == 0, what="the end of all runs")
+    service.come_to_rest()
     history = service.items(f"/api/v1/deployment/workflows/{ids['ping']}/history")
     assert {one["status"] for one in history} <= STATUSES, [one for one in history if one["status"] not in STATUSES]
     workflow = service.call("GET", f"/api/v1/workflows/{ids['ping']}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chaos import audit, ledger, scene
-from chaos.service import Service, wait_until
+from chaos.service import Service
 
 RESTARTS = int(os.environ.get("WFS_POSTGRES_RESTARTS", "6"))
 UP_SECONDS = (0.5, 2.0)
@@ -54,7 +54,7 @@ def test_restarts_of_the_database_lose_and_double_nothing(server, tmp_path):
         assert not service.died_within(1.0), service.tail()
     finally:
         pour.close()
-    wait_until(lambda: service.open_runs() == 0, what="the end of all runs")
+    service.come_to_rest()
     assert service.process.pid == process
     assert service.stop() == 0, service.tail()
     tables = audit.Tables(tmp_path, url)

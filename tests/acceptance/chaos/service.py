@@ -134,6 +134,11 @@ class Service:
             for status in ("QUEUED", "RUNNING", "PAUSED")
         )
 
+    def come_to_rest(self, paused="ticks"):
+        """Pause the workflow that a schedule starts again and again, and wait until no run is open any more."""
+        self.call("POST", f"/api/v1/workflows/{paused}/pause", {})
+        wait_until(lambda: self.open_runs() == 0, what="the end of all runs")
+
     def died_within(self, seconds):
         """Wait for the process to end by itself for at most `seconds`; return whether it did."""
         try:
