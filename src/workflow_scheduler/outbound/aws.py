@@ -106,7 +106,7 @@ def _problem(body: bytes) -> tuple[str, str]:
     try:
         told: Any = msgspec.json.decode(body)
         code = str(told.get("__type") or told.get("code") or "error").rpartition("#")[2]
-        return code.removeprefix("com.amazonaws.sqs#"), str(told.get("message") or told.get("Message") or "")[:300]
+        return code, str(told.get("message") or told.get("Message") or "")[:300]
     except (ValueError, AttributeError):
         text = body.decode("utf-8", "replace")
         return _between(text, "<Code>", "</Code>") or "error", _between(text, "<Message>", "</Message>")[:300]

@@ -28,6 +28,7 @@ from workflow_scheduler.core.ports.store import Accepted, Sql, Work
 from workflow_scheduler.core.ports.vault import Vault
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.time.clock import to_iso
+from workflow_scheduler.pipeline.intents import with_lines
 from workflow_scheduler.pipeline.listening import Listening
 from workflow_scheduler.stores.portable import intake, outbox, waits
 
@@ -200,9 +201,7 @@ def _predicate(line: Line, wait: Wait) -> Predicate:
 
 
 def _noted(decision: Decision, lines: Sequence[Predicate], concerned: set[str]) -> Decision:
-    if decision.workflow_id not in concerned:
-        return decision
-    return replace(decision, predicates=_encode([*msgspec.json.decode(decision.predicates), *lines]))
+    return with_lines(decision, lines) if decision.workflow_id in concerned else decision
 
 
 def record_early(one: Wait, event: Event, choice: Choice, now: int) -> Work[None]:

@@ -15,8 +15,8 @@ import msgspec
 
 from workflow_scheduler.core.match.condition import (
     EVENT_VARIABLES,
+    NO_VALUE,
     Condition,
-    Undefined,
     compile_condition,
     compile_expression,
     event_variables,
@@ -28,6 +28,8 @@ from workflow_scheduler.core.model.trigger import Trigger
 from workflow_scheduler.core.overlap import limit_key, limit_value_key, trigger_key, value_key, workflow_key
 from workflow_scheduler.core.ports.catalog import Catalog
 from workflow_scheduler.core.ports.store import Store
+from workflow_scheduler.core.shaping.keys import ShapeKeys
+from workflow_scheduler.core.shaping.shape import is_due
 
 WHOLE_KEY_MAX = 64
 CACHED_TRIGGERS_MAX = 50_000
@@ -66,8 +68,7 @@ class Compiled:
     """
 
     __slots__ = (
-        "_key", "_shape_keys", "asks", "condition", "config", "error", "joins", "module", "pattern", "rule", "shape",
-        "trigger",
+        "_key", "asks", "condition", "config", "error", "joins", "module", "pattern", "rule", "shape_keys", "trigger",
     )  # fmt: skip
 
     def __init__(self, trigger: Trigger, types: Mapping[str, ModuleType], known: Configs | None = None) -> None:
@@ -81,9 +82,8 @@ class Compiled:
         self.rule: Any = None
         self.joins = False
         self.asks = False
-        self.shape = trigger.shape
+        self.shape_keys: ShapeKeys | None = None
         self._key: Expression | None = None
-        self._shape_keys: dict[str, Expression] = {}
         if self.module is None:
             self.error = f"the trigger type `{trigger.type}` is not installed"
             return
@@ -98,11 +98,9 @@ class Compiled:
             self.rule = None if asked is None else asked(self.config)
             self.joins = self.rule is not None
             self.asks = self.joins or trigger.overlap is not None
-            if self.shape is not None:
-                self.asks = self.asks or self.shape.asks
-                self._shape_keys = {
-                    kind: compile_expression(text, EVENT_VARIABLES) for kind, text in self.shape.keys().items()
-                }
+            if trigger.shape is not None:
+                self.asks = self.asks or trigger.shape.asks
+                self.shape_keys = ShapeKeys(trigger)
             if trigger.overlap is not None and trigger.overlap.key is not None:
                 self._key = compile_expression(trigger.overlap.key, EVENT_VARIABLES)
         except Exception as error:  # noqa: BLE001 -- a broken stored row must not stop its neighbours
@@ -111,7 +109,8 @@ class Compiled:
     def overlap_key(self, view: EventView, now: int) -> str | None:
         """Return the key that the run of an event shares with those it must not overlap; None where it may.
 
-        An event for which the expression has no value has the key of the value null.
+        An event for which the expression has no value has the key of the value null; a group whose time has come has
+        that of the last event in it.
         """
         trigger = self.trigger
         rule = trigger.overlap
@@ -122,24 +121,13 @@ class Compiled:
         of_all, of_value = (limit_key, limit_value_key) if rule.places else (workflow_key, value_key)
         if rule.scope == "workflow" or self._key is None:
             return of_all(trigger.workflow_id)
+        known = view.attributes.get("overlap_key") if is_due(view.event) else None
+        if known is not None:
+            return str(known)
         try:
             return of_value(trigger.workflow_id, self._key.value(event_variables(view, trigger, now)))
-        except (Undefined, msgspec.MsgspecError, ValueError, RecursionError):
+        except NO_VALUE:
             return of_value(trigger.workflow_id, None)
-
-    def shape_value(self, kind: str, view: EventView, now: int) -> str | None:
-        """Return the value, as JSON, by which one part of the shape tells an event from others; None for no key.
-
-        An event for which the expression has no value has the value null.
-        """
-        key = self._shape_keys.get(kind)
-        if key is None:
-            return None
-        try:
-            value = key.value(event_variables(view, self.trigger, now))
-            return msgspec.json.encode(value, order="deterministic").decode()
-        except (Undefined, msgspec.MsgspecError, ValueError, TypeError, RecursionError):
-            return "null"
 
 
 Bucket = tuple[Compiled, ...]

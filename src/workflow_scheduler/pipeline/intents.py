@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.inputs import laid_over
+from workflow_scheduler.core.match.verdict import Predicate
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.model.trigger import Trigger
 from workflow_scheduler.core.ports.store import Accepted
 from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.core.shaping.shape import is_due
 from workflow_scheduler.pipeline.candidates import Bucket, Compiled
 from workflow_scheduler.pipeline.listening import listening
 from workflow_scheduler.pipeline.matcher import Judgement, judge
@@ -50,7 +52,7 @@ def decide(event: Event, bucket: Bucket, now: int, owner: str) -> Accepted:
             if compiled.asks:
                 overlap_key = compiled.overlap_key(view, now)
                 asks.append(Ask(compiled, overlap_key))
-            if not compiled.joins:
+            if not compiled.joins or is_due(event):
                 run = intent(event, compiled, now, owner, overlap_key)
                 runs.append(run)
                 run_id = run.id
@@ -77,12 +79,26 @@ def decision(event: Event, compiled: Compiled, judgement: Judgement, now: int, r
     )
 
 
+def with_lines(given: Decision, lines: Sequence[Predicate]) -> Decision:
+    """Return a decision with further lines of its explanation."""
+    return msgspec.structs.replace(given, predicates=_encode([*msgspec.json.decode(given.predicates), *lines]))
+
+
+def settled(
+    preliminary: Decision, outcome: Outcome, reason: Reason, lines: Sequence[Predicate], run: Run | None = None
+) -> Decision:
+    """Return what a decision becomes when the state in the tables was asked, with `lines` about that state."""
+    return msgspec.structs.replace(
+        with_lines(preliminary, lines), outcome=outcome, reason=reason, run_id=run.id if run else None
+    )
+
+
 def intent(event: Event, compiled: Compiled, now: int, owner: str, overlap_key: str | None = None) -> Run:
     """Return the run that `event` starts through a trigger; its id is minted here, once."""
     trigger = compiled.trigger
     run_input = event.input
     if run_input is None:
-        run_input = event.data if trigger.input is None else _encode(trigger.input)
+        run_input = event.data if trigger.input is None or is_due(event) else _encode(trigger.input)
     if trigger.defaults is not None:
         run_input = laid_over(trigger.defaults, run_input)
     # A run for an engine outside this process can always be found by its next attempt, whoever holds it in memory.

@@ -31,7 +31,7 @@ from workflow_scheduler.core.ports.store import Work
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.pipeline.candidates import Compiled
-from workflow_scheduler.pipeline.intents import Ask, intent
+from workflow_scheduler.pipeline.intents import Ask, intent, settled
 from workflow_scheduler.stores.portable import joins
 from workflow_scheduler.stores.portable.joins import Member, RoundId
 
@@ -72,19 +72,19 @@ def bring(event: Event, ask: Ask, preliminary: Decision, now: int, owner: str) -
     value, problem = value_of(rule, view, ask.compiled.trigger, now)
     if problem is not None:
         line = Predicate("correlate_by", rule.correlate_by, None, None, problem)
-        return _decided(preliminary, Outcome.FILTERED, Reason.UNKNOWN_SKIPPED, [line]), None
+        return settled(preliminary, Outcome.FILTERED, Reason.UNKNOWN_SKIPPED, [line]), None
     number = number_of(rule, event.time)
     place = RoundId(event.tenant_id, ask.compiled.trigger.id, correlation_of(value), number)
     found = yield from joins.find(place)
     if found is not None and found.missed_at is not None:
         line = _outside(event, "the window is over and was missed")
-        return _decided(preliminary, Outcome.FILTERED, Reason.WINDOW_OVER, [line]), None
+        return settled(preliminary, Outcome.FILTERED, Reason.WINDOW_OVER, [line]), None
     before = {name: one for name, one in (yield from joins.members(place)).items() if name in rule.names}
     arriving = _arriving(event, ask.compiled, view)
     done = step(rule, {name: one.at for name, one in before.items()}, tuple(arriving), event.time)
     if done.late:
         line = _outside(event, "it ended too long before the others")
-        return _decided(preliminary, Outcome.FILTERED, Reason.WINDOW_OVER, [line]), None
+        return settled(preliminary, Outcome.FILTERED, Reason.WINDOW_OVER, [line]), None
     if done.over:
         yield from _close(rule, place, before, now)
         before = {}
@@ -95,13 +95,13 @@ def bring(event: Event, ask: Ask, preliminary: Decision, now: int, owner: str) -
         yield from joins.remove(place)
         run = _run(event, ask, arrived, moment, _about(value))
         lines.append(_line(rule, arrived))
-        return _decided(preliminary, Outcome.RUN_STARTED, Reason.MATCHED, lines, run), run
+        return settled(preliminary, Outcome.RUN_STARTED, Reason.MATCHED, lines, run), run
     yield from joins.put_members(place, arriving.values())
     yield from joins.drop_members(place, sorted(done.gone))
     over_at = due(rule, done.kept, now, single=rule.correlate_by is not None)
     yield from joins.put_round(place, value, min(done.kept.values()), now, over_at)
     lines.append(_line(rule, arrived))
-    return _decided(preliminary, Outcome.ABSORBED, Reason.WAITING_FOR_MEMBERS, lines), None
+    return settled(preliminary, Outcome.ABSORBED, Reason.WAITING_FOR_MEMBERS, lines), None
 
 
 def _make_do(event: Event, ask: Ask, preliminary: Decision, moment: _Moment) -> Work[tuple[Decision, Run | None]]:
@@ -113,11 +113,11 @@ def _make_do(event: Event, ask: Ask, preliminary: Decision, moment: _Moment) -> 
     arrived = {name: one for name, one in (yield from joins.members(place)).items() if name in rule.names}
     if found is None or found.missed_at is not None or found.due_at != said.due_at or not arrived:
         line = Predicate(rule.label, list(rule.names), sorted(arrived), verdict=False, note="nothing waits any more")
-        return _decided(preliminary, Outcome.FILTERED, Reason.WINDOW_OVER, [line]), None
+        return settled(preliminary, Outcome.FILTERED, Reason.WINDOW_OVER, [line]), None
     yield from over(rule, place, moment.now)
     about = {**_about(found.value), "missing": [name for name in rule.need.names if name not in arrived]}
     run = _run(event, ask, arrived, moment, about)
-    return _decided(preliminary, Outcome.RUN_STARTED, Reason.MEMBERS_MISSED, [_line(rule, arrived)], run), run
+    return settled(preliminary, Outcome.RUN_STARTED, Reason.MEMBERS_MISSED, [_line(rule, arrived)], run), run
 
 
 def over(rule: Rule | None, place: RoundId, now: int) -> Work[None]:
@@ -175,15 +175,3 @@ def _line(rule: Rule, arrived: Mapping[str, Member]) -> Predicate:
     missing = lacking(rule.need, arrived)
     note = f"still missing: {missing}" if missing else None
     return Predicate(rule.label, list(rule.names), sorted(arrived), not missing, note)
-
-
-def _decided(
-    preliminary: Decision, outcome: Outcome, reason: Reason, lines: list[Predicate], run: Run | None = None
-) -> Decision:
-    return msgspec.structs.replace(
-        preliminary,
-        outcome=outcome,
-        reason=reason,
-        predicates=_encode([*msgspec.json.decode(preliminary.predicates), *lines]),
-        run_id=run.id if run else None,
-    )

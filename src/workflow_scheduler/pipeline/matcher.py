@@ -10,7 +10,7 @@ from workflow_scheduler.core.match.verdict import TRUE, Predicate, Verdict
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.trigger import Mode, Trigger
 from workflow_scheduler.core.reasons import Outcome, Reason
-from workflow_scheduler.core.shaping.shape import DUE
+from workflow_scheduler.core.shaping.shape import is_due
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.pipeline.candidates import Bucket, CandidateCache, Compiled
 
@@ -39,12 +39,12 @@ def judge(compiled: Compiled, view: EventView, now: int) -> Judgement:
     if compiled.error is not None:
         line = Predicate("configuration", "a readable configuration", compiled.error, None)
         return Judgement(Outcome.FILTERED, Reason.MALFORMED, Verdict(result=None, predicates=(line,)))
-    shape = compiled.shape
-    if shape is not None and view.event.type == DUE and view.event.provider == "shape":
+    if is_due(view.event):
         return _state(compiled.trigger, view.event, _MATCHED)  # its events were judged when they came
     try:
         verdict: Verdict = compiled.module.matches(compiled.config, view)
         found = _combine(compiled, view, verdict, now)
+        shape = compiled.trigger.shape
         return found if shape is None or shape.ttl is None else _in_time(found, view.event, shape.ttl, now)
     except Exception as error:  # noqa: BLE001 -- a fault in one plug-in must not stop the other triggers' decisions
         line = Predicate("matches", "a decision", f"{type(error).__name__}: {error}", None)

@@ -18,29 +18,26 @@ from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.ports.store import Work
 from workflow_scheduler.core.reasons import Outcome, Reason
-from workflow_scheduler.core.shaping.shape import DUE, Gather, Rate, Shape, admitted, due_of, is_full, slot
+from workflow_scheduler.core.shaping.shape import WAITS, Gather, Rate, Shape, admitted, due_of, is_due, is_full, slot
 from workflow_scheduler.core.time.clock import to_iso
 from workflow_scheduler.pipeline.candidates import Compiled
-from workflow_scheduler.pipeline.intents import Ask, intent
+from workflow_scheduler.pipeline.intents import Ask, intent, settled
 from workflow_scheduler.stores.portable import shapes, turns
 from workflow_scheduler.stores.portable.shapes import Gathered, Group, GroupId
 
 _encode = msgspec.json.encode
-_WAITS = {
-    "debounce": Reason.DEBOUNCED, "batch": Reason.BATCHED, "threshold": Reason.BELOW_THRESHOLD, "absence": Reason.HEARD,
-}  # fmt: skip
 Taken = tuple[Decision, Run | None]
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
-    """What the event of a group says whose time has come: which group that was, and the input of its run."""
+    """The attributes of an event that says that the time of a group has come: which group that was, and when."""
 
     owner: str
     kind: str
     group: str
     due_at: int
     count: int
-    input: msgspec.Raw
+    overlap_key: str | None = None
 
 
 class _Asked(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +58,7 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
 
 def owners(compiled: Compiled) -> set[str]:
     """Return what the state of a trigger's shape belongs to: itself, and its workflow where that counts."""
-    shape, trigger = compiled.shape, compiled.trigger
+    trigger, shape = compiled.trigger, compiled.trigger.shape
     if shape is None:
         return set()
     rates = [rate for rate in (shape.rate_limit, shape.throttle) if rate is not None]
@@ -77,10 +74,10 @@ def bring(event: Event, ask: Ask, decision: Decision, run: Run, moment: tuple[in
     """Take one event that would start `run`: start it, keep the event for a later run, or start nothing."""
     now, owner = moment
     asked = _Asked(event, ask, decision, run, now, owner, EventView(event))
-    shape = ask.compiled.shape
+    shape = ask.compiled.trigger.shape
     assert shape is not None
-    if event.type == DUE:
-        return (yield from _come_due(asked))
+    if is_due(event):
+        return (yield from _come_due(asked, shape))
     taken = yield from _refused(asked, shape)
     if taken is not None:
         return taken
@@ -103,7 +100,7 @@ def _refused(asked: _Asked, shape: Shape) -> Work[Taken | None]:
         if found is not None and found.due_at > now:
             line = Predicate("unique", "a value that did not come lately", _shown(value), verdict=False,
                              note=f"it came at {to_iso(found.opened_at)}")  # fmt: skip
-            return _decided(asked.decision, Outcome.DUPLICATE, Reason.REPEATED, line), None
+            return settled(asked.decision, Outcome.DUPLICATE, Reason.REPEATED, [line]), None
         yield from shapes.put(Group(place, asked.compiled.trigger.id, value, now, now + shape.unique.wait))
     rate = shape.rate_limit
     if rate is not None:
@@ -112,7 +109,7 @@ def _refused(asked: _Asked, shape: Shape) -> Work[Taken | None]:
         may, starts = admitted(rate, () if found is None else found.starts, now)
         if not may:
             line = Predicate("rate_limit", _written(rate), len(starts), verdict=False, note=_about(value))
-            return _decided(asked.decision, Outcome.SKIPPED, Reason.RATE_EXCEEDED, line), None
+            return settled(asked.decision, Outcome.SKIPPED, Reason.RATE_EXCEEDED, [line]), None
         yield from shapes.put(
             Group(place, asked.compiled.trigger.id, value, starts[0], now + rate.per, starts=tuple(starts))
         )
@@ -141,15 +138,18 @@ def _gather(asked: _Asked, rule: Gather) -> Work[Taken]:
         yield from shapes.remove(place)
         line = Predicate(rule.kind, rule.size, count + 1, verdict=True, note=_about(value))
         run = _run(asked, gathered_input([*events, one], value), depth)
-        return _decided(asked.decision, Outcome.RUN_STARTED, Reason.MATCHED, line, run), run
+        return settled(asked.decision, Outcome.RUN_STARTED, Reason.MATCHED, [line], run), run
     if rule.kind != "absence":
         yield from shapes.add(place, one)
     due_at = due_of(rule, opened_at, now)
     opened_at = now if rule.kind == "absence" else opened_at
-    yield from shapes.put(Group(place, trigger.id, value, opened_at, due_at, count + 1, size + len(one.data), depth))
+    yield from shapes.put(
+        Group(place, trigger.id, value, opened_at, due_at, count + 1, size + len(one.data), depth,
+              overlap_key=asked.ask.overlap_key)
+    )  # fmt: skip
     wanted = rule.size if rule.kind in ("batch", "threshold") else None
     line = Predicate(rule.kind, wanted, count + 1, verdict=None, note=f"looked at again {to_iso(due_at)}")
-    return _decided(asked.decision, Outcome.ABSORBED, _WAITS[rule.kind], line), None
+    return settled(asked.decision, Outcome.ABSORBED, WAITS[rule.kind], [line]), None
 
 
 def _throttled(asked: _Asked, rate: Rate) -> Work[Taken]:
@@ -162,25 +162,41 @@ def _throttled(asked: _Asked, rate: Rate) -> Work[Taken]:
     if at <= now:
         return asked.decision, asked.run
     held = GroupId(place.tenant_id, trigger.id, "throttle", f"event:{asked.event.id}")
-    yield from shapes.put(Group(held, trigger.id, value, now, at, 1, 0, asked.run.depth))
+    yield from shapes.put(
+        Group(held, trigger.id, value, now, at, 1, 0, asked.run.depth, overlap_key=asked.run.overlap_key)
+    )
     yield from shapes.add(held, Gathered(asked.event.id, now, bytes(asked.run.input or b"null")))
     line = Predicate("throttle", _written(rate), len(starts), verdict=True, note=f"it starts {to_iso(at)}")
-    return _decided(asked.decision, Outcome.DEFERRED, Reason.THROTTLED, line), None
+    return settled(asked.decision, Outcome.DEFERRED, Reason.THROTTLED, [line]), None
 
 
-def _come_due(asked: _Asked) -> Work[Taken]:
+def _come_due(asked: _Asked, shape: Shape) -> Work[Taken]:
     """Start the run of a group whose time has come, unless it changed meanwhile; a replay starts it again."""
-    said = msgspec.json.decode(asked.event.data, type=Said)
+    said = msgspec.json.decode(asked.event.attributes, type=Said)
     if asked.event.replay_of is None:
         place = GroupId(asked.event.tenant_id, said.owner, said.kind, said.group)
         found = yield from shapes.find(place)
         if found is None or (found.due_at, found.count) != (said.due_at, said.count):
             line = Predicate(said.kind, "the group as it was", None, verdict=False, note="it changed, or ran already")
-            return _decided(asked.decision, Outcome.FILTERED, Reason.PREDICATE_FALSE, line), None
+            return settled(asked.decision, Outcome.FILTERED, Reason.PREDICATE_FALSE, [line]), None
         yield from shapes.remove(place)
-    run = _run(asked, bytes(said.input), asked.event.depth)
     line = Predicate(said.kind, to_iso(said.due_at), to_iso(asked.now), verdict=True)
-    return _decided(asked.decision, Outcome.RUN_STARTED, Reason.MATCHED, line, run), run
+    decision = settled(asked.decision, Outcome.RUN_STARTED, Reason.MATCHED, [line], asked.run)
+    if shape.throttle is not None and said.kind != "throttle":
+        return (yield from _throttled(replace(asked, decision=decision, view=_last(asked.view)), shape.throttle))
+    return decision, asked.run
+
+
+def _last(view: EventView) -> EventView:
+    """Return the last event of the group that a due event is about, as far as the run is told of it."""
+    events = view.data.get("events")
+    if not events:
+        return view
+    told = events[-1]
+    return EventView(
+        replace(view.event, type=told["type"], source=told["source"], subject=told["subject"],
+                data=_encode(told["data"]))
+    )  # fmt: skip
 
 
 def gathered_input(events: list[Gathered], value: str | None) -> bytes:
@@ -203,7 +219,8 @@ def _run(asked: _Asked, content: bytes, depth: int) -> Run:
 
 
 def _place(asked: _Asked, kind: str, owner: str) -> tuple[GroupId, str | None]:
-    value = asked.compiled.shape_value(kind, asked.view, asked.now)
+    keys = asked.compiled.shape_keys
+    value = None if keys is None else keys.value(kind, asked.view, asked.now)
     return GroupId(asked.event.tenant_id, owner, kind, correlation_of(value)), value
 
 
@@ -222,11 +239,3 @@ def _shown(value: str | None) -> Any:
 
 def _about(value: str | None) -> str | None:
     return None if value is None else f"for {value[:100]}"
-
-
-def _decided(
-    preliminary: Decision, outcome: Outcome, reason: Reason, line: Predicate, run: Run | None = None
-) -> Decision:
-    lines = [*msgspec.json.decode(preliminary.predicates), line]
-    return replace(preliminary, outcome=outcome, reason=reason, predicates=_encode(lines),
-                   run_id=run.id if run else None)  # fmt: skip

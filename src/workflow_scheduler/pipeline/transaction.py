@@ -18,6 +18,7 @@ from workflow_scheduler.core.model.run import Run
 from workflow_scheduler.core.model.trigger import Occurrence
 from workflow_scheduler.core.ports.store import Accepted, Sql, Store, Work
 from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.core.shaping.shape import is_due
 from workflow_scheduler.pipeline import joins, shaping
 from workflow_scheduler.pipeline.answering import Answering, tell_pauses
 from workflow_scheduler.pipeline.ends import Ends
@@ -227,9 +228,9 @@ class _Steps:
         for trigger_id, ask in asks.items():
             run = given.get(trigger_id)
             decision = decisions[trigger_id]
-            if ask.compiled.joins:
+            if ask.compiled.joins and not is_due(one.event):
                 decision, run = yield from joins.bring(one.event, ask, decision, self._now, self._owner)
-            if run is not None and ask.compiled.shape is not None and one.event.provider != "manual":
+            if run is not None and ask.compiled.trigger.shape is not None and one.event.provider != "manual":
                 moment = (self._now, self._owner)
                 decision, run = yield from shaping.bring(one.event, ask, decision, run, moment)
             rule = ask.compiled.trigger.overlap

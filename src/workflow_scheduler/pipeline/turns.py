@@ -18,6 +18,7 @@ from workflow_scheduler.core.model.run import Run, RunChange, RunStatus
 from workflow_scheduler.core.overlap import Move, Overlap, Place, judge, limited_workflow
 from workflow_scheduler.core.ports.store import Work
 from workflow_scheduler.core.reasons import Outcome, Reason
+from workflow_scheduler.pipeline.intents import with_lines
 from workflow_scheduler.stores.portable import intake, turns
 
 NAMED_RUNS_MAX = 5
@@ -122,11 +123,11 @@ def _recorded(decision: Decision, rule: Overlap, move: Move, others: tuple[list[
     actual: dict[str, Any] = {"running": under_way, "waiting": queue}
     name = "concurrency" if rule.places else "overlap"
     line = Predicate(name, _wanted(rule), actual, move.place is Place.START, _note(move, under_way))
-    lines = _encode([*msgspec.json.decode(decision.predicates), line])
+    decision = with_lines(decision, [line])
     if move.place is Place.START:
-        return replace(decision, predicates=lines)
+        return decision
     outcome = Outcome.DEFERRED if move.place is Place.WAIT else Outcome.SKIPPED
-    return replace(decision, outcome=outcome, reason=move.reason or decision.reason, predicates=lines)
+    return replace(decision, outcome=outcome, reason=move.reason or decision.reason)
 
 
 def _wanted(rule: Overlap) -> str:

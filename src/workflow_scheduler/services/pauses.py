@@ -16,6 +16,7 @@ import structlog
 
 from workflow_scheduler.core.errors import SchedulerError, ValidationFailed
 from workflow_scheduler.core.model.principal import Principal
+from workflow_scheduler.core.portions import settle_for_ever
 from workflow_scheduler.core.ports.store import Store
 from workflow_scheduler.core.time import due as dues
 from workflow_scheduler.core.time.clock import Clock
@@ -102,13 +103,12 @@ class Pauses:
 
     async def watch(self) -> None:
         """Resume workflows whose pause has run out, for ever; a loop of the service."""
-        while True:
-            try:
-                while await self.resume_expired() == _PORTION:
-                    pass
-            except SchedulerError as error:
-                _log.warning("pauses.unavailable", error=error.detail)
-            await self._clock.sleep(WATCH_SECONDS)
+        await settle_for_ever(
+            self.resume_expired,
+            _PORTION,
+            lambda: self._clock.sleep(WATCH_SECONDS),
+            lambda error: _log.warning("pauses.unavailable", error=error.detail),
+        )
 
     async def _resume(self, tenant_id: str, workflow_id: str, missed: Missed | None, last: int | None = None) -> bool:
         """End a pause whose last instant was `last` (now by default); what fell due later is late, not paused."""

@@ -6,15 +6,11 @@ from typing import Any
 
 import msgspec
 
-from workflow_scheduler.core.match.condition import EVENT_VARIABLES, Undefined, compile_expression, event_variables
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.trigger import Trigger
 from workflow_scheduler.core.reasons import Outcome, Reason
-from workflow_scheduler.core.shaping.shape import Gather, Rate, admitted, due_of, is_full, slot
-
-_ABSORBED = {
-    "debounce": Reason.DEBOUNCED, "batch": Reason.BATCHED, "threshold": Reason.BELOW_THRESHOLD, "absence": Reason.HEARD,
-}  # fmt: skip
+from workflow_scheduler.core.shaping.keys import ShapeKeys
+from workflow_scheduler.core.shaping.shape import WAITS, Gather, Rate, admitted, due_of, is_full, slot
 
 
 class _Group(msgspec.Struct):
@@ -31,9 +27,8 @@ class ShapePlay:
 
     def __init__(self, trigger: Trigger) -> None:
         """Begin with nothing seen; a trigger without a shape leaves every decision as it is."""
-        self._trigger, self._shape = trigger, trigger.shape
-        keys = {} if trigger.shape is None else trigger.shape.keys()
-        self._keys = {kind: compile_expression(text, EVENT_VARIABLES) for kind, text in keys.items()}
+        self._shape = trigger.shape
+        self._keys = ShapeKeys(trigger)
         self._groups: dict[str, _Group] = {}
         self._starts: dict[tuple[str, str], list[int]] = {}
         self._seen: dict[str, int] = {}
@@ -55,7 +50,7 @@ class ShapePlay:
         if shape.rate_limit is not None and not self._may(shape.rate_limit, view, now):
             return _as(decision, Outcome.SKIPPED, Reason.RATE_EXCEEDED)
         if shape.gather is not None and not self._is_whole(shape.gather, event, view):
-            return _as(decision, Outcome.ABSORBED, _ABSORBED[shape.gather.kind])
+            return _as(decision, Outcome.ABSORBED, WAITS[shape.gather.kind])
         if shape.throttle is not None:
             key = ("throttle", self._value("throttle", view, now))
             at, self._starts[key] = slot(shape.throttle, self._starts.get(key, []), now)
@@ -94,14 +89,7 @@ class ShapePlay:
         return False
 
     def _value(self, kind: str, view: EventView, now: int) -> str:
-        key = self._keys.get(kind)
-        if key is None:
-            return ""
-        try:
-            value = key.value(event_variables(view, self._trigger, now))
-            return msgspec.json.encode(value, order="deterministic").decode()
-        except (Undefined, msgspec.MsgspecError, ValueError, TypeError, RecursionError):
-            return "null"
+        return self._keys.value(kind, view, now) or ""
 
 
 def _as(decision: dict[str, Any], outcome: Outcome, reason: Reason) -> dict[str, Any]:

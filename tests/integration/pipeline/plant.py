@@ -196,6 +196,24 @@ class Instance:
         await self.cache.refresh()
         await self.recovery.begin(alone=alone, tzdata="2026.1", version="0", roles="all")
 
+    async def deploy_by_hand(self, *names):
+        """Deploy workflows that people start."""
+        for name in names:
+            await self.deploy(name, {"by_hand": {"type": "manual"}})
+
+    async def begin_run(self, name):
+        """Start a run of a workflow that people start, and return its id once the engine has it."""
+        receipt = await self.manual.start(LOCAL, name)
+        await self.until(lambda: receipt.run_ids[0] in self.engine.tasks)
+        return receipt.run_ids[0]
+
+    async def end_run(self, name, status=RunStatus.SUCCEEDED, **more):
+        """Start a run of a workflow and end it; return its id."""
+        run_id = await self.begin_run(name)
+        await self.engine.finish(run_id, status, **more)
+        await self.settle()
+        return run_id
+
     async def deploy(self, name, triggers, principal=LOCAL, **more):
         text = {"version": 1, "name": name, "triggers": triggers, "jobs": {"work": {"uses": "noop"}}, **more}
         await self.deployments.deploy(principal, name, text)

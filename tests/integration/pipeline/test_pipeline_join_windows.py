@@ -14,13 +14,10 @@ from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, from_iso, to_iso
 from workflow_scheduler.services.joins import Joins
 from workflow_scheduler.stores.portable.retention import Sweeper
 
-MANUAL = {"by_hand": {"type": "manual"}}
-
 
 @pytest.fixture
 async def upstreams(one):
-    for name in ("sales", "stock", "costs"):
-        await one.deploy(name, MANUAL)
+    await one.deploy_by_hand("sales", "stock", "costs")
     return one
 
 
@@ -28,20 +25,8 @@ async def wait_for(instance, **config):
     await instance.deploy("report", {"after": {"type": "workflow", **config}})
 
 
-async def begin(instance, name):
-    receipt = await instance.manual.start(LOCAL, name)
-    await instance.until(lambda: receipt.run_ids[0] in instance.engine.tasks)
-    return receipt.run_ids[0]
-
-
-async def end(instance, name, status=RunStatus.SUCCEEDED, **more):
-    run_id = await begin(instance, name)
-    await instance.engine.finish(run_id, status, **more)
-    await instance.settle()
-
-
 async def on_day(instance, name, day):
-    await end(instance, name, output=msgspec.json.encode({"day": day}))
+    await instance.end_run(name, output=msgspec.json.encode({"day": day}))
 
 
 async def runs_of(instance):
@@ -67,9 +52,9 @@ def go_to(instance, text):
 
 async def test_at_least_two_of_three_fire_once_and_the_third_begins_anew(upstreams):
     await wait_for(upstreams, at_least=2, of=["sales", "stock", "costs"])
-    await end(upstreams, "sales")
-    await end(upstreams, "costs")
-    await end(upstreams, "stock")
+    await upstreams.end_run("sales")
+    await upstreams.end_run("costs")
+    await upstreams.end_run("stock")
     assert [set(one["members"]) for one in await runs_of(upstreams)] == [{"sales", "costs"}]
     assert await decisions(upstreams) == [
         ("absorbed", "waiting_for_members", "still missing: stock or costs"),
@@ -81,10 +66,10 @@ async def test_at_least_two_of_three_fire_once_and_the_third_begins_anew(upstrea
 async def test_an_expression_and_members_that_are_only_handed_on(upstreams):
     members = [{"workflow": "sales", "name": "bad-sales", "condition": "on_failure"}, "costs"]
     await wait_for(upstreams, when="sales and stock or bad-sales", of=members)
-    await end(upstreams, "costs")
-    await end(upstreams, "sales")
-    await end(upstreams, "stock")
-    await end(upstreams, "sales", RunStatus.FAILED)
+    await upstreams.end_run("costs")
+    await upstreams.end_run("sales")
+    await upstreams.end_run("stock")
+    await upstreams.end_run("sales", RunStatus.FAILED)
     found = [set(one["members"]) for one in await runs_of(upstreams)]
     assert found == [{"sales", "stock", "costs"}, {"bad-sales"}]
     assert (await decisions(upstreams))[0][2] == "still missing: (sales, stock) or bad-sales"
@@ -101,7 +86,7 @@ async def test_only_ends_with_the_same_value_come_together(upstreams):
     last = (await runs_of(upstreams))[1]
     assert (last["correlation"], set(last["members"])) == (1, {"sales", "stock"})
     assert await upstreams.count("join_rounds") == 1
-    await end(upstreams, "sales", output=b'{"other":1}')
+    await upstreams.end_run("sales", output=b'{"other":1}')
     assert (await decisions(upstreams))[-1][:2] == ("filtered", "unknown_skipped")
     assert "`event.data.output.day` is missing" in (await decisions(upstreams))[-1][2]
 
@@ -122,8 +107,8 @@ async def test_at_a_deadline_the_run_starts_with_what_is_there(upstreams):
         upstreams, all=["sales", "stock"], window={"kind": "deadline", "by": "08:00"}, on_miss="run", condition="true"
     )
     go_to(upstreams, "2027-03-14T07:00:00Z")
-    sales = await begin(upstreams, "stock")
-    await end(upstreams, "sales", output=b"7")
+    sales = await upstreams.begin_run("stock")
+    await upstreams.end_run("sales", output=b"7")
     assert await upstreams.misses.settle_some() == 0
     go_to(upstreams, "2027-03-14T08:00:01Z")
     assert await upstreams.misses.settle_some() == 1
@@ -135,8 +120,8 @@ async def test_at_a_deadline_the_run_starts_with_what_is_there(upstreams):
     await upstreams.engine.finish(sales, ended_at=from_iso("2027-03-14T07:59:00Z"))  # known too late
     await upstreams.settle()
     assert (await decisions(upstreams))[-1][:2] == ("filtered", "window_over")
-    await end(upstreams, "stock")
-    await end(upstreams, "sales")
+    await upstreams.end_run("stock")
+    await upstreams.end_run("sales")
     assert len(await runs_of(upstreams)) == 2
     upstreams.clock.jump(2 * 86_400)
     await upstreams.misses.settle_some()
@@ -146,9 +131,9 @@ async def test_at_a_deadline_the_run_starts_with_what_is_there(upstreams):
 async def test_a_missed_round_is_told_once(upstreams, two):
     await wait_for(upstreams, all=["sales", "stock"], window={"kind": "session", "length": "1h"}, on_miss="tell")
     await two.hear()
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     await upstreams.clock.advance(3_590)
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     await upstreams.clock.advance(20)
     assert await upstreams.misses.settle_some() == 0  # each end keeps the session open
     await upstreams.clock.advance(3_600)
@@ -163,10 +148,10 @@ async def test_a_missed_round_is_told_once(upstreams, two):
 
 async def test_an_end_that_comes_before_anybody_looked_closes_the_round_and_opens_the_next(upstreams):
     await wait_for(upstreams, all=["sales", "stock"], window={"length": "1h"}, on_miss="run")
-    await end(upstreams, "sales", output=b"1")
+    await upstreams.end_run("sales", output=b"1")
     await upstreams.clock.advance(3_700)
-    await end(upstreams, "stock")
-    await end(upstreams, "sales", output=b"2")
+    await upstreams.end_run("stock")
+    await upstreams.end_run("sales", output=b"2")
     assert [one["members"]["sales"]["output"] for one in await runs_of(upstreams)] == [2]
     while await upstreams.misses.settle_some():
         pass
@@ -179,7 +164,7 @@ async def test_an_end_that_comes_before_anybody_looked_closes_the_round_and_open
 async def test_what_is_missed_on_two_instances_at_once_starts_one_run(upstreams, two):
     await wait_for(upstreams, all=["sales", "stock"], window={"kind": "tumbling", "length": "1h"}, on_miss="run")
     await two.hear()
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     await upstreams.clock.advance(3_601)
     await asyncio.gather(upstreams.misses.settle_some(), two.misses.settle_some())
     await upstreams.settle()
@@ -190,7 +175,7 @@ async def test_what_is_missed_on_two_instances_at_once_starts_one_run(upstreams,
 
 async def test_a_failure_between_run_and_clearing_up_starts_no_second_run(upstreams, store, clock):
     await wait_for(upstreams, all=["sales", "stock"], window={"length": "1h"}, on_miss="run")
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     await upstreams.clock.advance(3_601)
     accept = upstreams.inbox.accept
 
@@ -211,7 +196,7 @@ async def test_a_failure_between_run_and_clearing_up_starts_no_second_run(upstre
 
 async def test_a_trigger_that_is_disabled_records_the_miss_and_starts_nothing(upstreams):
     await wait_for(upstreams, all=["sales", "stock"], window={"length": "1h"}, on_miss="run")
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     await upstreams.write("UPDATE trigger_index SET mode = 'disabled' WHERE workflow_id IN "
                           "(SELECT id FROM workflows WHERE name = 'report')")  # fmt: skip
     await upstreams.cache.refresh()
@@ -224,8 +209,8 @@ async def test_a_trigger_that_is_disabled_records_the_miss_and_starts_nothing(up
 
 async def test_a_round_whose_trigger_is_gone_is_cleared_up(upstreams):
     await wait_for(upstreams, all=["sales", "stock"], window={"length": "1h"}, on_miss="run")
-    await end(upstreams, "sales")
-    await upstreams.deploy("report", MANUAL)
+    await upstreams.end_run("sales")
+    await upstreams.deploy_by_hand("report")
     await upstreams.clock.advance(3_601)
     await upstreams.misses.settle_some()
     assert await empty(upstreams)
@@ -234,7 +219,7 @@ async def test_a_round_whose_trigger_is_gone_is_cleared_up(upstreams):
 
 async def test_a_window_that_forgets_is_cleared_up_a_day_later(upstreams):
     await wait_for(upstreams, all=["sales", "stock"], window="1h")
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     upstreams.clock.jump(23 * 3_600)
     assert await upstreams.misses.settle_some() == 0
     upstreams.clock.jump(2 * 3_600 + 1)
@@ -279,7 +264,7 @@ async def test_no_end_is_used_twice_or_lost_whoever_hears_it(upstreams, two):
         begun = []
         for name, day, place in ends[start : start + 6]:
             instance = (upstreams, two)[place]
-            begun.append((instance, await begin(instance, name), msgspec.json.encode({"day": day})))
+            begun.append((instance, await instance.begin_run(name), msgspec.json.encode({"day": day})))
         await asyncio.gather(*(instance.engine.finish(run_id, output=output) for instance, run_id, output in begun))
     await upstreams.settle()
     await two.settle()
@@ -296,10 +281,10 @@ async def test_no_end_is_used_twice_or_lost_whoever_hears_it(upstreams, two):
 
 async def test_what_waits_for_a_trigger_that_is_gone_is_forgotten_with_old_runs(upstreams, store):
     await wait_for(upstreams, all=["sales", "stock"])
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     later = upstreams.clock.now() + 1
     assert await Sweeper(store).rounds(later) == 0
-    await upstreams.deploy("report", MANUAL)
+    await upstreams.deploy_by_hand("report")
     assert await Sweeper(store).rounds(later - 10) == 0
     assert await Sweeper(store, portion=1).rounds(later) == 1
     assert await empty(upstreams)

@@ -9,8 +9,6 @@ from plant import Instance
 from workflow_scheduler.core.model.principal import LOCAL
 from workflow_scheduler.core.model.run import RunStatus
 
-MANUAL = {"by_hand": {"type": "manual"}}
-
 
 def after(**members):
     ((kind, names),) = members.items()
@@ -22,22 +20,8 @@ BOTH = after(all=["sales", "stock"])
 
 @pytest.fixture
 async def upstreams(one):
-    for name in ("sales", "stock", "costs"):
-        await one.deploy(name, MANUAL)
+    await one.deploy_by_hand("sales", "stock", "costs")
     return one
-
-
-async def begin(instance, name):
-    receipt = await instance.manual.start(LOCAL, name)
-    await instance.until(lambda: receipt.run_ids[0] in instance.engine.tasks)
-    return receipt.run_ids[0]
-
-
-async def end(instance, name, status=RunStatus.SUCCEEDED, **more):
-    run_id = await begin(instance, name)
-    await instance.engine.finish(run_id, status, **more)
-    await instance.settle()
-    return run_id
 
 
 async def runs_of(instance, name):
@@ -56,10 +40,10 @@ async def last_decision(instance, name="report"):
 
 async def test_any_fires_for_each_end_that_counts(upstreams):
     await upstreams.deploy("report", after(any=["sales", "stock"]))
-    await end(upstreams, "sales")
-    await end(upstreams, "stock")
-    await end(upstreams, "sales", RunStatus.FAILED)
-    await end(upstreams, "costs")
+    await upstreams.end_run("sales")
+    await upstreams.end_run("stock")
+    await upstreams.end_run("sales", RunStatus.FAILED)
+    await upstreams.end_run("costs")
     found = await runs_of(upstreams, "report")
     assert [(one["workflow_name"], one["status"]) for one in found] == [("sales", "SUCCEEDED"), ("stock", "SUCCEEDED")]
 
@@ -76,52 +60,52 @@ async def test_conditions(upstreams, condition, fires):
     members = [{"workflow": "sales", "condition": condition}]
     await upstreams.deploy("report", {"after": {"type": "workflow", "any": members}})
     for status in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED):
-        await end(upstreams, "sales", status)
+        await upstreams.end_run("sales", status)
     assert [one["status"] for one in await runs_of(upstreams, "report")] == fires
 
 
 async def test_all_fires_once_when_the_last_one_has_ended_and_then_begins_again(upstreams):
     await upstreams.deploy("report", BOTH)
-    await end(upstreams, "sales", output=b'{"rows":7}')
+    await upstreams.end_run("sales", output=b'{"rows":7}')
     outcome, reason, lines = await last_decision(upstreams)
     assert (outcome, reason) == ("absorbed", "waiting_for_members")
     assert lines[-1]["note"] == "still missing: stock"
     assert await runs_of(upstreams, "report") == []
-    await end(upstreams, "stock")
+    await upstreams.end_run("stock")
     (first,) = await runs_of(upstreams, "report")
     assert first["members"]["sales"]["output"] == {"rows": 7}
     assert set(first["members"]) == {"sales", "stock"}
     assert await upstreams.count("join_members") == await upstreams.count("join_rounds") == 0
-    await end(upstreams, "stock")
+    await upstreams.end_run("stock")
     assert len(await runs_of(upstreams, "report")) == 1
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     assert len(await runs_of(upstreams, "report")) == 2
     assert (await last_decision(upstreams))[:2] == ("run_started", "matched")
 
 
 async def test_the_later_end_of_one_member_replaces_the_earlier(upstreams):
     await upstreams.deploy("report", BOTH)
-    await end(upstreams, "sales", output=b"1")
-    await end(upstreams, "sales", output=b"2")
-    await end(upstreams, "stock")
+    await upstreams.end_run("sales", output=b"1")
+    await upstreams.end_run("sales", output=b"2")
+    await upstreams.end_run("stock")
     (found,) = await runs_of(upstreams, "report")
     assert found["members"]["sales"]["output"] == 2
 
 
 async def test_a_window_lets_old_members_go(upstreams):
     await upstreams.deploy("report", {"after": {**BOTH["after"], "window": "1h"}})
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     await upstreams.clock.advance(3700)
-    await end(upstreams, "stock")
+    await upstreams.end_run("stock")
     assert await runs_of(upstreams, "report") == []
     await upstreams.clock.advance(60)
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     assert len(await runs_of(upstreams, "report")) == 1
 
 
 async def test_a_window_lies_between_the_ends_however_late_they_become_known(upstreams):
     await upstreams.deploy("report", {"after": {**BOTH["after"], "window": "1h"}})
-    sales, stock = [await begin(upstreams, name) for name in ("sales", "stock")]
+    sales, stock = [await upstreams.begin_run(name) for name in ("sales", "stock")]
     ended = upstreams.clock.now()
     await upstreams.clock.advance(7_200)  # their engine could not be asked for so long
     await upstreams.engine.finish(sales, RunStatus.SUCCEEDED, ended_at=ended)
@@ -133,49 +117,49 @@ async def test_a_window_lies_between_the_ends_however_late_they_become_known(ups
 
 async def test_an_end_outside_the_window_does_not_count_because_it_comes_late(upstreams):
     await upstreams.deploy("report", {"after": {**BOTH["after"], "window": "1h"}})
-    stock = await begin(upstreams, "stock")
+    stock = await upstreams.begin_run("stock")
     ended = upstreams.clock.now()
     await upstreams.clock.advance(7_200)
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     await upstreams.engine.finish(stock, RunStatus.SUCCEEDED, ended_at=ended)
     await upstreams.settle()
     assert await runs_of(upstreams, "report") == []
-    await end(upstreams, "stock")
+    await upstreams.end_run("stock")
     assert len(await runs_of(upstreams, "report")) == 1
 
 
 async def test_members_that_are_not_required_are_not_waited_for_but_handed_on(upstreams):
     members = [{"workflow": "sales"}, {"workflow": "stock", "required": False}]
     await upstreams.deploy("report", {"after": {"type": "workflow", "all": members}})
-    await end(upstreams, "sales")
-    await end(upstreams, "stock")
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
+    await upstreams.end_run("stock")
+    await upstreams.end_run("sales")
     assert [set(one["members"]) for one in await runs_of(upstreams, "report")] == [{"sales"}, {"sales", "stock"}]
 
 
 async def test_a_failed_or_cancelled_member_does_not_count(upstreams):
     await upstreams.deploy("report", BOTH)
-    await end(upstreams, "sales", RunStatus.FAILED)
-    await end(upstreams, "sales", RunStatus.CANCELLED)
-    await end(upstreams, "stock")
+    await upstreams.end_run("sales", RunStatus.FAILED)
+    await upstreams.end_run("sales", RunStatus.CANCELLED)
+    await upstreams.end_run("stock")
     assert await runs_of(upstreams, "report") == []
 
 
 async def test_what_arrived_survives_a_restart(upstreams, store, clock):
     await upstreams.deploy("report", BOTH)
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     later = Instance(store, clock, "later")
     await later.begin()
-    await end(later, "stock")
+    await later.end_run("stock")
     assert len(await runs_of(later, "report")) == 1
 
 
 async def test_a_member_that_left_the_definition_is_not_handed_on(upstreams):
     await upstreams.deploy("report", BOTH)
-    await end(upstreams, "sales")
+    await upstreams.end_run("sales")
     await upstreams.deploy("report", after(all=["stock", "costs"]))
-    await end(upstreams, "stock")
-    await end(upstreams, "costs")
+    await upstreams.end_run("stock")
+    await upstreams.end_run("costs")
     (found,) = await runs_of(upstreams, "report")
     assert set(found["members"]) == {"stock", "costs"}
 
@@ -183,7 +167,7 @@ async def test_a_member_that_left_the_definition_is_not_handed_on(upstreams):
 async def test_two_members_that_end_at_once_on_two_instances_start_one_run(upstreams, two):
     await upstreams.deploy("report", BOTH)
     for _ in range(10):
-        sales, stock = await begin(upstreams, "sales"), await begin(two, "stock")
+        sales, stock = await upstreams.begin_run("sales"), await two.begin_run("stock")
         await asyncio.gather(upstreams.engine.finish(sales), two.engine.finish(stock))
     await upstreams.settle()
     await two.settle()
@@ -195,8 +179,8 @@ async def test_two_members_that_end_at_once_on_two_instances_start_one_run(upstr
 async def test_a_deploy_between_decision_and_commit_is_heard(upstreams):
     """The join is decided again by the new version; nothing is written under the old one."""
     await upstreams.deploy("report", BOTH)
-    await end(upstreams, "sales")
-    run_id = await begin(upstreams, "stock")
+    await upstreams.end_run("sales")
+    run_id = await upstreams.begin_run("stock")
     decide, held = upstreams.inbox.transactions.commit, []
 
     async def deploy_first(decided, epoch, now):
@@ -219,8 +203,8 @@ def report(names):
 
 async def test_a_former_owner_completes_nothing(upstreams):
     await upstreams.deploy("report", BOTH)
-    await end(upstreams, "sales")
-    run_id = await begin(upstreams, "stock")
+    await upstreams.end_run("sales")
+    run_id = await upstreams.begin_run("stock")
     await upstreams.write("UPDATE runs SET fence = fence + 1 WHERE id = :id", id=run_id)
     await upstreams.engine.finish(run_id)
     await upstreams.settle()
@@ -230,8 +214,8 @@ async def test_a_former_owner_completes_nothing(upstreams):
 
 async def test_a_lost_connection_after_the_join_was_written_still_launches_its_run(upstreams):
     await upstreams.deploy("report", BOTH)
-    await end(upstreams, "sales")
-    run_id = await begin(upstreams, "stock")
+    await upstreams.end_run("sales")
+    run_id = await upstreams.begin_run("stock")
     upstreams.store.lose = 1
     ending = asyncio.ensure_future(upstreams.engine.finish(run_id))
     for _ in range(30):
@@ -246,6 +230,6 @@ async def test_one_end_may_complete_one_join_and_start_other_workflows(upstreams
     await upstreams.deploy("report", BOTH)
     await upstreams.deploy("audit", {"after": {"type": "workflow", "any": [{"workflow": "stock"}]}})
     await upstreams.deploy("watch", {"ends": {"type": "event", "event": "workflow_completed"}})
-    await end(upstreams, "sales")
-    await end(upstreams, "stock")
+    await upstreams.end_run("sales")
+    await upstreams.end_run("stock")
     assert [len(await runs_of(upstreams, name)) for name in ("report", "audit", "watch")] == [1, 1, 2]

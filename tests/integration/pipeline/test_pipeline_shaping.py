@@ -183,6 +183,69 @@ async def test_a_burst_of_a_trigger_that_was_switched_off_is_decided_and_forgott
     await nothing_is_left(one)
 
 
+async def test_an_event_of_others_that_calls_itself_due_is_an_event_like_any(one):
+    trigger = {"type": "event", "event": "shape_due", "debounce": "30s"}
+    await one.deploy("orders", {"paid": trigger})
+    await send(one, 1, 2, type="shape_due")
+    assert await reasons(one) == {"debounced": 2}
+    await later(one, 31)
+    assert await numbers(one) == [[1, 2]]
+
+
+async def test_a_group_whose_time_has_come_keeps_to_the_rate_as_well(one):
+    throttle = {"rate": "1/m", "key": "event.data.n > 0"}
+    await one.deploy("orders", on(debounce={"quiet": "10s", "key": "event.data.n"}, throttle=throttle))
+    await send(one, 1, 2)
+    await later(one, 11)
+    assert len(await inputs(one)) == 1
+    assert await reasons(one) == {"debounced": 2, "matched": 1, "throttled": 1}
+    await later(one, 61)
+    assert sorted(await numbers(one)) == [[1], [2]]
+    await later(one, 61)
+    await nothing_is_left(one)
+
+
+async def test_a_group_runs_with_its_events_although_the_trigger_has_no_shape_any_more(one):
+    await one.deploy("orders", on(debounce="30s"))
+    await send(one, 1, 2)
+    plain = on(input={"nothing": "of this"}, condition="event.data.n > 7")
+    await one.deploy("orders", plain)
+    await later(one, 31)
+    assert await numbers(one) == [[1, 2]]
+    await nothing_is_left(one)
+
+
+async def test_what_was_throttled_runs_with_its_event_although_the_trigger_has_no_shape_any_more(one):
+    await one.deploy("orders", on(throttle="1/m"))
+    await send(one, 1, 2)
+    await one.deploy("orders", on(condition="event.data.n > 7"))
+    await later(one, 61)
+    assert [told["n"] for told in await inputs(one)] == [1, 2]
+
+
+async def test_the_run_of_a_group_has_the_overlap_key_of_its_last_event(one):
+    overlap = {"policy": "queue_all", "key": "event.data.n"}
+    await one.deploy("orders", on(debounce={"quiet": "10s", "key": "event.data.n"}, throttle="1/m", overlap=overlap))
+    await send(one, 1, 2)
+    for _ in range(3):
+        await later(one, 61)
+    rows = await one.all("SELECT input, overlap_key FROM runs")
+    keys = {msgspec.json.decode(row[0])["key"]: row[1].rpartition(":")[2] for row in rows}
+    assert keys == {1: "1", 2: "2"}
+
+
+async def test_what_all_of_several_workflows_brought_gathers_as_events_do(one):
+    await one.deploy_by_hand("sales", "stock")
+    after = {"type": "workflow", "all": ["sales", "stock"], "debounce": "30s"}
+    await one.deploy("report", {"after": after})
+    for name in ("sales", "stock"):
+        await one.end_run(name)
+    await later(one, 31)
+    rows = await one.all("SELECT input FROM runs WHERE workflow = 'report'")
+    assert [msgspec.json.decode(row[0])["count"] for row in rows] == [1]
+    await nothing_is_left(one)
+
+
 async def test_two_instances_start_the_run_of_a_burst_once(one, two):
     await one.deploy("orders", on(debounce="30s", throttle="100/m"))
     await two.hear()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-import msgspec
-
 from workflow_scheduler.core.dependencies.rounds import Rule
-from workflow_scheduler.core.match.condition import EVENT_VARIABLES, Undefined, compile_expression, event_variables
+from workflow_scheduler.core.match.condition import EVENT_VARIABLES, NO_VALUE, compile_expression, json_value
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.model.trigger import Trigger
 
@@ -19,9 +17,8 @@ def value_of(rule: Rule, view: EventView, trigger: Trigger, now: int) -> tuple[s
     if rule.correlate_by is None:
         return None, None
     try:
-        value = compile_expression(rule.correlate_by, EVENT_VARIABLES).value(event_variables(view, trigger, now))
-        return msgspec.json.encode(value, order="deterministic").decode(), None
-    except (Undefined, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        return json_value(compile_expression(rule.correlate_by, EVENT_VARIABLES), view, trigger, now), None
+    except NO_VALUE as error:
         return None, str(error) or "it has no value"
 
 

@@ -30,9 +30,12 @@ from workflow_scheduler.core.model.trigger import Trigger
 from workflow_scheduler.core.time.clock import to_datetime, to_iso
 
 __all__ = [
-    "EVENT_VARIABLES", "JOB_VARIABLES", "Answer", "Condition", "Undefined", "compile_condition", "compile_expression",
-    "evaluate", "event_variables",
+    "EVENT_VARIABLES", "JOB_VARIABLES", "NO_VALUE", "Answer", "Condition", "Undefined", "compile_condition",
+    "compile_expression", "evaluate", "event_variables", "json_value",
 ]  # fmt: skip
+
+NO_VALUE = (Undefined, msgspec.MsgspecError, ValueError, TypeError, RecursionError)
+"""What an expression raises that has no value for an event, or none that JSON knows."""
 
 _CACHED_CONDITIONS = 20_000
 _SHOWN_CHARS = 200
@@ -136,6 +139,15 @@ def event_variables(view: EventView, trigger: Trigger | None, now: int) -> dict[
     if trigger is not None:
         variables["trigger"] = {"name": trigger.name, "config": trigger.config}
     return variables
+
+
+def json_value(expression: Expression, view: EventView, trigger: Trigger, now: int) -> str:
+    """Return the value of an expression over an event as JSON, the same text for the same value.
+
+    Raises any of NO_VALUE: the expression has no value for this event, or none that JSON knows.
+    """
+    value = expression.value(event_variables(view, trigger, now))
+    return msgspec.json.encode(value, order="deterministic").decode()
 
 
 def event_fields(view: EventView) -> dict[str, Any]:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal
 
 import msgspec
 
+from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.reasons import Reason
+
 DUE: Final = "shape_due"
+PROVIDER: Final = "shape"
 GATHERED_MAX: Final = 1_000
 GATHERED_BYTES_MAX: Final = 1_000_000
-Kind = Literal["debounce", "batch", "threshold", "absence", "throttle", "rate_limit", "unique"]
+WAITS: Mapping[str, Reason] = MappingProxyType({
+    "debounce": Reason.DEBOUNCED, "batch": Reason.BATCHED, "threshold": Reason.BELOW_THRESHOLD, "absence": Reason.HEARD,
+})  # fmt: skip
+"""Why an event of a group that is not whole starts nothing, by what gathers it."""
+
+
+def is_due(event: Event) -> bool:
+    """Tell whether an event says that the time of a group has come; `data` is the input of its run.
+
+    Only the service itself makes events of this provider: what others send under the same type is an event like any.
+    """
+    return event.provider == PROVIDER and event.type == DUE
 
 
 class Rate(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,16 +13,17 @@ import structlog
 
 from workflow_scheduler.core.dependencies.need import lacking
 from workflow_scheduler.core.dependencies.rounds import MISSED, Rule
-from workflow_scheduler.core.errors import SchedulerError, Unavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.system_event import SOURCE_TRIGGERS, SYSTEM_EVENTS, SystemEvent
 from workflow_scheduler.core.model.trigger import Trigger
+from workflow_scheduler.core.portions import settle_for_ever
 from workflow_scheduler.core.ports.store import Store, Work
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.pipeline import joins as state
 from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.inbox import Inbox
+from workflow_scheduler.pipeline.sources.own import accept_own
 from workflow_scheduler.stores.portable import joins, outbox
 from workflow_scheduler.stores.portable.joins import Round
 
@@ -47,13 +48,12 @@ class Misses:
 
     async def loop(self) -> None:
         """Settle what is over, for ever."""
-        while True:
-            try:
-                while await self.settle_some() == READ_ROWS:
-                    pass
-            except SchedulerError as error:
-                _log.warning("missed.failed", error=error.detail)
-            await self._clock.sleep(POLL_SECONDS)
+        await settle_for_ever(
+            self.settle_some,
+            READ_ROWS,
+            lambda: self._clock.sleep(POLL_SECONDS),
+            lambda error: _log.warning("missed.failed", error=error.detail),
+        )
 
     async def settle_some(self) -> int:
         """Settle up to READ_ROWS rounds, and return how many there were.
@@ -74,12 +74,7 @@ class Misses:
         if rule is not None and rule.on_miss == "run":
             said = await self._said(one, rule, bucket[0].trigger)
             if said is not None:
-                try:
-                    await self._inbox.accept(self._event(one, msgspec.json.encode(said)))
-                except Unavailable:
-                    raise
-                except SchedulerError as error:
-                    _log.warning("missed.refused", trigger_id=one.id.trigger_id, error=error.detail)
+                await accept_own(self._inbox, self._event(one, msgspec.json.encode(said)))
         said = None
         if rule is not None and rule.on_miss == "tell":
             said = await self._said(one, rule, bucket[0].trigger)

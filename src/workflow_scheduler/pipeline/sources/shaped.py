@@ -5,18 +5,22 @@ What is only remembered (starts within a rate, values that were seen) is forgott
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import msgspec
 import structlog
 
-from workflow_scheduler.core.errors import SchedulerError, Unavailable
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.model.event import Event
+from workflow_scheduler.core.portions import settle_for_ever
 from workflow_scheduler.core.ports.store import Store, Work
-from workflow_scheduler.core.shaping.shape import DUE
+from workflow_scheduler.core.shaping.shape import DUE, PROVIDER
 from workflow_scheduler.core.time.clock import Clock, to_iso
 from workflow_scheduler.pipeline import shaping
 from workflow_scheduler.pipeline.candidates import CandidateCache
 from workflow_scheduler.pipeline.inbox import Inbox
+from workflow_scheduler.pipeline.sources.own import accept_own
 from workflow_scheduler.stores.portable import shapes
 from workflow_scheduler.stores.portable.shapes import Group
 
@@ -40,13 +44,12 @@ class Shaped:
 
     async def loop(self) -> None:
         """Settle what is due, for ever."""
-        while True:
-            try:
-                while await self.settle_some() == READ_ROWS:
-                    pass
-            except SchedulerError as error:
-                _log.warning("shaped.failed", error=error.detail)
-            await self._clock.sleep(POLL_SECONDS)
+        await settle_for_ever(
+            self.settle_some,
+            READ_ROWS,
+            lambda: self._clock.sleep(POLL_SECONDS),
+            lambda error: _log.warning("shaped.failed", error=error.detail),
+        )
 
     async def settle_some(self) -> int:
         """Settle up to READ_ROWS groups, and return how many there were.
@@ -57,15 +60,9 @@ class Shaped:
         """
         groups = await shapes.due(self._store, self._clock.now(), READ_ROWS)
         events = [event for one in groups if (event := await self._event(one)) is not None]
-        for event in events:
-            try:
-                await self._inbox.accept(event)
-            except Unavailable:
-                raise
-            except SchedulerError as error:
-                _log.warning("shaped.refused", trigger_id=event.target_trigger_id, error=error.detail)
-        for one in groups:
-            await self._store.transact(_close(self._store.dialect, one))
+        await asyncio.gather(*(accept_own(self._inbox, event) for event in events))
+        if groups:
+            await self._store.transact(_close(self._store.dialect, groups))
         return len(groups)
 
     async def _event(self, one: Group) -> Event | None:
@@ -77,26 +74,29 @@ class Shaped:
         content = rows[0].data if held and rows else shaping.gathered_input(rows, one.value)
         if one.id.kind == "absence":
             content = msgspec.json.encode({"absent_since": to_iso(one.opened_at), "count": one.count})
-        said = shaping.Said(one.id.owner, one.id.kind, one.id.name, one.due_at, one.count, msgspec.Raw(content))
+        said = shaping.Said(one.id.owner, one.id.kind, one.id.name, one.due_at, one.count, one.overlap_key)
         event = Event(
             id=mint(self._clock.now()),
             tenant_id=one.id.tenant_id,
-            provider="shape",
+            provider=PROVIDER,
             source=f"/triggers/{one.trigger_id}",
             type=DUE,
             event_key=f"{one.id.kind}:{one.due_at}:{one.count}:{one.id.name}"[:400],
             time=one.due_at,
             received_at=self._clock.now(),
-            data=msgspec.json.encode(said),
+            data=content,
+            attributes=msgspec.json.encode(said),
             target_trigger_id=one.trigger_id,
             depth=one.depth,
         )
         return event if await self._cache.find(event) else None
 
 
-def _close(dialect: str, one: Group) -> Work[None]:
-    """Remove a group if it is still the one that was looked at."""
-    yield from shaping.lock(dialect, one.id.tenant_id, one.id.owner)
-    found = yield from shapes.find(one.id)
-    if found is not None and (found.due_at, found.count) == (one.due_at, one.count):
-        yield from shapes.remove(one.id)
+def _close(dialect: str, groups: Sequence[Group]) -> Work[None]:
+    """Remove the groups that are still those that were looked at."""
+    for tenant_id, owner in sorted({(one.id.tenant_id, one.id.owner) for one in groups}):
+        yield from shaping.lock(dialect, tenant_id, owner)
+    for one in groups:
+        found = yield from shapes.find(one.id)
+        if found is not None and (found.due_at, found.count) == (one.due_at, one.count):
+            yield from shapes.remove(one.id)

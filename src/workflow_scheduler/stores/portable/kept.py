@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from workflow_scheduler.core.ports.store import Sql, Store, Work
 from workflow_scheduler.core.reasons import Reason
+from workflow_scheduler.stores.portable.rows import numbered
 
 _KEPT = "outcome IN ('suspended', 'held') AND reason NOT IN ('released', 'discarded')"
 
@@ -22,9 +23,10 @@ async def of_trigger(store: Store, tenant_id: str, trigger_id: str, limit: int) 
 
 def mark(tenant_id: str, trigger_id: str, event_ids: Sequence[str], reason: Reason) -> Work[None]:
     """Note what became of kept events."""
-    for event_id in event_ids:
+    if event_ids:
+        places, params = numbered("event", event_ids)
         yield Sql(
             f"UPDATE decisions SET reason = :reason WHERE tenant_id = :tenant AND trigger_id = :trigger "
-            f"AND event_id = :event AND {_KEPT}",
-            {"tenant": tenant_id, "trigger": trigger_id, "event": event_id, "reason": reason.value},
+            f"AND event_id IN ({places}) AND {_KEPT}",
+            {**params, "tenant": tenant_id, "trigger": trigger_id, "reason": reason.value},
         )
