@@ -57,10 +57,10 @@ Asgi = Callable[[Scope, Callable[[], Awaitable[Scope]], Callable[[Scope], Awaita
 def create(context: ApiContext, site: Callable[[Asgi], Asgi] | None = None) -> Asgi:
     """Return the ASGI application over `context`. It starts and stops nothing: that is the composition root's.
 
-    `site` puts the web UI before everything but the ingress.
+    `site` puts the web UI before the resources.
     """
-    front: Asgi = Front(_renamed(resources(context)), context)
-    app = Ingress(front if site is None else site(front), context)
+    inner = _renamed(resources(context))
+    app = Ingress(Front(inner if site is None else site(inner), context), context)
     return Traced(app, context.tracer) if context.tracer.enabled else app
 
 

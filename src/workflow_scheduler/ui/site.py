@@ -1,6 +1,7 @@
 """Serves the built app: its page under every route it has, its files under `/assets`, and everything else to the API.
 
-The page may load scripts, styles and data from this service only.
+The page may load scripts, styles and data from this service only. It stands behind the front of the API, which checks
+paths and sets the other headers of safety.
 """
 
 from __future__ import annotations
@@ -26,13 +27,6 @@ ROUTES: Final = frozenset(
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_SAFE: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"content-security-policy", POLICY.encode()),
 )
 _TYPES: Final = {
     "html": b"text/html; charset=utf-8",
@@ -84,7 +78,7 @@ async def _answer(found: _File, scope: Scope, send: Send) -> None:
         (b"content-length", str(len(content)).encode()),
         (b"cache-control", found.cache),
         (b"vary", b"accept-encoding"),
-        *_SAFE,
+        (b"content-security-policy", POLICY.encode()),
     ]
     if packs:
         headers.append((b"content-encoding", b"gzip"))

@@ -20,14 +20,13 @@ export function useGet<T>(path: string | null, query: Query = {}, refetchInterva
 /** A list, page after page. */
 export function usePages<T>(path: string, query: Query = {}, size = 100) {
   const target = url(path, { ...query, limit: size });
-  const found = useInfiniteQuery<Page<T>, Problem, { items: T[] }, [string, string], string | null>({
+  return useInfiniteQuery<Page<T>, Problem, T[], [string, string], string | null>({
     queryKey: [target, "pages"],
     queryFn: ({ signal, pageParam }) => get<Page<T>>(url(path, { ...query, limit: size, cursor: pageParam }), signal),
     initialPageParam: null,
     getNextPageParam: (page) => page.next,
-    select: (data) => ({ items: data.pages.flatMap((page) => page.items) }),
+    select: (data) => data.pages.flatMap((page) => page.items),
   });
-  return { ...found, items: found.data?.items };
 }
 
 export interface Ask extends Sending {

@@ -16,7 +16,7 @@ export default function Approvals() {
           <Button key={one} kind={status === one ? "main" : "plain"} onClick={() => change({ status: one })}>{one.toLowerCase()}</Button>
         ))}
       </div>
-      <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+      <Loaded of={list}>
         {(items) => items.length === 0 ? <Panel><Empty title={status === "OPEN" ? "Nobody is asked for anything." : `None is ${status.toLowerCase()}.`} /></Panel> : (
           <>
             {items.map((one) => <Question key={one.id} wait={one} />)}

@@ -27,7 +27,7 @@ export default function Connections() {
     <Page title="Connections" about="Addresses and credentials that triggers and jobs use by name. Secrets are never shown again." actions={<Button kind="main" onClick={() => setAdding(true)}>Add a connection</Button>}>
       {remove.error && <p className="field-error" role="alert">{remove.error.message}</p>}
       <Panel>
-        <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+        <Loaded of={list}>
           {(items) => items.length === 0 ? <Empty title="There are no connections yet."><p>A mail server, a database, Slack, or any HTTP service.</p></Empty> : (
             <Table
               label="Connections"
@@ -68,7 +68,6 @@ function Add({ onClose }: { onClose: () => void }) {
   const [fields, setFields] = useState<Values>({});
   const save = useSend(onClose);
   const chosen = kinds.data?.items.find((one) => one.name === kind);
-  const errors = (save.error?.errors ?? []).map((one) => ({ ...one, field: one.field.replace(/^fields\./, "") }));
   return (
     <Dialog title="Add a connection" onClose={onClose}>
       <form className="stack" noValidate onSubmit={(event) => { event.preventDefault(); save.mutate({ path: "/api/v1/connections", body: { name, kind, fields } }); }}>
@@ -79,7 +78,7 @@ function Add({ onClose }: { onClose: () => void }) {
             {kinds.data?.items.map((one) => <option key={one.name}>{one.name}</option>)}
           </select>
         </label>
-        {chosen && <SchemaForm key={kind} schema={chosen.fields} value={fields} onChange={setFields} errors={errors} />}
+        {chosen && <SchemaForm key={kind} schema={chosen.fields} value={fields} onChange={setFields} errors={save.error?.errors ?? []} />}
         {save.error && <p className="field-error" role="alert">{save.error.message}</p>}
         <Buttons busy={save.isPending} main="Add" onCancel={onClose} />
         <Twin cli={`workflow-scheduler connection add ${name || "NAME"} --kind ${kind || "KIND"}`} />

@@ -3,6 +3,7 @@ import { Link } from "wouter";
 import { useFilters, useGet, usePages, useSend } from "../lib/hooks";
 import type { DeadLetter } from "../lib/types";
 import { Button, Dialog, Empty, Fact, Facts, Loaded, Page, Panel, Status, Twin, When } from "../parts/basic";
+import { ChoiceFilter, TextFilter } from "../parts/filters";
 import { JsonField, json } from "../parts/form";
 import { Table } from "../parts/table";
 
@@ -17,20 +18,16 @@ export default function DeadLetters() {
     <Page
       title="Dead letters"
       about="What was given up in the open: nothing here is lost. Mend the cause, then redrive."
-      actions={<Button disabled={all.isPending || !list.items?.length || status !== "dead"} onClick={() => all.mutate({ path: "/api/v1/dead-letters/redrive", body: Object.keys(filter).length ? { filter } : {} })}>Redrive all of these</Button>}
+      actions={<Button disabled={all.isPending || !list.data?.length || status !== "dead"} onClick={() => all.mutate({ path: "/api/v1/dead-letters/redrive", body: Object.keys(filter).length ? { filter } : {} })}>Redrive all of these</Button>}
     >
       {all.error && <p className="field-error" role="alert">{all.error.message}</p>}
       <div className="filters">
-        <label><span className="hidden">State</span>
-          <select value={status} onChange={(event) => change({ status: event.target.value })}>
-            {["dead", "redriven", "discarded"].map((one) => <option key={one}>{one}</option>)}
-          </select>
-        </label>
-        <label><span className="hidden">Workflow</span><input placeholder="Workflow" value={filters.workflow} onChange={(event) => change({ workflow: event.target.value })} /></label>
-        <label><span className="hidden">Reason</span><input placeholder="Reason" value={filters.reason} onChange={(event) => change({ reason: event.target.value })} /></label>
+        <ChoiceFilter label="State" every={null} value={status} onChange={(next) => change({ status: next })} options={["dead", "redriven", "discarded"].map((one) => [one, one])} />
+        <TextFilter label="Workflow" value={filters.workflow} onChange={(workflow) => change({ workflow })} />
+        <TextFilter label="Reason" value={filters.reason} onChange={(reason) => change({ reason })} />
       </div>
       <Panel>
-        <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+        <Loaded of={list}>
           {(items) => items.length === 0 ? <Empty title={status === "dead" ? "Nothing was given up." : `Nothing is ${status}.`} /> : (
             <Table
               label="Dead letters"

@@ -2,6 +2,7 @@ import { Link } from "wouter";
 import { useFilters, usePages } from "../lib/hooks";
 import type { StoredEvent } from "../lib/types";
 import { Empty, LinkButton, Loaded, Page, Panel, When } from "../parts/basic";
+import { TextFilter } from "../parts/filters";
 import { Table } from "../parts/table";
 import { TypeMark } from "../parts/icon";
 
@@ -12,11 +13,11 @@ export default function Events() {
     <Page title="Events" about="Everything that was received, with what was decided about it." actions={<LinkButton href="/explain">Explain</LinkButton>}>
       <div className="filters">
         {(["type", "source", "provider"] as const).map((name) => (
-          <label key={name}><span className="hidden">{name}</span><input placeholder={name} value={filters[name]} onChange={(event) => change({ [name]: event.target.value })} /></label>
+          <TextFilter key={name} label={name} value={filters[name]} onChange={(value) => change({ [name]: value })} />
         ))}
       </div>
       <Panel>
-        <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+        <Loaded of={list}>
           {(items) => items.length === 0 ? (
             <Empty title={Object.values(filters).some(Boolean) ? "No event fits these filters." : "No event has come yet."}>
               <p>Send one: <code>workflow-scheduler events send hello</code></p>

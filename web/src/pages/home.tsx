@@ -95,10 +95,10 @@ function Overview({ workflows }: { workflows: Workflow[] }) {
         </Panel>
       </div>
       <Panel title="Last 24 hours" actions={<Link href="/runs">All runs</Link>}>
-        <Loaded of={{ data: recent.items, error: recent.error, refetch: recent.refetch }}>
+        <Loaded of={recent}>
           {(items) => items.length === 0 ? <Empty title="No run began in the last 24 hours." /> : <RunTable runs={items.slice(0, 10)} label="Runs of the last 24 hours" />}
         </Loaded>
-        <Summary runs={recent.items ?? []} />
+        <Summary runs={recent.data ?? []} />
       </Panel>
     </>
   );

@@ -78,7 +78,6 @@ function FromForm() {
   const type = types.data?.items.find((one) => one.name === kind);
   const trigger = kind ? { triggers: { [kind.replaceAll("_", "-")]: { type: kind, ...values } } } : {};
   const body = { name, ...(about ? { description: about } : {}), ...trigger, jobs: { first: { uses: "noop" } } };
-  const inTrigger = errors.map((one) => ({ ...one, field: one.field.replace(/^triggers\.[^.]+\./, "") }));
   const wrongName = errors.find((one) => one.field === "name");
   return (
     <form className="columns" noValidate onSubmit={(submitted) => { submitted.preventDefault(); void create({ body }, false); }}>
@@ -101,7 +100,7 @@ function FromForm() {
       <Panel title="What starts it (optional)">
         <div className="stack">
           <TypeChoice types={types.data?.items ?? []} value={kind} onChange={(next) => { setKind(next); setValues({}); }} />
-          {type && <SchemaForm key={kind} schema={type.schema} value={values} onChange={setValues} errors={inTrigger} />}
+          {type && <SchemaForm key={kind} schema={type.schema} value={values} onChange={setValues} errors={errors} />}
         </div>
       </Panel>
     </form>

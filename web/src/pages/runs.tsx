@@ -1,6 +1,7 @@
 import { useFilters, useGet, usePages } from "../lib/hooks";
 import type { Page as Items, Run } from "../lib/types";
 import { Empty, Loaded, Page, Panel } from "../parts/basic";
+import { ChoiceFilter, TextFilter } from "../parts/filters";
 import { RunTable } from "../parts/run-table";
 
 const STATES = ["QUEUED", "RUNNING", "PAUSED", "SUCCEEDED", "FAILED", "CANCELLED", "SKIPPED"];
@@ -12,24 +13,12 @@ export default function Runs() {
   return (
     <Page title="Runs" about="Every run, the newest first.">
       <div className="filters">
-        <label><span className="hidden">Workflow</span><input placeholder="Workflow" value={filters.workflow} onChange={(event) => change({ workflow: event.target.value })} /></label>
-        <label>
-          <span className="hidden">State</span>
-          <select value={filters.status} onChange={(event) => change({ status: event.target.value })}>
-            <option value="">Every state</option>
-            {STATES.map((one) => <option key={one} value={one}>{one.toLowerCase()}</option>)}
-          </select>
-        </label>
-        <label>
-          <span className="hidden">Trigger type</span>
-          <select value={filters.trigger_type} onChange={(event) => change({ trigger_type: event.target.value })}>
-            <option value="">Every trigger type</option>
-            {types.data?.items.map((one) => <option key={one.name} value={one.name}>{one.title}</option>)}
-          </select>
-        </label>
+        <TextFilter label="Workflow" value={filters.workflow} onChange={(workflow) => change({ workflow })} />
+        <ChoiceFilter label="State" value={filters.status} onChange={(status) => change({ status })} options={STATES.map((one) => [one, one.toLowerCase().replace("_", " ")])} />
+        <ChoiceFilter label="Trigger type" value={filters.trigger_type} onChange={(trigger_type) => change({ trigger_type })} options={types.data?.items.map((one) => [one.name, one.title]) ?? []} />
       </div>
       <Panel>
-        <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+        <Loaded of={list}>
           {(items) => items.length === 0 ? (
             <Empty title={Object.values(filters).some(Boolean) ? "No run fits these filters." : "Nothing has run yet."} />
           ) : <RunTable runs={items} label="Runs" more={list.hasNextPage ? () => void list.fetchNextPage() : undefined} />}

@@ -68,7 +68,7 @@ function Members() {
         <Button type="submit" kind="main">Add</Button>
       </form>
       {act.error && <p className="field-error" role="alert">{act.error.message}</p>}
-      <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+      <Loaded of={list}>
         {(items) => items.length === 0 ? <Empty title="There are no members."><p>While no key exists, everyone on this machine is the owner.</p></Empty> : (
           <Table label="Members" rows={items} id={(row) => row.user_id} columns={[
             { name: "User", cell: (row) => row.name ?? row.user_id }, { name: "Role", cell: (row) => row.role }, { name: "E-mail", cell: (row) => row.email ?? "–" },
@@ -104,7 +104,7 @@ function Keys() {
       </form>
       {made && <div className="command"><span>Shown once: <code>{made}</code></span><Copy text={made} /></div>}
       {(create.error ?? revoke.error) && <p className="field-error" role="alert">{(create.error ?? revoke.error)?.message}</p>}
-      <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+      <Loaded of={list}>
         {(items) => items.length === 0 ? <Empty title="There are no keys."><p>With the first one, this service asks everyone for a key.</p></Empty> : (
           <Table label="API keys" rows={items} id={(row) => row.id} columns={[
             { name: "Name", cell: (row) => row.name }, { name: "Role", cell: (row) => row.role }, { name: "Made", cell: (row) => <When at={row.created_at} /> },
@@ -130,7 +130,7 @@ function Secrets() {
         <Button type="submit" kind="main">Store</Button>
       </form>
       {act.error && <p className="field-error" role="alert">{act.error.message}</p>}
-      <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+      <Loaded of={list}>
         {(items) => items.length === 0 ? <Empty title="There are no secrets." /> : (
           <Table label="Secrets" rows={items} id={(row) => row.name} columns={[
             { name: "Name", cell: (row) => <code>{row.name}</code> }, { name: "Changed", cell: (row) => <When at={row.updated_at} /> }, { name: "By", cell: (row) => row.updated_by ?? "–" },
@@ -179,7 +179,7 @@ function Audit() {
   const list = usePages<{ id: string; at: string; user_id: string; role: string; method: string; path: string; status: number }>("/api/v1/audit");
   return (
     <Panel title="Audit">
-      <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+      <Loaded of={list}>
         {(items) => items.length === 0 ? <Empty title="Nothing was changed yet." /> : (
           <Table label="Audit" rows={items} id={(row) => row.id} more={list.hasNextPage ? () => void list.fetchNextPage() : undefined} columns={[
             { name: "When", cell: (row) => <When at={row.at} />, width: "110px" }, { name: "Who", cell: (row) => `${row.user_id} (${row.role})` },

@@ -23,7 +23,7 @@ export default function Templates() {
   return (
     <Page title="Templates" about="Workflows that are ready: fill in what they ask for, and run them or make them yours.">
       {filters.category && <p className="row"><span>Category {filters.category}</span><Button onClick={() => change({ category: "" })}>Show all</Button></p>}
-      <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+      <Loaded of={list}>
         {(items) => items.length === 0 ? <Panel><Empty title="There are no templates." /></Panel> : (
           <ul className="cards">
             {items.map((one) => (
@@ -59,13 +59,12 @@ function Use({ template, way, onClose }: { template: Template; way: "run" | "ins
   });
   const path = `/api/v1/templates/${template.name}/${way}`;
   const body = way === "run" ? { input } : { workflow: name, input, deploy: true };
-  const errors = (send.error?.errors ?? []).map((one) => ({ ...one, field: one.field.replace(/^input\./, "") }));
   return (
     <Dialog title={way === "run" ? `Run ${template.name} once` : `Make a workflow of ${template.name}`} onClose={onClose}>
       {run ? <div className="stack"><p role="status">It has started.</p><LinkButton kind="main" href={`/runs/${run}`}>Open the run</LinkButton></div> : (
         <form className="stack" noValidate onSubmit={(event) => { event.preventDefault(); send.mutate({ path, body }); }}>
           {way === "instantiate" && <label className="field"><span className="field-name">Name of the workflow</span><input value={name} onChange={(event) => setName(event.target.value)} /></label>}
-          {template.input_schema && <SchemaForm schema={template.input_schema} value={input} onChange={setInput} errors={errors} />}
+          {template.input_schema && <SchemaForm schema={template.input_schema} value={input} onChange={setInput} errors={send.error?.errors ?? []} />}
           {send.error && <p className="field-error" role="alert">{send.error.message}</p>}
           <Buttons busy={send.isPending} main={way === "run" ? "Run" : "Make and deploy"} onCancel={onClose} />
           <Twin cli={`workflow-scheduler template ${way === "run" ? "run" : "use"} ${template.name}`} path={path} sending={{ body }} />

@@ -1,6 +1,6 @@
 import { useMemo, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
-import { curl, type FieldError } from "../lib/api";
+import { curl } from "../lib/api";
 import { useGet, usePages, useSend } from "../lib/hooks";
 import type { Decision, Page as Items, Trigger, TriggerType, Workflow } from "../lib/types";
 import { Button, Copy, Empty, Fact, Facts, Json, LinkButton, Loaded, Page, Panel, Status, Twin, When } from "../parts/basic";
@@ -38,8 +38,7 @@ function Editor({ workflow, types, trigger }: { workflow: Workflow; types: Trigg
   const type = types.find((one) => one.name === kind);
   const schema = useMemo(() => (type ? { ...type.schema, properties: { ...type.schema.properties, ...own(type) }, $defs: { ...type.schema.$defs, ...(type.shared as TriggerType["schema"]).$defs } } : undefined), [type]);
   const save = useSend<Trigger>((saved) => { if (!trigger) navigate(`/workflows/${workflow.id}/triggers/${saved.id}`); });
-  const asked = save.error?.errors ?? [];
-  const errors: FieldError[] = asked.map((one) => ({ ...one, field: one.field.replace(/^triggers\.[^.]+\./, "") }));
+  const errors = save.error?.errors ?? [];
   const label = name || kind || "trigger";
 
   function choose(next: string): void {
@@ -220,7 +219,7 @@ function Decisions({ trigger }: { trigger: Trigger }) {
   const list = usePages<Decision>(`/api/v1/triggers/${trigger.id}/decisions`, {}, 50);
   return (
     <Panel title="Last 50 decisions" actions={<LinkButton href={`/workflows/${trigger.workflow_id}/versions`}>Versions</LinkButton>}>
-      <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+      <Loaded of={list}>
         {(items) => items.length === 0 ? <Empty title="It has decided nothing yet."><p>Nothing came that it listens to.</p></Empty> : (
           <Table
             label="Decisions"

@@ -36,12 +36,12 @@ export default function Versions({ id }: { id: string }) {
   const [shown, change] = useFilters(["from", "to"]);
   const diff = useGet<{ changes: Change[] }>(shown.from && shown.to ? `/api/v1/workflows/${id}/diff` : null, shown);
   const back = useSend();
-  const numbers = (versions.items ?? []).map((one) => one.version);
+  const numbers = (versions.data ?? []).map((one) => one.version);
   return (
     <Page title={workflow.data ? `Versions of ${workflow.data.name}` : "Versions"} actions={<LinkButton href={`/workflows/${id}`}>Back to the workflow</LinkButton>}>
       {back.error && <p className="field-error" role="alert">{back.error.message}</p>}
       <Panel title="Versions">
-        <Loaded of={{ data: versions.items, error: versions.error, refetch: versions.refetch }}>
+        <Loaded of={versions}>
           {(items) => (
             <Table
               label="Versions"
@@ -85,7 +85,7 @@ export default function Versions({ id }: { id: string }) {
         </Panel>
       )}
       <Panel title="Deployments">
-        <Loaded of={{ data: history.items, error: history.error, refetch: history.refetch }}>
+        <Loaded of={history}>
           {(items) => items.length === 0 ? <Empty title="It was never deployed." /> : (
             <Table
               label="Deployments"

@@ -56,7 +56,7 @@ function Shown({ workflow }: { workflow: Workflow }) {
         )}
       </Panel>
       <Panel title="Recent runs" actions={<Link href={`/runs?workflow=${encodeURIComponent(workflow.name)}`}>All runs</Link>}>
-        <Loaded of={{ data: runs.items, error: runs.error, refetch: runs.refetch }}>
+        <Loaded of={runs}>
           {(items) => items.length === 0 ? <Empty title="It has not run yet." /> : <RunTable runs={items.slice(0, 20)} label="Recent runs" />}
         </Loaded>
       </Panel>

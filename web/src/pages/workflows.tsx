@@ -3,6 +3,7 @@ import { Link } from "wouter";
 import { useFilters, useGet, usePages, useSend } from "../lib/hooks";
 import type { Page as Items, Run, Workflow } from "../lib/types";
 import { Button, Empty, LinkButton, Loaded, Page, Panel, Status, Twin, When } from "../parts/basic";
+import { ChoiceFilter, TextFilter } from "../parts/filters";
 import { Table } from "../parts/table";
 import { TypeMark } from "../parts/icon";
 
@@ -40,24 +41,12 @@ export default function Workflows() {
         </Panel>
       )}
       <div className="filters">
-        <label><span className="hidden">Name</span><input placeholder="Name" value={filters.name} onChange={(event) => change({ name: event.target.value })} /></label>
-        <label>
-          <span className="hidden">Trigger type</span>
-          <select value={filters.trigger_type} onChange={(event) => change({ trigger_type: event.target.value })}>
-            <option value="">Every trigger type</option>
-            {types.data?.items.map((one) => <option key={one.name} value={one.name}>{one.title}</option>)}
-          </select>
-        </label>
-        <label>
-          <span className="hidden">State</span>
-          <select value={filters.status} onChange={(event) => change({ status: event.target.value })}>
-            <option value="">Every state</option>
-            {["DEPLOYED", "UNDEPLOYED", "DEPLOYING", "DEPLOYMENT_FAILED"].map((one) => <option key={one} value={one}>{one.toLowerCase().replace("_", " ")}</option>)}
-          </select>
-        </label>
+        <TextFilter label="Name" value={filters.name} onChange={(name) => change({ name })} />
+        <ChoiceFilter label="Trigger type" value={filters.trigger_type} onChange={(trigger_type) => change({ trigger_type })} options={types.data?.items.map((one) => [one.name, one.title]) ?? []} />
+        <ChoiceFilter label="State" value={filters.status} onChange={(status) => change({ status })} options={["DEPLOYED", "UNDEPLOYED", "DEPLOYING", "DEPLOYMENT_FAILED"].map((one) => [one, one.toLowerCase().replace("_", " ")])} />
       </div>
       <Panel>
-        <Loaded of={{ data: list.items, error: list.error, refetch: list.refetch }}>
+        <Loaded of={list}>
           {(items) =>
             items.length === 0 ? (
               <Empty title={Object.values(filters).some(Boolean) ? "No workflow fits these filters." : "There are no workflows yet."}>

@@ -23,20 +23,42 @@ interface FormProps {
   without?: string[];
 }
 
-/** The fields of an object; the ones that must be given and those that are often given come first. */
+/** The form of a whole document; the fields that must be given and those that are often given come first. */
 export function SchemaForm({ schema, value, onChange, errors = [], without = [] }: FormProps) {
   const outer = useContext(Known);
   const defs = { ...outer.defs, ...schema.$defs };
-  const names = Object.keys(schema.properties ?? {}).filter((name) => !without.includes(name));
+  return (
+    <Known.Provider value={{ defs, errors }}>
+      <Fields {...{ schema, value, onChange, without }} more="More settings" isShown={(name, count) => OFTEN.has(name) || count <= WHOLE_SHOWN} />
+    </Known.Provider>
+  );
+}
+
+interface FieldsProps {
+  schema: Schema;
+  value: Values;
+  onChange: (value: Values) => void;
+  path?: string;
+  without?: string[];
+  more: string;
+  /** Whether a field that need not be given stands among the first ones; `count` fields there are. */
+  isShown: (name: string, count: number) => boolean;
+}
+
+/** The fields of one object; what is seldom given can be unfolded, and is where something is wrong with it. */
+function Fields({ schema, value, onChange, path, without = [], more, isShown }: FieldsProps) {
+  const { errors } = useContext(Known);
+  const all = Object.keys(schema.properties ?? {});
+  const names = all.filter((name) => !without.includes(name));
   const required = new Set(schema.required ?? []);
-  const first = names.filter((name) => required.has(name) || isPlain(schema, name, value));
+  const place = (name: string) => (path === undefined ? name : `${path}.${name}`);
+  const first = names.filter((name) => required.has(name) || value[name] !== undefined || isShown(name, all.length));
   const rest = names.filter((name) => !first.includes(name));
-  const wrong = rest.filter((name) => errorOf(errors, name) !== undefined);
   const draw = (name: string) => (
     <Field
       key={name}
       name={name}
-      path={name}
+      path={place(name)}
       schema={schema.properties?.[name] ?? {}}
       required={required.has(name)}
       value={value[name]}
@@ -44,26 +66,21 @@ export function SchemaForm({ schema, value, onChange, errors = [], without = [] 
     />
   );
   return (
-    <Known.Provider value={{ defs, errors }}>
-      <div className="stack">
-        {first.map(draw)}
-        {rest.length > 0 && (
-          <details className="more-fields" open={wrong.length > 0 || undefined}>
-            <summary>More settings ({rest.length})</summary>
-            <div className="stack">{rest.map(draw)}</div>
-          </details>
-        )}
-      </div>
-    </Known.Provider>
+    <div className="stack">
+      {first.map(draw)}
+      {rest.length > 0 && (
+        <details className="more-fields" open={rest.some((name) => errorOf(errors, place(name))) || undefined}>
+          <summary>{more} ({rest.length})</summary>
+          <div className="stack">{rest.map(draw)}</div>
+        </details>
+      )}
+    </div>
   );
 }
 
+const WHOLE_SHOWN = 4;
 const NESTED_SHOWN = 3;
 const OFTEN = new Set(["timezone", "condition", "path", "signature", "event", "events", "filter", "every", "cron", "workflow", "any", "all", "repository"]);
-
-function isPlain(schema: Schema, name: string, value: Values): boolean {
-  return OFTEN.has(name) || value[name] !== undefined || Object.keys(schema.properties ?? {}).length <= 4;
-}
 
 function put(value: Values, name: string, next: Value): Values {
   const { [name]: _, ...others } = value;
@@ -195,34 +212,14 @@ function Control(props: ControlProps): ReactNode {
 
 function Nested({ schema, value, onChange, path }: { schema: Schema; value: Value; onChange: (value: Value) => void; path: string }) {
   const held = (typeof value === "object" && value !== null ? value : {}) as Values;
-  const { errors } = useContext(Known);
-  const names = Object.keys(schema.properties ?? {});
-  const first = names.filter((name) => schema.required?.includes(name) || held[name] !== undefined || names.length <= NESTED_SHOWN || schema.properties?.[name]?.ui?.widget === "secret");
-  const rest = names.filter((name) => !first.includes(name));
-  const draw = (name: string) => (
-    <Field
-      key={name}
-      name={name}
-      path={`${path}.${name}`}
-      schema={schema.properties?.[name] ?? {}}
-      required={schema.required?.includes(name) ?? false}
-      value={held[name]}
-      onChange={(next) => {
-        const all = put(held, name, next);
-        onChange(Object.keys(all).length ? all : undefined);
-      }}
-    />
-  );
   return (
-    <div className="stack">
-      {first.map(draw)}
-      {rest.length > 0 && (
-        <details className="more-fields" open={rest.some((name) => errorOf(errors, `${path}.${name}`)) || undefined}>
-          <summary>More ({rest.length})</summary>
-          <div className="stack">{rest.map(draw)}</div>
-        </details>
-      )}
-    </div>
+    <Fields
+      {...{ schema, path }}
+      value={held}
+      more="More"
+      isShown={(name, count) => count <= NESTED_SHOWN || schema.properties?.[name]?.ui?.widget === "secret"}
+      onChange={(next) => onChange(Object.keys(next).length ? next : undefined)}
+    />
   );
 }
 
