@@ -352,12 +352,12 @@ def _imports(lines: list[str]) -> list[str]:
 
 def client_names() -> str:
     """Return the module that names all classes of the client's triggers."""
-    pairs = sorted((client_class(name), name) for name in trigger_types())
-    lines = [f"from workflow_scheduler.client.triggers.{module} import {name}" for name, module in pairs]
-    every = ", ".join(f'"{name}"' for name, _ in pairs)
+    modules = {client_class(name): name for name in trigger_types()}
+    names = sorted(modules, key=lambda name: (not name.isupper(), name))
+    lines = [f"from workflow_scheduler.client.triggers.{modules[name]} import {name}" for name in names]
     text = [
         '"""One class for each trigger type, made from the installed types by `make docs`."""', "",
-        *sorted(lines), "", f"__all__ = ({every},)", "",
+        *sorted(lines), "", f"__all__ = {tuple(names)}", "",
     ]  # fmt: skip
     return formatted("\n".join(text))
 

@@ -30,6 +30,8 @@ _SERVER_ERROR = 500
 _TOO_MANY = 429
 _OK = 300
 RETRY_SECONDS: Final = 5.0
+EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
+_QUEUES: Final = "application/x-amz-json-1.0"
 
 
 class Call(NamedTuple):
@@ -41,6 +43,7 @@ class Call(NamedTuple):
     headers: Mapping[str, str] = {}
     method: str = "POST"
     timeout_seconds: float = 30.0
+    reply_bytes_max: int = 1 << 20
 
 
 def endpoint(fields: Aws, service: str) -> str:
@@ -87,7 +90,7 @@ async def ask(send: Send, fields: Aws, call: Call, now: int) -> bytes:
     reply = await send(
         HttpRequest(
             method=call.method, url=call.url, headers=signed(fields, call, now), body=call.body,
-            timeout_seconds=call.timeout_seconds,
+            timeout_seconds=call.timeout_seconds, reply_bytes_max=call.reply_bytes_max,
         )
     )  # fmt: skip
     if reply.status < _OK:
@@ -99,6 +102,38 @@ async def ask(send: Send, fields: Aws, call: Call, now: int) -> bytes:
         raise NotConnected(f"{call.service} answered {reply.status}: {message}")
     fix = "Check the keys of the connection, and what they are allowed to do." if code in _WRONG_KEYS else None
     raise Rejected(f"{call.service} refuses the request: {code}: {message}", fix=fix)
+
+
+async def queue_action(
+    send: Send, fields: Aws, action: str, body: Mapping[str, Any], now: int, timeout_seconds: float = 15.0
+) -> dict[str, Any]:
+    """Return the answer of SQS to an action.
+
+    Raises:
+        Rejected, RetryAfter, NotConnected: as `ask`.
+
+    """
+    headers = {"content-type": _QUEUES, "x-amz-target": f"AmazonSQS.{action}"}
+    content = msgspec.json.encode(body)
+    call = Call("sqs", endpoint(fields, "sqs"), content, headers, timeout_seconds=timeout_seconds)
+    answer: dict[str, Any] = msgspec.json.decode(await ask(send, fields, call, now) or b"{}")
+    return answer
+
+
+async def queue_url(send: Send, fields: Aws, queue: str, now: int) -> str:
+    """Return the URL of a queue that is given by its name or its URL.
+
+    Raises:
+        Rejected: there is no such queue, or the keys may not use it.
+        RetryAfter, NotConnected: as `ask`.
+
+    """
+    if queue.startswith(("https://", "http://")):
+        return queue
+    url = (await queue_action(send, fields, "GetQueueUrl", {"QueueName": queue}, now)).get("QueueUrl")
+    if not isinstance(url, str):
+        raise Rejected(f"there is no queue `{queue}` in {fields.region}", fix="Name one of that region.")
+    return url
 
 
 def _problem(body: bytes) -> tuple[str, str]:

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import Field
 
-from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.inbound.content import json_of
 from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
@@ -37,7 +36,6 @@ TAKEN_MAX = 10
 WAIT_SECONDS = 10
 COUNT_US = 30 * SECOND_US
 SILENCE_SECONDS = 60.0
-_JSON = "application/x-amz-json-1.0"
 _encode = msgspec.json.encode
 
 
@@ -138,26 +136,17 @@ class _Queue:
             Rejected: there is no such queue, or the keys may not read it.
 
         """
+        from workflow_scheduler.outbound.aws import queue_url
+
         fields = await io.connection(config.connection, Aws)
-        if config.queue.startswith(("https://", "http://")):
-            return cls(config, io, fields, config.queue)
-        answer = await cls(config, io, fields, "").ask("GetQueueUrl", {"QueueName": config.queue})
-        url = answer.get("QueueUrl")
-        if not isinstance(url, str):
-            raise Rejected(f"there is no queue `{config.queue}` in {fields.region}", fix="Name one of that region.")
-        return cls(config, io, fields, url)
+        return cls(config, io, fields, await queue_url(io.send, fields, config.queue, io.now()))
 
     async def ask(self, action: str, body: Mapping[str, Any], seconds: float = 15.0) -> dict[str, Any]:
         """Return the answer of the service to an action."""
-        from workflow_scheduler.outbound.aws import Call, ask, endpoint
+        from workflow_scheduler.outbound.aws import queue_action
 
-        headers = {"content-type": _JSON, "x-amz-target": f"AmazonSQS.{action}"}
-        given = {"QueueUrl": self._url, **body} if self._url else body
-        call = Call("sqs", endpoint(self._fields, "sqs"), _encode(given), headers, timeout_seconds=seconds)
-        answer: dict[str, Any] = msgspec.json.decode(
-            await ask(self._io.send, self._fields, call, self._io.now()) or b"{}"
-        )
-        return answer
+        given = {"QueueUrl": self._url, **body}
+        return await queue_action(self._io.send, self._fields, action, given, self._io.now(), seconds)
 
     async def take(self) -> list[dict[str, Any]]:
         """Return messages that are there or come soon."""

@@ -7,6 +7,8 @@ from contextlib import closing
 import msgspec
 import pytest
 from peers.redis_stream import Peer as RedisPeer
+from peers.s3 import Notified
+from peers.s3 import Peer as Bucket
 from peers.sns_sqs import Topic
 from pydantic import ValidationError
 
@@ -14,18 +16,24 @@ from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.model.connection import Aws, Redis, Sql
 from workflow_scheduler.testing.clock import FakeClock
 from workflow_scheduler.testing.sources import LoneIO
-from workflow_scheduler.triggers import file, redis_stream, sns_sqs, sql_poll, websocket
+from workflow_scheduler.triggers import file, redis_stream, s3, sns_sqs, sql_poll, websocket
 
 
-async def looks(module, config, io, cursor=None):
-    """Poll until there are no more pages; return the data of what was heard, and the cursor."""
+async def hears(module, config, io, cursor=None):
+    """Poll until there are no more pages; return what was heard, and the cursor."""
     heard = []
     while True:
         page = await module.poll(config, cursor, io)
-        heard += [one.event_key for one in page.heard]
+        heard += page.heard
         cursor = page.cursor
         if not page.more:
             return heard, cursor
+
+
+async def looks(module, config, io, cursor=None):
+    """Poll until there are no more pages; return the keys of what was heard, and the cursor."""
+    heard, cursor = await hears(module, config, io, cursor)
+    return [one.event_key for one in heard], cursor
 
 
 class TestRows:
@@ -143,6 +151,11 @@ def test_a_socket_wants_an_address_of_a_socket():
         websocket.Config(url="https://example.test")
 
 
+def cloud(peer):
+    fields = Aws.model_validate(peer.connections["cloud"]["fields"])
+    return LoneIO(connections={"cloud": ("aws", fields)})
+
+
 class TestQueues:
     @pytest.fixture
     async def peer(self):
@@ -151,14 +164,10 @@ class TestQueues:
         yield peer
         await peer.stop()
 
-    def lent(self, peer):
-        fields = Aws.model_validate(peer.connections["cloud"]["fields"])
-        return LoneIO(connections={"cloud": ("aws", fields)})
-
     async def test_what_a_topic_wrapped_is_unwrapped_and_deleted_after_the_commit(self, peer):
         await peer.publish([7])
         config = sns_sqs.Config.model_validate({"connection": "cloud", "queue": peer.queue, "visibility": "60s"})
-        async with self.lent(peer) as io:
+        async with cloud(peer) as io:
             stream = sns_sqs.open(config, None, io)
             received = await anext(stream)
             (heard,) = received.heard
@@ -172,10 +181,81 @@ class TestQueues:
 
     async def test_a_queue_that_is_not_there_is_said_so(self, peer):
         config = sns_sqs.Config.model_validate({"connection": "cloud", "queue": "nothing"})
-        async with self.lent(peer) as io:
+        async with cloud(peer) as io:
             with pytest.raises(Rejected, match=r"QueueDoesNotExist|NonExistentQueue"):
                 await anext(sns_sqs.open(config, None, io))
 
     def test_a_message_that_only_looks_like_a_notification_is_left_as_it_is(self):
         for body in ("plain", '{"TopicArn": 5}', '{"Type": "Notification", "TopicArn": "a"}', '"TopicArn"'):
             assert sns_sqs._notification(body) is None
+
+
+class TestBuckets:
+    @pytest.fixture(params=[Bucket, Notified])
+    async def peer(self, request):
+        peer = request.param()
+        await peer.start()
+        yield peer
+        await peer.stop()
+
+    @pytest.fixture
+    async def bucket(self):
+        peer = Bucket()
+        await peer.start()
+        yield peer
+        await peer.stop()
+
+    def config(self, peer, **given):
+        return s3.Config.model_validate(
+            {"connection": "cloud", "bucket": peer.bucket, "queue": getattr(peer, "queue", None), **given}
+        )
+
+    async def test_what_is_put_and_removed_is_heard_with_its_content(self, peer):
+        config = self.config(peer, events=["created", "deleted"], content="text", start="earliest")
+        client = peer.client("s3")
+        async with cloud(peer) as io:
+            _, cursor = await hears(s3, config, io)
+            client.put_object(Bucket=peer.bucket, Key="a/ü & b.csv", Body=b"1;2")
+            heard, cursor = await hears(s3, config, io, cursor)
+            (one,) = heard
+            data = msgspec.json.decode(one.data)
+            assert (one.type, one.subject, data["name"]) == ("s3.created", "a/ü & b.csv", "ü & b.csv")
+            assert (data["size"], data["content"], data["bucket"]) == (3, "1;2", peer.bucket)
+            client.delete_object(Bucket=peer.bucket, Key="a/ü & b.csv")
+            heard, cursor = await hears(s3, config, io, cursor)
+            assert [(one.type, one.subject) for one in heard] == [("s3.deleted", "a/ü & b.csv")]
+            assert (await hears(s3, config, io, cursor))[0] == []
+
+    async def test_more_than_a_page_is_read_page_by_page(self, bucket):
+        client = bucket.client("s3")
+        for number in range(1_003):
+            client.put_object(Bucket=bucket.bucket, Key=f"{number:04}", Body=b"")
+        async with cloud(bucket) as io:
+            heard, cursor = await hears(s3, self.config(bucket, start="earliest"), io)
+            assert len({one.event_key for one in heard}) == 1_003
+            client.put_object(Bucket=bucket.bucket, Key="0500", Body=b"other")
+            both = self.config(bucket, start="earliest", events=["created", "modified"])
+            heard, cursor = await hears(s3, both, io, cursor)
+            assert [(one.type, one.subject) for one in heard] == [("s3.modified", "0500")]
+            assert (await hears(s3, both, io, cursor))[0] == []
+
+    async def test_a_bucket_that_is_not_there_is_said_so(self, bucket):
+        async with cloud(bucket) as io:
+            with pytest.raises(Rejected, match="NoSuchBucket"):
+                await s3.poll(self.config(bucket).model_copy(update={"bucket": "nothing"}), None, io)
+
+    async def test_what_else_is_in_the_queue_is_left_out(self, peer):
+        if not isinstance(peer, Notified):
+            return
+        sqs = peer.client("sqs")
+        for body in ("plain", "[]", '{"Records": [1, {}]}', '{"Event": "s3:TestEvent"}'):
+            sqs.send_message(QueueUrl=peer.queue_url, MessageBody=body)
+        async with cloud(peer) as io:
+            heard, cursor = await hears(s3, self.config(peer), io)
+        assert (heard, cursor) == ([], None)
+        found = sqs.get_queue_attributes(QueueUrl=peer.queue_url, AttributeNames=["All"])["Attributes"]
+        assert found["ApproximateNumberOfMessages"] == found["ApproximateNumberOfMessagesNotVisible"] == "0"
+
+    def test_a_notification_cannot_tell_a_change_from_a_new_object(self):
+        with pytest.raises(ValidationError, match="does not say whether the object was there before"):
+            s3.Config(connection="cloud", bucket="shop", queue="notes", events=("modified",))

@@ -6,7 +6,7 @@ from workflow_scheduler.core.errors import NotConnected, Rejected, RetryAfter
 from workflow_scheduler.core.model.connection import Aws
 from workflow_scheduler.core.ports.resources import HttpReply
 from workflow_scheduler.core.time.clock import from_iso
-from workflow_scheduler.outbound.aws import Call, ask, caller, endpoint, signed
+from workflow_scheduler.outbound.aws import EMPTY_SHA256, Call, ask, caller, endpoint, signed
 
 KEYS = Aws(
     region="us-east-1",
@@ -27,6 +27,25 @@ def test_the_documented_example_has_the_documented_signature():
         "SignedHeaders=content-type;host;x-amz-date, "
         "Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "signature"),
+    [
+        ("test.txt", {"range": "bytes=0-9"}, "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
+        ("?max-keys=2&prefix=J", {}, "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
+    ],
+)
+def test_the_documented_examples_of_a_bucket_have_the_documented_signatures(path, headers, signature):
+    """Amazon S3 API Reference, "Signature Calculations for the Authorization Header"."""
+    keys = Aws(
+        region="us-east-1",
+        access_key_id="AKIAIOSFODNN7EXAMPLE",
+        secret_access_key="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    )
+    headers = {**headers, "x-amz-content-sha256": EMPTY_SHA256}
+    call = Call("s3", f"https://examplebucket.s3.amazonaws.com/{path}", method="GET", headers=headers)
+    assert signed(keys, call, from_iso("2013-05-24T00:00:00Z"))["authorization"].endswith(signature)
 
 
 def test_the_address_is_that_of_the_region_or_the_one_that_is_given():

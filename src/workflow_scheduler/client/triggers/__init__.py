@@ -13,6 +13,7 @@ from workflow_scheduler.client.triggers.nats import Nats
 from workflow_scheduler.client.triggers.once import Once
 from workflow_scheduler.client.triggers.redis_stream import RedisStream
 from workflow_scheduler.client.triggers.rrule import RRule
+from workflow_scheduler.client.triggers.s3 import S3
 from workflow_scheduler.client.triggers.slack import Slack
 from workflow_scheduler.client.triggers.sns_sqs import SnsSqs
 from workflow_scheduler.client.triggers.sql_poll import SqlPoll
@@ -22,6 +23,7 @@ from workflow_scheduler.client.triggers.websocket import Websocket
 from workflow_scheduler.client.triggers.workflow import Upstream
 
 __all__ = (
+    "S3",
     "Cron",
     "Email",
     "Event",

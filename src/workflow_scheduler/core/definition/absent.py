@@ -27,7 +27,7 @@ TRIGGER_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(
             (
-                "google_calendar", "google_pubsub", "s3", "gcs",
+                "google_calendar", "google_pubsub", "gcs",
             ),
             _EVENTS,
         ),

@@ -10,11 +10,8 @@ from moto.server import ThreadedMotoServer
 REGION = "eu-central-1"
 
 
-class Peer:
-    """A standard queue that is written to directly."""
-
-    type = "sns_sqs"
-    queue = "numbers"
+class Cloud:
+    """The server, and the connection to it."""
 
     def __init__(self):
         self.secrets = {}
@@ -35,13 +32,6 @@ class Peer:
         await self.restore()
         await asyncio.to_thread(self._make)
 
-    def _make(self):
-        sqs = self.client("sqs")
-        self.queue_url = sqs.create_queue(QueueName=self.queue, Attributes=self.attributes())["QueueUrl"]
-
-    def attributes(self):
-        return {}
-
     async def restore(self):
         self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
         await asyncio.to_thread(self.server.start)
@@ -50,15 +40,34 @@ class Peer:
         await asyncio.to_thread(self.server.stop)
 
     async def stop(self):
-        sqs = self.client("sqs")
-        await asyncio.to_thread(sqs.delete_queue, QueueUrl=self.queue_url)
+        await asyncio.to_thread(self._remove)
         await self.cut()
-
-    def config(self):
-        return {"type": "sns_sqs", "connection": "cloud", "queue": self.queue, "visibility": "3s"}
 
     async def publish(self, numbers):
         await asyncio.to_thread(self._publish, list(numbers))
+
+    def number(self, data):
+        return data["n"]
+
+
+class Peer(Cloud):
+    """A standard queue that is written to directly."""
+
+    type = "sns_sqs"
+    queue = "numbers"
+
+    def _make(self):
+        sqs = self.client("sqs")
+        self.queue_url = sqs.create_queue(QueueName=self.queue, Attributes=self.attributes())["QueueUrl"]
+
+    def attributes(self):
+        return {}
+
+    def _remove(self):
+        self.client("sqs").delete_queue(QueueUrl=self.queue_url)
+
+    def config(self):
+        return {"type": "sns_sqs", "connection": "cloud", "queue": self.queue, "visibility": "3s"}
 
     def _publish(self, numbers):
         sqs = self.client("sqs")
@@ -69,9 +78,6 @@ class Peer:
 
     def _entry(self, number):
         return {"Id": str(number), "MessageBody": json.dumps({"n": number})}
-
-    def number(self, data):
-        return data["n"]
 
 
 class Fifo(Peer):
