@@ -1,21 +1,27 @@
 """Files that are made, changed or removed in a folder of the machine that the service runs on.
 
-The folder is looked through every so often. A file counts once its size and its time of change have stood still for
-`settle`, so that one which is still being written is not heard half-way. What changed while nobody looked is found at
-the next look: of several changes the last. A folder that is away is an outage; its files are not taken for removed.
-Links are not followed. Files of the machine may be used only where code is allowed.
+The folder is looked through when the system tells of a change in it, and every so often besides: network drives, and
+systems that watch no more folders, tell nothing. A file counts once its size and its time of change have stood still
+for `settle`, so that one which is still being written is not heard half-way. What changed while nobody looked is found
+at the next look: of several changes the last. A folder that is away is an outage; its files are not taken for removed.
+Links do not count. Files of the machine may be used only where code is allowed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path, PurePath
 from stat import S_ISREG
-from typing import Annotated, Any, Literal
+from threading import Event
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import msgspec
+import structlog
 from pydantic import AfterValidator, Field
 
 from workflow_scheduler.core.errors import NotConnected, Rejected
@@ -27,22 +33,39 @@ from workflow_scheduler.core.match.glob import compile_globs
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.model.workflow import Duration
-from workflow_scheduler.core.ports.sources import Polled, SourceIO
+from workflow_scheduler.core.ports.sources import Received, SourceIO
 from workflow_scheduler.core.registry import Config as BaseConfig
 from workflow_scheduler.core.registry import Example, Heard
 from workflow_scheduler.core.time.clock import SECOND_US, to_iso
 
+if TYPE_CHECKING:
+    from watchfiles._rust_notify import RustNotify
+
 name = "file"
 title = "Files"
 icon = "file"
-shape = "poll"
+shape = "stream"
 since = "0.2"
 extras = ""
 
 FILES_MAX = 20_000
 PAGE = 500
+SILENCE_SECONDS = 300.0
+GATHER_MS, STEP_MS = 1_000, 200
+_WAY = (
+    False,
+    False,
+    0,
+    True,
+    True,
+)  # no debugging, no polling, its pause; subfolders; those that may not be read are not
+TURN_MS = 10_000  # a thread is held no longer: there are as many as sources may have at once
+UNWATCHED_FIX = "Changes are found every so often; raise fs.inotify.max_user_watches and max_user_instances."
 _encode = msgspec.json.encode
+_log = structlog.get_logger(__name__)
 Kind = Literal["created", "modified", "deleted"]
+Facts = tuple[int, int]
+Changed = tuple[Kind, str, Facts]
 
 
 def _absolute(value: str) -> str:
@@ -72,7 +95,13 @@ class Config(BaseConfig):
     events: tuple[Kind, ...] = Field(
         default=("created",), min_length=1, title="Events", description="created, modified, deleted."
     )
-    every: Duration = Field(default=5.0, ge=1, le=86_400, title="Every", description="The pause between two looks: 5s.")
+    every: Duration = Field(
+        default=5.0,
+        ge=1,
+        le=86_400,
+        title="Every",
+        description="The longest pause between two looks, where the system does not tell of changes: 5s.",
+    )
     settle: Duration = Field(
         default=2.0, ge=0, le=86_400, title="Settle", description="How long a file must have stood still: 2s."
     )
@@ -91,7 +120,7 @@ class Cursor(msgspec.Struct):
     """What is known: of each file `[time of change in ns, size]`; of those that have not settled also since when."""
 
     begun: bool = False
-    known: dict[str, tuple[int, int]] = {}
+    known: dict[str, Facts] = {}
     moving: dict[str, tuple[int, int, int]] = {}
 
 
@@ -127,37 +156,132 @@ def matches(config: Config, event: EventView) -> Verdict:  # noqa: ARG001 -- the
     return TRUE
 
 
-def poll_seconds(config: Config) -> float:
-    """Return the pause between two looks."""
-    return config.every
+def silence_seconds(config: Config) -> float:
+    """Return after what silence the folder is taken for away: as long as looks at it may rest and last."""
+    return config.every + SILENCE_SECONDS
 
 
-async def poll(config: Config, cursor: Any, io: SourceIO) -> Polled:
-    """Look through the folder."""
-    if not await io.local_allowed():
-        raise Rejected(
-            "files of this machine may not be used by this tenant",
-            fix="Allow code: WFS_ALLOW_CODE and `workflow-scheduler tenant set`.",
-        )
-    state = Cursor() if cursor is None else msgspec.convert(cursor, Cursor)
-    found = await io.call(partial(_scan, config))
+async def open(config: Config, position: Any, io: SourceIO) -> AsyncIterator[Received]:  # noqa: A001 -- the contract of streams
+    """Look through the folder whenever something may have changed in it."""
+    state = Cursor() if position is None else msgspec.convert(position, Cursor)
+    with _Watch(config.folder, io) as watch:
+        while True:
+            if not await io.local_allowed():
+                raise Rejected(
+                    "files of this machine may not be used by this tenant",
+                    fix="Allow code: WFS_ALLOW_CODE and `workflow-scheduler tenant set`.",
+                )
+            await watch.begin()  # before the look: what changes during it is told
+            found = await io.call(partial(_scan, config))
+            io.alive()
+            for page in _pages(config, state, found, io.now()):
+                heard = await io.call(partial(_heard_all, config, page))
+                _remember(state, page)
+                yield Received(heard=heard, position=msgspec.to_builtins(state))
+            await watch.wait(_pause(config, state, io.now()))
+
+
+class _Watch:
+    """Waits for what the system tells of a folder; where it tells nothing, the time counts alone."""
+
+    def __init__(self, folder: str, io: SourceIO) -> None:
+        self._folder = folder
+        self._io = io
+        self._over = Event()
+        self._notify: RustNotify | None = None
+        self._refused = False
+        self._told: asyncio.Task[Any] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._over.set()  # the thread ends within STEP_MS
+        if self._told is not None and not self._told.cancel():
+            self._told.exception()
+
+    async def begin(self) -> None:
+        """Ask the system to tell of changes, unless that is under way or was refused."""
+        if self._notify is not None or self._refused:
+            return
+        from watchfiles._rust_notify import RustNotify
+
+        try:
+            self._notify = await self._io.call(partial(RustNotify, [self._folder], *_WAY))
+        except FileNotFoundError:
+            return  # the look says so
+        except (OSError, RuntimeError) as error:
+            self._unwatched(error)
+
+    async def wait(self, seconds: float) -> None:
+        """Return when something has changed, at the latest after `seconds`."""
+        resting = asyncio.ensure_future(self._io.sleep(seconds))
+        try:
+            while not resting.done():
+                self._listen()
+                waited = {resting} if self._told is None else {resting, self._told}
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+                if self._changed():
+                    return
+            resting.result()
+        finally:
+            resting.cancel()
+
+    def _listen(self) -> None:
+        if self._told is None and self._notify is not None:
+            listening = partial(self._notify.watch, GATHER_MS, STEP_MS, TURN_MS, self._over)
+            self._told = asyncio.ensure_future(self._io.call(listening))
+
+    def _changed(self) -> bool:
+        """Return whether a change was told; listen no more once the system has refused to tell."""
+        if self._told is None or not self._told.done():
+            return False
+        told, self._told = self._told, None
+        error = told.exception()
+        if error is not None:
+            self._unwatched(error)
+        return error is None and isinstance(told.result(), set)
+
+    def _unwatched(self, error: BaseException) -> None:
+        self._notify, self._refused = None, True
+        _log.warning("file.unwatched", folder=self._folder, error=str(error), fix=UNWATCHED_FIX)
+
+
+def _pause(config: Config, state: Cursor, now: int) -> float:
+    """Return how long until the next look: until the first of the files that move may have settled."""
+    waits = [since / SECOND_US + config.settle - now / SECOND_US for *_, since in state.moving.values()]
+    return min([config.every, *(max(one, STEP_MS / 1_000) for one in waits)])
+
+
+def _pages(config: Config, state: Cursor, found: dict[str, Facts], now: int) -> Iterator[list[Changed]]:
+    """Yield what is to be stored of a look, in portions; an empty one where something is only to be remembered."""
     first, state.begun = not state.begun, True
     if first and config.start == "latest":
         state.known = found
-        return Polled(cursor=msgspec.to_builtins(state))
-    changes = _settled(config, state, found, io.now())
-    page = changes[:PAGE]
-    heard = await io.call(partial(_heard_all, config, page))
-    for kind, path, (at, size) in page:
+        yield []
+        return
+    changes = _settled(config, state, found, now)
+    wanted = [one for one in changes if one[0] in config.events]
+    others = [one for one in changes if one[0] not in config.events]
+    _remember(state, others)  # the next change is told from them
+    if others and not wanted:
+        yield []
+    for start in range(0, len(wanted), PAGE):
+        yield wanted[start : start + PAGE]
+
+
+def _remember(state: Cursor, page: list[Changed]) -> None:
+    for kind, path, facts in page:
         if kind == "deleted":
             state.known.pop(path, None)
         else:
-            state.known[path] = (at, size)
+            state.known[path] = facts
         state.moving.pop(path, None)
-    return Polled(heard=heard, cursor=msgspec.to_builtins(state), more=len(changes) > PAGE)
 
 
-def _scan(config: Config) -> dict[str, tuple[int, int]]:
+def _scan(config: Config) -> dict[str, Facts]:
     """Return time of change and size of each file that counts, by its path within the folder; blocks.
 
     Raises:
@@ -166,7 +290,7 @@ def _scan(config: Config) -> dict[str, tuple[int, int]]:
 
     """
     globs = compile_globs(config.patterns)
-    found: dict[str, tuple[int, int]] = {}
+    found: dict[str, Facts] = {}
 
     def away(error: OSError) -> None:
         if error.filename == config.folder:
@@ -192,11 +316,9 @@ def _scan(config: Config) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _settled(
-    config: Config, state: Cursor, found: dict[str, tuple[int, int]], now: int
-) -> list[tuple[Kind, str, tuple[int, int]]]:
+def _settled(config: Config, state: Cursor, found: dict[str, Facts], now: int) -> list[Changed]:
     """Return what has happened to files that stand still, in the order of its time; note those that do not yet."""
-    changes: list[tuple[Kind, str, tuple[int, int]]] = []
+    changes: list[Changed] = []
     moving: dict[str, tuple[int, int, int]] = {}
     for path, facts in found.items():
         if state.known.get(path) == facts:
@@ -209,22 +331,14 @@ def _settled(
         moving[path] = (*facts, since)
     changes += [("deleted", path, facts) for path, facts in state.known.items() if path not in found]
     state.moving = moving
-    wanted = [one for one in changes if one[0] in config.events]
-    for kind, path, facts in changes:
-        if kind not in config.events:  # remembered, so that the next change is told from it
-            state.moving.pop(path, None)
-            if kind == "deleted":
-                del state.known[path]
-            else:
-                state.known[path] = facts
-    return sorted(wanted, key=lambda one: (one[2][0], one[1]))
+    return sorted(changes, key=lambda one: (one[2][0], one[1]))
 
 
-def _heard_all(config: Config, changes: list[tuple[Kind, str, tuple[int, int]]]) -> list[Heard]:
+def _heard_all(config: Config, changes: list[Changed]) -> list[Heard]:
     return [_heard(config, *one) for one in changes]
 
 
-def _heard(config: Config, kind: Kind, path: str, facts: tuple[int, int]) -> Heard:
+def _heard(config: Config, kind: Kind, path: str, facts: Facts) -> Heard:
     at, size = facts
     data = {
         "path": path,

@@ -1,6 +1,5 @@
 """What is particular about single types of sources, without a service around them."""
 
-import os
 import sqlite3
 from contextlib import closing
 
@@ -14,9 +13,8 @@ from pydantic import ValidationError
 
 from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.model.connection import Aws, Redis, Sql
-from workflow_scheduler.testing.clock import FakeClock
 from workflow_scheduler.testing.sources import LoneIO
-from workflow_scheduler.triggers import file, redis_stream, s3, sns_sqs, sql_poll, websocket
+from workflow_scheduler.triggers import redis_stream, s3, sns_sqs, sql_poll, websocket
 
 
 async def hears(module, config, io, cursor=None):
@@ -88,41 +86,6 @@ class TestRows:
     def test_what_could_be_pasted_into_a_statement_is_refused(self, given):
         with pytest.raises(ValidationError):
             self.config(**given)
-
-
-class TestFiles:
-    async def test_a_file_counts_once_it_stands_still_and_changes_and_ends_are_told(self, tmp_path):
-        clock = FakeClock()
-        events = ["created", "modified", "deleted"]
-        config = file.Config(folder=str(tmp_path), patterns=("*.csv",), events=events, settle=2, content="text")
-        target = tmp_path / "a.csv"
-        async with LoneIO(clock) as io:
-            page = await file.poll(config, None, io)
-            target.write_text("1")
-            (tmp_path / "b.txt").write_text("left out")
-            page = await file.poll(config, page.cursor, io)
-            assert page.heard == []
-            await clock.advance(1)
-            target.write_text("12")
-            page = await file.poll(config, page.cursor, io)
-            await clock.advance(2)
-            page = await file.poll(config, page.cursor, io)
-            [heard] = page.heard
-            assert (heard.type, b'"content":"12"' in heard.data) == ("file.created", True)
-            os.utime(target, ns=(5, 5))
-            page = await file.poll(config, page.cursor, io)
-            await clock.advance(2)
-            page = await file.poll(config, page.cursor, io)
-            assert [one.type for one in page.heard] == ["file.modified"]
-            target.unlink()
-            page = await file.poll(config, page.cursor, io)
-            assert [one.type for one in page.heard] == ["file.deleted"]
-            assert (await file.poll(config, page.cursor, io)).heard == []
-
-    @pytest.mark.parametrize("given", [{"folder": "a/b"}, {"folder": "/a/../b"}, {"folder": "/a", "patterns": ["!x"]}])
-    def test_wrong_folders_and_patterns_are_refused(self, given):
-        with pytest.raises(ValidationError):
-            file.Config.model_validate(given)
 
 
 class TestRedis:

@@ -19,7 +19,7 @@ class File(Trigger):
         folder: The absolute path.
         patterns: Which paths within the folder count: `*.csv`, `**/*.csv`; those with `!` are left out.
         events: created, modified, deleted.
-        every: The pause between two looks: 5s.
+        every: The longest pause between two looks, where the system does not tell of changes: 5s.
         settle: How long a file must have stood still: 2s.
         content: Whether the event holds what is in the file, and how.
         max_bytes: Larger files come without their content.
