@@ -15,6 +15,7 @@ from workflow_scheduler.core.model.connection import (
     Aws,
     Connection,
     Fields,
+    Google,
     Http,
     Imap,
     Kafka,
@@ -26,7 +27,7 @@ from workflow_scheduler.core.model.connection import (
 )
 from workflow_scheduler.core.ports.resources import HttpRequest, Resources
 from workflow_scheduler.jobs.smtp import Mailer
-from workflow_scheduler.outbound import aws
+from workflow_scheduler.outbound import aws, google
 from workflow_scheduler.outbound.databases import Database, Target
 from workflow_scheduler.outbound.slack_api import SlackApi
 
@@ -47,6 +48,9 @@ async def probe(tenant_id: str, connection: Connection, resources: Resources, no
         return f"the workspace {answer.get('team')} answers; the bot is {answer.get('user')}"
     if isinstance(fields, Aws):
         return f"the keys belong to {await aws.caller(resources.outbound.send, fields, now)}"
+    if isinstance(fields, Google):
+        client = google.Client(resources.outbound.send, fields, google.IDENTITY, {}, lambda: now)
+        return f"the credentials are good until {await client.until()}"
     if isinstance(fields, Http):
         return await _web(fields, resources, now)
     if isinstance(fields, Sql):

@@ -1,12 +1,13 @@
 """`connection test` of every kind that sources use, with its real server: that it answers, and that it is away."""
 
 import pytest
-from peers import email, kafka, nats, redis_stream, sns_sqs
+from peers import email, google_pubsub, kafka, nats, redis_stream, sns_sqs
 
 from workflow_scheduler.testing.sources import SourceBench
 
 PEERS = {
     email.Peer: "logged in as ann",
+    google_pubsub.Peer: "the credentials are good until 20",
     kafka.Peer: "the cluster has 3 brokers",
     nats.Peer: "it is NATS 2.",
     redis_stream.Peer: "answers",

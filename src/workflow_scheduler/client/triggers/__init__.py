@@ -4,7 +4,9 @@ from workflow_scheduler.client.triggers.cron import Cron
 from workflow_scheduler.client.triggers.email import Email
 from workflow_scheduler.client.triggers.event import Event
 from workflow_scheduler.client.triggers.file import File
+from workflow_scheduler.client.triggers.gcs import Gcs
 from workflow_scheduler.client.triggers.github import GitHub
+from workflow_scheduler.client.triggers.google_pubsub import GooglePubsub
 from workflow_scheduler.client.triggers.http_poll import HttpPoll
 from workflow_scheduler.client.triggers.interval import Interval
 from workflow_scheduler.client.triggers.kafka import Kafka
@@ -28,7 +30,9 @@ __all__ = (
     "Email",
     "Event",
     "File",
+    "Gcs",
     "GitHub",
+    "GooglePubsub",
     "HttpPoll",
     "Interval",
     "Kafka",

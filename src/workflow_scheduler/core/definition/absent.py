@@ -27,7 +27,7 @@ TRIGGER_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(
             (
-                "google_calendar", "google_pubsub", "gcs",
+                "google_calendar",
             ),
             _EVENTS,
         ),

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+GOOGLE_TOKENS: Final = "https://oauth2.googleapis.com/token"
 _PASSWORD_OPTIONS = frozenset({"password", "passwd", "pwd", "sslpassword"})
 Security = Literal["starttls", "tls", "none"]
 
@@ -260,6 +261,65 @@ class Aws(Fields):
     )
 
 
+class Google(Fields):
+    """An account at Google: of a service, or of a person who consented."""
+
+    service_account: str | None = secret(
+        "Service account", "The JSON key of a service account.", default=None, max_length=20_000
+    )
+    client_id: Line | None = Field(
+        default=None, title="Client id", description="Of the OAuth client that a person consented to."
+    )
+    client_secret: str | None = secret("Client secret", "Of the OAuth client.", default=None, max_length=1_000)
+    refresh_token: str | None = secret("Refresh token", "What the consent gave.", default=None, max_length=4_000)
+    endpoint: Url | None = Field(
+        default=None,
+        title="Endpoint",
+        description="Another address than Google's, for every service, such as an emulator; needs no credentials.",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Google:
+        person = [self.client_id, self.client_secret, self.refresh_token]
+        if any(one is not None for one in person) and any(one is None for one in person):
+            message = "`client_id`, `client_secret` and `refresh_token` belong together"
+            raise ValueError(message)
+        if self.service_account is not None and self.refresh_token is not None:
+            message = "give a service account or what a person consented to, not both"
+            raise ValueError(message)
+        if self.service_account is None and self.refresh_token is None and self.endpoint is None:
+            message = "give `service_account`, or `client_id`, `client_secret` and `refresh_token`"
+            raise ValueError(message)
+        if self.service_account is not None:
+            self.account()
+        return self
+
+    def account(self) -> GoogleAccount:
+        """Return what the JSON key of the service account says.
+
+        Raises:
+            ValueError: it is no such key.
+
+        """
+        try:
+            return msgspec.json.decode(self.service_account or "", type=GoogleAccount)
+        except msgspec.MsgspecError:
+            message = "`service_account` must be the JSON key file of a service account, whole"
+            raise ValueError(message) from None
+
+
+class GoogleAccount(msgspec.Struct, frozen=True):
+    """What counts of the JSON key of a service account."""
+
+    client_email: str
+    private_key: str
+    token_uri: str = GOOGLE_TOKENS
+
+    def __repr__(self) -> str:
+        """Name it, never its key: this text may reach a log."""
+        return f"GoogleAccount({self.client_email})"
+
+
 KINDS: Final[Mapping[str, type[Fields]]] = MappingProxyType(
     {
         "smtp": Smtp,
@@ -271,6 +331,7 @@ KINDS: Final[Mapping[str, type[Fields]]] = MappingProxyType(
         "kafka": Kafka,
         "nats": Nats,
         "aws": Aws,
+        "google": Google,
     }
 )
 
