@@ -215,6 +215,27 @@ class SourceBench:
             await clock.sleep(_LOOK_SECONDS)
 
 
+class KeptItems:
+    """What a listing has seen, in memory; a test hands it the `items` of each page, as the service would."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self.versions: dict[str, str] = {}
+
+    def take(self, items: Mapping[str, str | None]) -> None:
+        """Remember and forget."""
+        for name, version in items.items():
+            if version is None:
+                self.versions.pop(name, None)
+            else:
+                self.versions[name] = version
+
+    async def between(self, after: str, upto: str | None, limit: int) -> list[tuple[str, str]]:
+        """Return names and versions, by name."""
+        found = [(name, self.versions[name]) for name in sorted(self.versions) if name > after]
+        return [one for one in found if upto is None or one[0] <= upto][:limit]
+
+
 class LoneIO:
     """What a type is lent, without a service around: real ways out to 127.0.0.1, given secrets and connections."""
 
@@ -230,6 +251,7 @@ class LoneIO:
         self._clock = clock or SystemClock()
         self._outbound, self._streams, self._workers = HttpClient(guard), HttpStreams(guard), PatientWorkers(4)
         self.pulse = Pulse(self._clock)
+        self.items = KeptItems()
         self._lender = Lender(
             self._outbound,
             self._streams,
@@ -242,7 +264,7 @@ class LoneIO:
         )
 
     async def __aenter__(self) -> LentIO:
-        return self._lender.lend("local", self.pulse, {})
+        return self._lender.lend("local", self.pulse, {}, self.items)
 
     async def __aexit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from workflow_scheduler.core.errors import NotConnected
 from workflow_scheduler.core.inbound.identity import source_key as key_of
-from workflow_scheduler.core.inbound.listed import ListedConfig, heard_of
+from workflow_scheduler.core.inbound.listed import NOTIFIED_SECONDS, ListedConfig, heard_of
 from workflow_scheduler.core.inbound.listing import Change, Kind, Look, Object, Page
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
 from workflow_scheduler.core.model.connection import Google, Line
@@ -94,8 +94,8 @@ def matches(config: Config, event: EventView) -> Verdict:  # noqa: ARG001 -- the
 
 
 def poll_seconds(config: Config) -> float:
-    """Return the pause between two looks."""
-    return config.every
+    """Return the pause between two looks; notifications are asked for sooner."""
+    return config.every if config.subscription is None else min(config.every, NOTIFIED_SECONDS)
 
 
 async def poll(config: Config, cursor: Any, io: SourceIO) -> Polled:
@@ -103,10 +103,10 @@ async def poll(config: Config, cursor: Any, io: SourceIO) -> Polled:
     bucket = _Bucket(config, io, await io.connection(config.connection, Google))
     if config.subscription is not None:
         return await bucket.notified(config.subscription, cursor)
-    look = Look.under_way(io.kept, cursor) or Look(cursor, config.events, earliest=config.start == "earliest")
-    changes = look.take(await bucket.page(look.token))
+    look = Look(cursor, config.events, io.items, earliest=config.start == "earliest")
+    changes = await look.take(await bucket.page(look.after))
     heard = [await bucket.heard(one) for one in changes]
-    return Polled(heard=heard, cursor=look.keep(io.kept), more=not look.over)
+    return Polled(heard=heard, cursor=look.cursor, items=look.items, more=look.more)
 
 
 class _Bucket:
@@ -119,8 +119,8 @@ class _Bucket:
         self._client = Client(io.send, fields, SCOPE if config.subscription is None else BOTH, io.kept, io.now)
         self._url = f"{self._client.address('storage')}/storage/v1/b/{config.bucket}/o"
 
-    async def page(self, token: str | None) -> Page:
-        """Return one page of the listing (objects.list).
+    async def page(self, after: str) -> Page:
+        """Return the page of the listing behind a name (objects.list).
 
         Raises:
             Rejected: there is no such bucket, or the account may not list it.
@@ -129,18 +129,23 @@ class _Bucket:
         query = {"maxResults": "1000", "fields": "items(name,generation,size,updated),nextPageToken"}
         if self._config.prefix:
             query["prefix"] = self._config.prefix
-        if token is not None:
-            query["pageToken"] = token
-        told = _decoded(await self._client.ask("GET", f"{self._url}?{urlencode(query)}"))
-        items = [_object(one) for one in told.get("items") or ()]
-        return Page([one for one in items if self._config.counts(one.name)], told.get("nextPageToken") or None)
+        if after:
+            query["startOffset"] = after  # the first one that is listed: what was seen last comes again
+        while True:
+            told = _decoded(await self._client.ask("GET", f"{self._url}?{urlencode(query)}"))
+            items = [_object(one) for one in told.get("items") or ()]
+            token = told.get("nextPageToken")
+            if not token or (items and items[-1].name > after):
+                break
+            query["pageToken"] = token  # a page may be empty though there are more
+        end = items[-1].name if token else None
+        return Page([one for one in items if self._config.counts(one.name)], end)
 
     async def heard(self, change: Change, at: int | None = None) -> Heard:
         """Return the event of a change."""
         one, config = change.object, self._config
         content = config.shown(await self._content(one)) if config.wants_content(change) else None
-        generation = one.version if change.kind != "deleted" or at is not None else None
-        return heard_of("gcs", config.bucket, change, content, {"generation": generation}, at)
+        return heard_of("gcs", config.bucket, change, content, {"generation": one.version}, at)
 
     async def notified(self, subscription: str, cursor: Any) -> Polled:
         """Acknowledge the notifications that `cursor` names, which are stored by now, and take the next ones."""

@@ -7,7 +7,7 @@ number of objects may be there; a notification is deleted after it is stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, unquote_plus
 
@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from workflow_scheduler.core.errors import NotConnected, Rejected
 from workflow_scheduler.core.inbound.identity import source_key as key_of
-from workflow_scheduler.core.inbound.listed import ListedConfig, heard_of
+from workflow_scheduler.core.inbound.listed import NOTIFIED_SECONDS, ListedConfig, heard_of
 from workflow_scheduler.core.inbound.listing import Change, Kind, Look, Object, Page
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
 from workflow_scheduler.core.model.connection import Aws, Line
@@ -92,8 +92,8 @@ def matches(config: Config, event: EventView) -> Verdict:  # noqa: ARG001 -- the
 
 
 def poll_seconds(config: Config) -> float:
-    """Return the pause between two looks."""
-    return config.every
+    """Return the pause between two looks; notifications are asked for sooner."""
+    return config.every if config.queue is None else min(config.every, NOTIFIED_SECONDS)
 
 
 async def poll(config: Config, cursor: Any, io: SourceIO) -> Polled:
@@ -101,10 +101,10 @@ async def poll(config: Config, cursor: Any, io: SourceIO) -> Polled:
     bucket = _Bucket(config, io, await io.connection(config.connection, Aws))
     if config.queue is not None:
         return await bucket.notified(config.queue, cursor)
-    look = Look.under_way(io.kept, cursor) or Look(cursor, config.events, earliest=config.start == "earliest")
-    changes = look.take(await bucket.page(look.token))
+    look = Look(cursor, config.events, io.items, earliest=config.start == "earliest")
+    changes = await look.take(await bucket.page(look.after))
     heard = [await bucket.heard(one) for one in changes]
-    return Polled(heard=heard, cursor=look.keep(io.kept), more=not look.over)
+    return Polled(heard=heard, cursor=look.cursor, items=look.items, more=look.more)
 
 
 class _Notified(NamedTuple):
@@ -122,18 +122,24 @@ class _Bucket:
         self._io = io
         self._fields = fields
 
-    async def page(self, token: str | None) -> Page:
-        """Return one page of the listing (ListObjectsV2).
+    async def page(self, after: str) -> Page:
+        """Return the page of the listing behind a key (ListObjectsV2).
 
         Raises:
             Rejected: there is no such bucket, or the keys may not list it.
 
         """
         query = {"encoding-type": "url", "list-type": "2", "max-keys": "1000", "prefix": self._config.prefix}
-        if token is not None:
-            query["continuation-token"] = token
-        text = await self._get("", "&".join(f"{key}={_escaped(query[key])}" for key in sorted(query)))
-        return _read_page(text, self._config.counts)
+        if after:
+            query["start-after"] = after
+        while True:
+            text = await self._get("", "&".join(f"{key}={_escaped(query[key])}" for key in sorted(query)))
+            objects, token = _read_page(text)
+            if objects or not token:
+                break
+            query["continuation-token"] = token  # a page may be empty though there are more
+        end = objects[-1].name if token else None
+        return Page([one for one in objects if self._config.counts(one.name)], end)
 
     async def heard(self, change: Change, at: int | None = None) -> Heard:
         """Return the event of a change."""
@@ -205,8 +211,8 @@ def _escaped(value: str) -> str:
     return quote(value, safe="-_.~")
 
 
-def _read_page(text: bytes, counts: Callable[[str], bool]) -> Page:
-    """Return a page from the XML of ListObjectsV2.
+def _read_page(text: bytes) -> tuple[list[Object], str]:
+    """Return the objects of a page from the XML of ListObjectsV2, and what asks for the next page.
 
     Raises:
         NotConnected: the answer is not such a page.
@@ -221,14 +227,12 @@ def _read_page(text: bytes, counts: Callable[[str], bool]) -> Page:
         objects = []
         for one in root.iterfind("{*}Contents"):
             key = _text(one, "Key")
-            key = unquote_plus(key) if escapes else key
             at, etag = _text(one, "LastModified"), _text(one, "ETag").strip('"')
-            if counts(key):
-                objects.append(Object(key, f"{etag}@{at}", int(_text(one, "Size") or 0), from_iso(at), etag))
+            name, size = unquote_plus(key) if escapes else key, int(_text(one, "Size") or 0)
+            objects.append(Object(name, f"{etag}@{at}", size, from_iso(at), etag))
     except (ET.ParseError, ValueError) as error:
         raise NotConnected(f"the answer of the store is no listing: {error}") from error
-    more = _text(root, "IsTruncated") == "true"
-    return Page(objects, _text(root, "NextContinuationToken") if more else None)
+    return objects, _text(root, "NextContinuationToken") if _text(root, "IsTruncated") == "true" else ""
 
 
 def _text(element: Any, name: str) -> str:

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from peers.gcs import Listed, Notified
+from peers.gcs import Listed, Notified, Paged
 from peers.google_pubsub import Peer as Numbers
 from pydantic import ValidationError
 
@@ -18,7 +18,7 @@ def lent(peer):
     return LoneIO(connections={"cloud": ("google", Google.model_validate(peer.connections["cloud"]["fields"]))})
 
 
-@pytest.fixture(params=[Numbers, Notified, Listed])
+@pytest.fixture(params=[Numbers, Notified, Listed, Paged])
 async def peer(request):
     made = request.param()
     await made.start()
@@ -35,6 +35,7 @@ async def hears(config, io, cursor=None):
     while True:
         page = await gcs.poll(config, cursor, io)
         heard += page.heard
+        io.items.take(page.items)
         cursor = page.cursor
         if not page.more:
             return heard, cursor
@@ -149,6 +150,24 @@ async def test_what_is_put_and_removed_is_heard_with_its_content(peer):
         peer.remove("a/ü & b.csv")
         ((one,), cursor) = await hears(config, io, cursor)
         assert (one.type, msgspec.json.decode(one.data)["content"]) == ("gcs.deleted", None)
+        assert (await hears(config, io, cursor))[0] == []
+
+
+@only(Paged)
+async def test_what_is_put_and_removed_among_many_pages_is_heard(peer):
+    await peer.publish(range(1_000, 1_500))
+    config = gcs.Config(connection="cloud", bucket=peer.bucket, events=("created", "modified", "deleted"))
+    async with lent(peer) as io:
+        heard, cursor = await hears(config, io)
+        assert (heard, len(io.items.versions)) == ([], 500)
+        for number in range(1_100, 1_400):
+            del peer.generations[f"in/{number}.json"]
+        peer.generations |= {"in/1450.json": "changed", "in/0.json": "new"}
+        heard, cursor = await hears(config, io, cursor)
+        gone = [one.subject for one in heard if one.type == "gcs.deleted"]
+        assert sorted(gone) == [f"in/{number}.json" for number in range(1_100, 1_400)]
+        others = {(one.type, one.subject) for one in heard if one.type != "gcs.deleted"}
+        assert others == {("gcs.created", "in/0.json"), ("gcs.modified", "in/1450.json")}
         assert (await hears(config, io, cursor))[0] == []
 
 

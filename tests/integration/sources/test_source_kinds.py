@@ -23,6 +23,7 @@ async def hears(module, config, io, cursor=None):
     while True:
         page = await module.poll(config, cursor, io)
         heard += page.heard
+        io.items.take(page.items)
         cursor = page.cursor
         if not page.more:
             return heard, cursor

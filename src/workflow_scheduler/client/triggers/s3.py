@@ -19,7 +19,7 @@ class S3(Trigger):
         prefix: Only objects whose names begin so.
         patterns: Which names count: `**/*.csv`; those with `!` are left out.
         events: created, modified, deleted. With notifications whatever is put there is created.
-        every: The pause between two looks: 60s.
+        every: The pause between two looks: 60s. Notifications are asked for every 5 s at least.
         content: Whether the event holds what is in the object, and how.
         max_bytes: Larger objects come without their content.
         start: latest: objects that are there at first do not count.

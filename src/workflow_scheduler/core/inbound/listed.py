@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from pydantic import AfterValidator, Field
@@ -16,6 +16,7 @@ from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.registry import Config, Heard
 from workflow_scheduler.core.time.clock import to_iso
 
+NOTIFIED_SECONDS: Final = 5.0
 _encode = msgspec.json.encode
 
 
@@ -47,7 +48,11 @@ class ListedConfig(Config):
         description="created, modified, deleted. With notifications whatever is put there is created.",
     )
     every: Duration = Field(
-        default=60.0, ge=1, le=86_400, title="Every", description="The pause between two looks: 60s."
+        default=60.0,
+        ge=1,
+        le=86_400,
+        title="Every",
+        description="The pause between two looks: 60s. Notifications are asked for every 5 s at least.",
     )
     content: Literal["none", "text", "base64"] = Field(
         default="none", title="Content", description="Whether the event holds what is in the object, and how."
@@ -61,7 +66,12 @@ class ListedConfig(Config):
 
     def counts(self, name: str) -> bool:
         """Tell whether an object of this name counts; a name that ends in `/` is only a folder of some tools."""
-        return not name.endswith("/") and name.startswith(self.prefix) and compile_globs(self.patterns).matches(name)
+        return (
+            not name.endswith("/")
+            and "\x00" not in name
+            and name.startswith(self.prefix)
+            and compile_globs(self.patterns).matches(name)
+        )
 
     def wants_content(self, change: Change) -> bool:
         """Tell whether what is in the object is to be read."""

@@ -27,7 +27,8 @@ class Polled(msgspec.Struct, frozen=True, kw_only=True):
 
     `cursor` is any JSON value; it is stored in the transaction that stores `heard`, and the next call gets it. With
     `more` the next page is asked for at once. `lag` is how many items are known to wait behind this page. `expires_at`
-    is when the credentials end, where the peer tells (microseconds UTC).
+    is when the credentials end, where the peer tells (microseconds UTC). `items` are names of a listing that are to be
+    remembered with their versions from then on, None forgets one; see `Items`.
     """
 
     heard: Sequence[Heard] = ()
@@ -35,6 +36,7 @@ class Polled(msgspec.Struct, frozen=True, kw_only=True):
     more: bool = False
     lag: int | None = None
     expires_at: int | None = None
+    items: Mapping[str, str | None] = {}
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,14 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     position: Any = None
     ack: Callable[[], Awaitable[None]] | None = None
     lag: int | None = None
+
+
+class Items(Protocol):
+    """What a source that can only list has seen: rows, of which each poll reads the part that its page is about."""
+
+    async def between(self, after: str, upto: str | None, limit: int) -> list[tuple[str, str]]:
+        """Return up to `limit` names and versions, by name: those behind `after`, none behind `upto`."""
+        ...
 
 
 class HttpStream(Protocol):
@@ -143,6 +153,11 @@ class SourceIO(Protocol):
     @property
     def kept(self) -> dict[str, Any]:
         """What the type wants to keep between two polls in this process (tokens, …); empty after a restart."""
+        ...
+
+    @property
+    def items(self) -> Items:
+        """What the type has remembered of a listing (`Polled.items`)."""
         ...
 
     def now(self) -> int:

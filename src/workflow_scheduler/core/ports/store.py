@@ -86,7 +86,8 @@ SourceId = tuple[str, str, str]
 class CursorMove(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Moves a source's cursor, only where the source is still held under `fence`. `at` and `event_at` in microseconds.
 
-    None leaves the stored cursor; `event_at` is when the newest event came, None where nothing came.
+    None leaves the stored cursor; `event_at` is when the newest event came, None where nothing came. `items` are the
+    names of a listing that are to be remembered with their versions; None forgets one.
     """
 
     tenant_id: str
@@ -96,6 +97,7 @@ class CursorMove(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cursor: bytes | None
     event_at: int | None
     at: int
+    items: Mapping[str, str | None] = {}
 
     @property
     def id(self) -> SourceId:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -12,17 +13,18 @@ from workflow_scheduler.core.errors import BadRequest, LeaseLost, SchedulerError
 from workflow_scheduler.core.inbound.storable import check_storable
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.trigger import Trigger
-from workflow_scheduler.core.ports.store import CursorMove, Store
+from workflow_scheduler.core.ports.store import CursorMove, SourceId, Store
 from workflow_scheduler.core.registry import Heard
 from workflow_scheduler.core.time.clock import MINUTE_US, Clock
 from workflow_scheduler.pipeline.inbox import Inbox
-from workflow_scheduler.stores.portable import claims
+from workflow_scheduler.stores.portable import claims, source_items
 from workflow_scheduler.stores.portable.sources import SourceRow
 
 PORTION_EVENTS = 500
 PORTION_BYTES = 8 << 20
 RETRY_SECONDS, RETRY_SECONDS_MAX = 0.2, 5.0
 _KEY_MAX = 300
+_NOTHING: Mapping[str, str | None] = MappingProxyType({})
 
 _log = structlog.get_logger(__name__)
 
@@ -56,6 +58,19 @@ class Held:
             self.outage_us = seen
 
 
+class StoredItems:
+    """Implements core.ports.sources.Items on the rows of one source."""
+
+    def __init__(self, store: Store, source: SourceId) -> None:
+        """Read from `store`."""
+        self._store = store
+        self._source = source
+
+    async def between(self, after: str, upto: str | None, limit: int) -> list[tuple[str, str]]:
+        """Return names and versions, by name: those behind `after`, none behind `upto`."""
+        return await source_items.between(self._store, self._source, after, upto, limit)
+
+
 class Hearing:
     """Stores what sources heard. A full inbox or a store that is away is waited for: nothing is read meanwhile."""
 
@@ -65,8 +80,16 @@ class Hearing:
         self._inbox = inbox
         self._clock = clock
 
-    async def take(self, held: Held, heard: Sequence[Heard], cursor: bytes | None) -> None:
+    def memory(self, held: Held) -> StoredItems:
+        """Return what is remembered of the listing of a source."""
+        return StoredItems(self._store, held.row.id)
+
+    async def take(
+        self, held: Held, heard: Sequence[Heard], cursor: bytes | None, items: Mapping[str, str | None] = _NOTHING
+    ) -> None:
         """Store everything that was heard; the last transaction moves the cursor (JSON; None leaves it).
+
+        That transaction remembers and forgets `items` of a listing as well (core.ports.sources.Polled).
 
         Raises:
             LeaseLost: another instance holds the source now.
@@ -76,7 +99,9 @@ class Hearing:
         good = [event for event in events if await self._storable(held, event)]
         portions = list(_portions(good)) or [[]]
         for portion in portions:
-            move = self._move(held, cursor if portion is portions[-1] else None, bool(portion))
+            move = self._move(held, None, bool(portion))
+            if portion is portions[-1]:
+                move = msgspec.structs.replace(move, cursor=cursor, items=items)
             await self._write(held, portion, move)
 
     def _move(self, held: Held, cursor: bytes | None, some: bool) -> CursorMove:
@@ -119,7 +144,7 @@ class Hearing:
         if len(events) == 1:
             await self._quarantine(held, events[0], error.detail)
         else:
-            step = msgspec.structs.replace(move, cursor=None)
+            step = msgspec.structs.replace(move, cursor=None, items=_NOTHING)
             for event in events:
                 await self._write(held, [event], step)
         await self._write(held, [], move)

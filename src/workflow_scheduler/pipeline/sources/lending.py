@@ -22,7 +22,7 @@ from workflow_scheduler.core.ports.resources import (
     Outbound,
     Workers,
 )
-from workflow_scheduler.core.ports.sources import HttpStream, Streams, WebSocket, WebSocketRequest
+from workflow_scheduler.core.ports.sources import HttpStream, Items, Streams, WebSocket, WebSocketRequest
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.time.clock import Clock, to_iso
 
@@ -79,16 +79,17 @@ class Lender:
         self.code_rule = code_rule
         self.clock = clock
 
-    def lend(self, tenant_id: str, pulse: Pulse, kept: dict[str, Any]) -> LentIO:
-        """Return what a source of the tenant gets; `kept` outlives the single poll."""
-        return LentIO(self, tenant_id, pulse, kept)
+    def lend(self, tenant_id: str, pulse: Pulse, kept: dict[str, Any], items: Items) -> LentIO:
+        """Return what a source of the tenant gets; `kept` outlives the single poll, `items` the process."""
+        return LentIO(self, tenant_id, pulse, kept, items)
 
 
 class LentIO:
     """Implements core.ports.sources.SourceIO."""
 
-    def __init__(self, lender: Lender, tenant_id: str, pulse: Pulse, kept: dict[str, Any]) -> None:
+    def __init__(self, lender: Lender, tenant_id: str, pulse: Pulse, kept: dict[str, Any], items: Items) -> None:
         """Show signs of life on `pulse`."""
+        self.items = items
         self._lender = lender
         self._pulse = pulse
         self.tenant_id = tenant_id

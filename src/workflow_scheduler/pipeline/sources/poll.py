@@ -38,7 +38,7 @@ class Poller:
             LeaseLost: another instance holds the source now.
 
         """
-        io = self._lender.lend(held.row.tenant_id, pulse, held.kept)
+        io = self._lender.lend(held.row.tenant_id, pulse, held.kept, self._hearing.memory(held))
         try:
             every = max(POLL_SECONDS_MIN, float(held.module.poll_seconds(held.config)))
             held.looked_away(self._clock.now(), MINUTE_US + round(2 * every * SECOND_US))
@@ -58,8 +58,8 @@ class Poller:
             pulse.expires_at = page.expires_at if page.expires_at is not None else pulse.expires_at
             cursor = page.cursor
             moved = _encode(cursor)
-            if page.heard or moved != (stored if stored is not None else b"null"):
-                await self._hearing.take(held, page.heard, moved)
+            if page.heard or page.items or moved != (stored if stored is not None else b"null"):
+                await self._hearing.take(held, page.heard, moved, page.items)
                 stored = moved
             if not page.more:
                 return False

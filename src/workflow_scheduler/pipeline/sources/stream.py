@@ -118,7 +118,7 @@ class Listener:
         return since is not None and self._clock.now() - since >= STABLE_SECONDS * 1_000_000
 
     async def _read(self, held: Held, buffer: _Buffer, pulse: Pulse) -> None:
-        io = self._lender.lend(held.row.tenant_id, pulse, held.kept)
+        io = self._lender.lend(held.row.tenant_id, pulse, held.kept, self._hearing.memory(held))
         async with aclosing(held.module.open(held.config, held.cursor, io)) as feed:
             async for piece in feed:
                 pulse.alive(piece.lag)

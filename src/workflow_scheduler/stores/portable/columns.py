@@ -39,7 +39,7 @@ DEAD_LETTER = DeadLetter.__struct_fields__
 RUN_CHANGE = RunChange.__struct_fields__
 WAKE = Wake.__struct_fields__
 ADVANCE = ScheduleAdvance.__struct_fields__
-MOVE = CursorMove.__struct_fields__
+MOVE = tuple(name for name in CursorMove.__struct_fields__ if name != "items")
 
 WAKE_AT = "CASE WHEN v.owner IS NULL THEN runs.wake_at WHEN runs.cancel_requested = 1 THEN 0 ELSE v.wake_at END"
 """When a run that is let go is taken up again; at once where somebody wants it cancelled."""
@@ -71,6 +71,11 @@ def job_row(job: JobRecord) -> Row:
         job.tenant_id, job.run_id, job.job_id, job.status, job.attempt, job.started_at, job.ended_at, job.output,
         job.error, job.wake_at,
     )  # fmt: skip
+
+
+def move_row(move: CursorMove) -> Row:
+    """Return the values of `MOVE`."""
+    return (move.tenant_id, move.type, move.key, move.fence, move.cursor, move.event_at, move.at)
 
 
 plain_row = astuple

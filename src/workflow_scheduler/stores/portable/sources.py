@@ -13,7 +13,7 @@ import msgspec
 
 from workflow_scheduler.core.model.system_event import SOURCE_TRIGGERS, SystemEvent
 from workflow_scheduler.core.ports.store import CursorMove, Row, SourceId, Sql, Store, Work
-from workflow_scheduler.stores.portable import outbox
+from workflow_scheduler.stores.portable import outbox, source_items
 
 NEW, CONNECTED, WAITING = "new", "connected", "waiting"
 BACKING_OFF, OPEN, REFUSED = "backing_off", "open", "refused"
@@ -175,6 +175,8 @@ def move(step: CursorMove) -> Work[bool]:
         f" updated_at = :at WHERE {_HELD} RETURNING key",
         _where(step.id, fence=step.fence, cursor=step.cursor, event_at=step.event_at, at=step.at),
     )
+    if rows:
+        yield from source_items.write(step)
     return bool(rows)
 
 

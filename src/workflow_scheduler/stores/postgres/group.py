@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from workflow_scheduler.core.model.run import FINAL, JobRecord, Run, RunChange
 from workflow_scheduler.core.ports.store import Accepted, Batch
-from workflow_scheduler.stores.portable import columns
+from workflow_scheduler.stores.portable import columns, source_items
 from workflow_scheduler.stores.portable.merge import (
     Refusals,
     as_settled,
@@ -23,6 +23,7 @@ from workflow_scheduler.stores.portable.merge import (
     without_lost_moves,
 )
 from workflow_scheduler.stores.postgres import statements
+from workflow_scheduler.stores.postgres.sql import native
 
 T = TypeVar("T")
 _row = columns.plain_row
@@ -82,9 +83,14 @@ class GroupWriter:
         return refused
 
     async def _move(self, batch: Batch, refused: Refusals) -> None:
-        rows = [_row(item) for item in sorted(batch.moves, key=lambda item: item.id)]
+        rows = [columns.move_row(item) for item in sorted(batch.moves, key=lambda item: item.id)]
         written = {tuple(row) for row in await self._connection.fetch(statements.MOVE, *zip(*rows, strict=True))}
         refused.moves.update(item.id for item in batch.moves if item.id not in written)
+        for move in batch.moves:
+            if move.items and move.id in written:
+                for sql in source_items.write(move):
+                    text, values = native(sql.text, sql.params)
+                    await self._connection.execute(text, *values)
 
     async def _insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert `rows` and return how many were not there yet."""

@@ -17,7 +17,7 @@ import msgspec
 from workflow_scheduler.core.model.decision import Decision
 from workflow_scheduler.core.model.run import JobRecord, Run, RunChange
 from workflow_scheduler.core.ports.store import Accepted, Batch, BatchResult
-from workflow_scheduler.stores.portable import columns
+from workflow_scheduler.stores.portable import columns, source_items
 from workflow_scheduler.stores.portable.merge import (
     WRITTEN,
     GuardLostError,
@@ -112,8 +112,12 @@ class GroupWriter:
         moves = batch.moves
         if not exact and len({move.id for move in moves}) != len(moves):
             raise GuardLostError
-        lost = self._guarded(statements.move_cursors, [_row(item) for item in moves], exact=exact)
+        lost = self._guarded(statements.move_cursors, [columns.move_row(item) for item in moves], exact=exact)
         refused.moves.update(moves[index].id for index in lost)
+        for move in moves:
+            if move.items and move.id not in refused.moves:
+                for sql in source_items.write(move):
+                    self._cursor.execute(sql.text, dict(sql.params))
 
     def _finish(
         self, jobs: Sequence[JobRecord], changes: Sequence[RunChange], refused: Refusals, *, exact: bool

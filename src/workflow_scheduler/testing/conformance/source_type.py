@@ -24,7 +24,7 @@ EVENTS = 1_000
 FEW = 5
 _KNOWN = (NotConnected, RetryAfter, EndOfSource, Rejected)
 _WAYS = ("send", "stream", "websocket", "dial", "check", "call")
-_NAMES = ("secret", "connection", "credentials", "local_allowed", "dialer")
+_NAMES = ("secret", "connection", "credentials", "local_allowed", "dialer", "items")
 _NOW = 1_804_000_000_000_000
 _PATIENCE_SECONDS = 20.0
 
