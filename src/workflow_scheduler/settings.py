@@ -86,6 +86,13 @@ class Settings(BaseSettings):
     prefect_auth: SecretStr = _named(
         "WFS_PREFECT_AUTH", SecretStr(""), "USER:PASSWORD of a Prefect server that wants basic authentication."
     )
+    public_url: str = _named(
+        "WFS_PUBLIC_URL",
+        "",
+        "Address at which people and providers reach this service, such as `https://flows.example.com`; for links in "
+        "messages and channels of calendars. Empty: HOST and PORT.",
+        pattern=r"^(https?://[^\s/]+(/\S*)?)?$",
+    )
     api_gateway_url: str = _named("API_GATEWAY_URL", "", "Address of the gateway in front of the platform's services.")
     scheduler_timezone: str = _named("SCHEDULER_TIMEZONE", "UTC", "Zone of schedules that name none (IANA name).")
     scheduler_max_workers: int = _named(
@@ -203,6 +210,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL, with the default filled in."""
         return self.database_url or f"sqlite:///{self.data / 'workflow_scheduler.db'}"
+
+    @property
+    def own_url(self) -> str:
+        """The address of this service for others, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
     def jwt_configured(self) -> bool:

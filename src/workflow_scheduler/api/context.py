@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.pipeline.matcher import Matcher
     from workflow_scheduler.pipeline.redrive import Redrive
     from workflow_scheduler.pipeline.sources.manual import ManualSource
+    from workflow_scheduler.pipeline.sources.pokes import Pokes
     from workflow_scheduler.pipeline.sources.push import PushSource
     from workflow_scheduler.pipeline.tracker import Tracker
     from workflow_scheduler.services.audit import Audit
@@ -63,6 +64,7 @@ class ApiContext:
     authenticator: Authenticator
     inbox: Inbox
     push: PushSource
+    pokes: Pokes
     manual: ManualSource
     matcher: Matcher
     tracker: Tracker

@@ -6,6 +6,8 @@
 `ANY /api/v1/public/webhook/{path}`        a webhook trigger, with the methods it allows
 `POST /api/v1/github/webhook`              every GitHub trigger whose secret fits
 `POST /api/v1/slack/events`                every Slack trigger whose secret fits
+`POST /api/v1/google_calendar/notifications`
+                                           the calendar whose channel it is, which is asked at once
 `POST /api/v1/events`                      CloudEvents of an authenticated caller
 =========================================  ===========================================================
 
@@ -33,6 +35,7 @@ WEBHOOKS = "/webhooks/"
 PUBLIC = "/api/v1/public/webhook/"
 GITHUB = "/api/v1/github/webhook"
 SLACK = "/api/v1/slack/events"
+POKES = {"/api/v1/google_calendar/notifications": "google_calendar"}
 _SHARED = {GITHUB: "github", SLACK: "slack"}
 EVENTS = "/api/v1/events"
 _WEBHOOKS_LENGTH = len(WEBHOOKS)
@@ -71,6 +74,7 @@ class Ingress:
         self._context = context
         self._clock = context.clock
         self._push = context.push
+        self._pokes = context.pokes
         self._inbox = context.inbox
         self._authenticator = context.authenticator
         self._idempotency = Idempotency(context.store, context.clock)
@@ -95,6 +99,8 @@ class Ingress:
             await self._guarded("webhook", path[_PUBLIC_LENGTH:], scope, receive, send)
         elif path in _SHARED:
             await self._guarded(_SHARED[path], "", scope, receive, send)
+        elif path in POKES:
+            await self._guarded(POKES[path], "", scope, receive, send)
         elif path == EVENTS and scope["method"] == "POST":
             await self._guarded(cloudevents.PROVIDER, "", scope, receive, send)
         else:
@@ -106,6 +112,8 @@ class Ingress:
             check_target(scope)
             if provider == cloudevents.PROVIDER:
                 await self._events(scope, receive, send)
+            elif scope["path"] in POKES:
+                await self._poke(provider, scope, receive, send)
             else:
                 await self._delivery(provider, route, scope, receive, send)
         except bodies.Disconnected:
@@ -134,6 +142,15 @@ class Ingress:
             await _reply(media_type, answer, send)
             return
         await self._answer(receipts, wanted, None, send)
+
+    async def _poke(self, provider: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(f"{scope['method']} is not allowed here", allow=_POST_ONLY)
+        headers = header_map(scope)
+        content = await self._content(headers, receive, self._limit)
+        request = PushRequest("POST", scope["path"], "", headers, content, self._clock.now())
+        await self._pokes.receive(provider, request)
+        await _reply("application/json", b"{}", send, 202)
 
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = await self._authenticator.authenticate(scope["headers"])
@@ -197,7 +214,7 @@ class Ingress:
         await send({"type": "http.response.body", "body": content})
 
 
-async def _reply(media_type: str, content: bytes, send: Send) -> None:
+async def _reply(media_type: str, content: bytes, send: Send, status: int = 200) -> None:
     """Send what the sender wants as an answer, in place of a receipt."""
     headers = [
         (b"content-type", media_type.encode()),
@@ -205,7 +222,7 @@ async def _reply(media_type: str, content: bytes, send: Send) -> None:
         (b"x-content-type-options", b"nosniff"),
         (b"cache-control", b"no-store"),
     ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 
 

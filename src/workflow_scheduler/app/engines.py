@@ -29,6 +29,7 @@ from workflow_scheduler.outbound.http import HttpClient
 from workflow_scheduler.outbound.streams import HttpStreams
 from workflow_scheduler.pipeline.sources.hearing import Hearing
 from workflow_scheduler.pipeline.sources.lending import Lender
+from workflow_scheduler.pipeline.sources.pokes import Pokes
 from workflow_scheduler.pipeline.sources.supervisor import Supervisor
 from workflow_scheduler.services.connections import ConnectionStore
 from workflow_scheduler.services.tenant import TenantSettings
@@ -74,7 +75,7 @@ class Engines(Pipeline):
             emit=self.emit,
             on_drop=lambda run: self.launcher.ended(run.id),
             leased=self.recovery.lease.valid,
-            public_url=f"http://{settings.host}:{settings.port}",
+            public_url=settings.own_url,
         )
         self.embedded.connect_waiting(
             call=self.calls.call, ask=self.asking.ask, withdraw=self.withdraw, on_wait=self.wakes.hint, parks=True
@@ -113,20 +114,21 @@ class Engines(Pipeline):
             seconds=settings.engine_ask_seconds,
         )
         client = calls.engine_client(address.api_url)
-        return PrefectEngine(address, client, self.clock, f"http://{settings.host}:{settings.port}")
+        return PrefectEngine(address, client, self.clock, settings.own_url)
 
     def _wire_sources(self, guard: EgressGuard, dialer: GuardedDialer) -> None:
         self.streams = HttpStreams(guard)
         self.source_workers = PatientWorkers(SOURCE_THREADS)
         lender = Lender(
             self.outbound, self.streams, dialer, self.connections, self.secrets, self.source_workers, self.tenant,
-            self.clock,
+            self.clock, self.settings.own_url,
         )  # fmt: skip
         hearing = Hearing(self.store, self.inbox, self.clock)
         self.supervisor = Supervisor(
             self.store, self.catalog, self.cache, hearing, lender, self.owner, self.clock, self.signals
         )
         self.store.on_epoch(lambda _: self.supervisor.moved())
+        self.pokes = Pokes(self.store, self.types, self.clock, self.supervisor.wake)
 
     async def _probe(self, principal: Principal, connection: Connection) -> str:
         """Try a connection; the libraries that this needs are loaded here."""

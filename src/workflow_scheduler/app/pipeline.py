@@ -119,7 +119,7 @@ class Pipeline:
         self.pools = Pools(store, clock, owner)
         self.asking = Asking(store, self.tracker, clock, self.vault, self.signals)
         self.dispatcher.elsewhere.asking = self.asking
-        self.asking.public_url = f"http://{settings.host}:{settings.port}"
+        self.asking.public_url = settings.own_url
         self.inbox.transactions.answering = Answering(self.vault)
         self.inbox.on_woken = self.wakes.hint
         self.inbox.launches = self.launcher

@@ -88,8 +88,9 @@ class Services(Engines):
         self.tracker.on_end = self._ended
         return ApiContext(
             settings=settings, clock=clock, store=store, metrics=self.metrics, authenticator=self.authenticator,
-            inbox=self.inbox, push=self.push, manual=self.manual, matcher=self.matcher, tracker=self.tracker,
-            launcher=self.launcher, redrive=self.redrive, live=self.live, workflows=workflows, deployments=deployments,
+            inbox=self.inbox, push=self.push, pokes=self.pokes, manual=self.manual, matcher=self.matcher,
+            tracker=self.tracker, launcher=self.launcher, redrive=self.redrive, live=self.live,
+            workflows=workflows, deployments=deployments,
             triggers=triggers, schedules=Schedules(store, clock, self.types, triggers, self.inbox, self.timer),
             blackouts=Blackouts(store, clock, self.types),
             calendars=Calendars(store, clock, self.types, self.timer.wake), calendar_dates=CalendarDates(store, clock),

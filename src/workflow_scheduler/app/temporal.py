@@ -64,7 +64,7 @@ def temporal_parts(app: Engines, limits: Limits) -> TemporalParts:
         call=app.calls.call,
         ask=app.asking.ask,
         withdraw=app.withdraw,
-        public_url=f"http://{settings.host}:{settings.port}",
+        public_url=settings.own_url,
     )
     bounds = recorder.Limits(processes_max=limits.processes_max, instances_max=limits.instances_max)
     worker.equip(lent, bounds, allow_code=settings.allow_code)

@@ -39,6 +39,14 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+class Poke(msgspec.Struct, frozen=True, gc=False):
+    """What a peer says when there is something to ask it for: of which source, by its key, and what proves it."""
+
+    tenant_id: str
+    key: str
+    proof: Any
+
+
 class PushRequest(msgspec.Struct, frozen=True, gc=False):
     """An inbound HTTP request as a push trigger sees it. Header names are lower-case, values latin-1 text.
 
@@ -103,6 +111,8 @@ class TriggerType(Protocol):
     poll: `async poll(config, cursor, io) -> Polled` and `poll_seconds(config) -> float`. stream: the async generator
     `open(config, position, io)` of Received; optional `silence_seconds(config) -> float | None`, after which a stream
     without a sign of life is taken for dead (two minutes otherwise). See core/ports/sources.
+    Optional for poll, where the peer says when it is to be asked: `poke(request) -> Poke | None` reads that, and
+    `knows(cursor, proof) -> bool` tells whether the source that it names takes it.
     Optional for both: `secret_names(config) -> tuple[str, ...]`; a field `connection` names a connection.
     Optional for all: `libraries`, the modules of its extra, which must be there before a trigger of the type is stored.
     Optional for all: `normalize(value) -> value` turns short forms of a trigger, shared keys included, into the long

@@ -141,10 +141,12 @@ class Client:
         from joserfc.errors import JoseError
 
         account, issued = self._fields.account(), now // SECOND_US
-        claims = {
+        claims: dict[str, Any] = {
             "iss": account.client_email, "scope": self._scope, "aud": account.token_uri,
             "iat": issued, "exp": issued + ASSERTION_SECONDS,
         }  # fmt: skip
+        if self._fields.subject is not None:
+            claims["sub"] = self._fields.subject
         try:
             return jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, jwk.RSAKey.import_key(account.private_key))
         except (JoseError, ValueError, TypeError) as error:

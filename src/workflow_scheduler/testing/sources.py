@@ -37,6 +37,7 @@ from workflow_scheduler.testing.job_context import FakeCodeRule, FakeConnections
 
 ROLES = "api,ingest,dispatch,engine,sources"
 LOOPBACK = "127.0.0.0/8"
+PUBLIC_URL = "https://flows.example.test"
 PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
 _OK = 300
@@ -261,6 +262,7 @@ class LoneIO:
             self._workers,
             FakeCodeRule(),
             self._clock,
+            PUBLIC_URL,
         )
 
     async def __aenter__(self) -> LentIO:

@@ -147,7 +147,7 @@ async def context(settings, keys):
     await authenticator.start()
     return SimpleNamespace(
         settings=settings, clock=clock, store=None, metrics=Metrics(), authenticator=authenticator,
-        inbox=StubInbox(), push=StubPush(), tracker=None, runs=None, audit=StubAudit(),
+        inbox=StubInbox(), push=StubPush(), pokes=None, tracker=None, runs=None, audit=StubAudit(),
         trigger_types={
             "webhook": SimpleNamespace(shape="push"), "github": SimpleNamespace(shape="push"),
             "cron": SimpleNamespace(shape="timer"),

@@ -1,9 +1,15 @@
 """What Google's errors stand for, and the tokens of clients (AIP-193)."""
 
+import json
+from urllib.parse import parse_qs
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc import jwk, jwt
 
 from workflow_scheduler.core.errors import NotConnected, Rejected, RetryAfter
-from workflow_scheduler.core.model.connection import Google
+from workflow_scheduler.core.model.connection import GOOGLE_TOKENS, Google
 from workflow_scheduler.core.ports.resources import HttpReply
 from workflow_scheduler.outbound.google import Client
 
@@ -67,3 +73,22 @@ async def test_an_answer_without_a_token_is_no_token():
 def test_addresses_are_those_of_the_services_or_the_one_that_is_given():
     assert client([TOKEN]).address("pubsub") == "https://pubsub.googleapis.com"
     assert Client(None, Google(endpoint="http://127.0.0.1:9/"), "", {}, None).address("storage") == "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize("subject", [None, "ann@shop.example"])
+async def test_a_service_account_can_act_for_a_person(subject):
+    pem = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    text = pem.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    account = json.dumps({"client_email": "robot@shop.example", "private_key": text})
+    sent = []
+
+    async def send(request):
+        sent.append(parse_qs(request.body.decode()) if request.url == GOOGLE_TOKENS else request)
+        return HttpReply(status=200, headers={}, body=TOKEN[1], url=request.url)
+
+    await Client(send, Google(service_account=account, subject=subject), "s", {}, lambda: 0).ask(
+        "GET", "https://x.test"
+    )
+    claims = jwt.decode(sent[0]["assertion"][0], jwk.RSAKey.import_key(text), algorithms=["RS256"]).claims
+    wanted = {"iss": "robot@shop.example", "scope": "s", "aud": GOOGLE_TOKENS, "iat": 0, "exp": 3600}
+    assert claims == (wanted if subject is None else {**wanted, "sub": subject})

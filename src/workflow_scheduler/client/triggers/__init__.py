@@ -6,6 +6,7 @@ from workflow_scheduler.client.triggers.event import Event
 from workflow_scheduler.client.triggers.file import File
 from workflow_scheduler.client.triggers.gcs import Gcs
 from workflow_scheduler.client.triggers.github import GitHub
+from workflow_scheduler.client.triggers.google_calendar import GoogleCalendar
 from workflow_scheduler.client.triggers.google_pubsub import GooglePubsub
 from workflow_scheduler.client.triggers.http_poll import HttpPoll
 from workflow_scheduler.client.triggers.interval import Interval
@@ -32,6 +33,7 @@ __all__ = (
     "File",
     "Gcs",
     "GitHub",
+    "GoogleCalendar",
     "GooglePubsub",
     "HttpPoll",
     "Interval",

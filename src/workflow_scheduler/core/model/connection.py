@@ -267,6 +267,11 @@ class Google(Fields):
     service_account: str | None = secret(
         "Service account", "The JSON key of a service account.", default=None, max_length=20_000
     )
+    subject: Line | None = Field(
+        default=None,
+        title="Subject",
+        description="The person for whom a service account acts (domain-wide delegation).",
+    )
     client_id: Line | None = Field(
         default=None, title="Client id", description="Of the OAuth client that a person consented to."
     )
@@ -292,6 +297,9 @@ class Google(Fields):
             raise ValueError(message)
         if self.service_account is not None:
             self.account()
+        elif self.subject is not None:
+            message = "only a service account acts for a `subject`"
+            raise ValueError(message)
         return self
 
     def account(self) -> GoogleAccount:

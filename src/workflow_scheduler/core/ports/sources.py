@@ -160,6 +160,11 @@ class SourceIO(Protocol):
         """What the type has remembered of a listing (`Polled.items`)."""
         ...
 
+    @property
+    def public_url(self) -> str:
+        """The address at which peers reach this service, without a slash at the end."""
+        ...
+
     def now(self) -> int:
         """Return the instant in microseconds UTC."""
         ...

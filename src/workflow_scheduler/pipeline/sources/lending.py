@@ -68,6 +68,7 @@ class Lender:
         workers: Workers,
         code_rule: CodeRule,
         clock: Clock,
+        public_url: str,
     ) -> None:
         """Lend these; `workers` are threads of the sources' own, since some hold one as long as they live."""
         self.outbound = outbound
@@ -78,6 +79,7 @@ class Lender:
         self.workers = workers
         self.code_rule = code_rule
         self.clock = clock
+        self.public_url = public_url
 
     def lend(self, tenant_id: str, pulse: Pulse, kept: dict[str, Any], items: Items) -> LentIO:
         """Return what a source of the tenant gets; `kept` outlives the single poll, `items` the process."""
@@ -94,6 +96,11 @@ class LentIO:
         self._pulse = pulse
         self.tenant_id = tenant_id
         self.kept = kept
+
+    @property
+    def public_url(self) -> str:
+        """The address at which peers reach this service."""
+        return self._lender.public_url
 
     def now(self) -> int:
         """Return the instant in microseconds UTC."""

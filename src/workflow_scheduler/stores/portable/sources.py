@@ -150,6 +150,15 @@ async def abandoned(store: Store, now: int) -> list[str]:
     return [row[0] for row in rows]
 
 
+def poke(source: SourceId, now: int) -> Work[None]:
+    """Let a source be polled at once, or once more if it is being polled now."""
+    yield Sql(
+        "UPDATE sources SET revision = revision + 1, updated_at = :now, "
+        f"next_at = CASE WHEN owner IS NULL THEN :now END WHERE {_THIS} AND status <> 'ended'",
+        _where(source, now=now),
+    )
+
+
 def free(owner: str, now: int) -> Work[None]:
     """Let go of all that an instance holds; anybody may take it at once."""
     yield Sql(

@@ -73,6 +73,7 @@ class NothingIO:
     """Refuses everything with one error; time stands still."""
 
     tenant_id = "local"
+    public_url = "https://flows.example.test"
 
     def __init__(self, error: Exception) -> None:
         """Raise `error` for every way out, every secret and every connection."""
