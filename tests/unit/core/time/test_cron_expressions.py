@@ -6,13 +6,13 @@ from datetime import date, datetime, timedelta
 
 import pytest
 from cronsim import CronSim, CronSimError
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wall_oracle import zone_info
 
 from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.time import cron, dst, zone
-from workflow_scheduler.core.time.clock import DAY_US, from_datetime, from_iso, to_datetime, to_iso
+from workflow_scheduler.core.time.clock import DAY_US, HOUR_US, from_datetime, from_iso, to_datetime, to_iso
 
 UTC_ZONE = zone.load("UTC")
 
@@ -197,7 +197,13 @@ MOMENTS = st.datetimes(datetime.fromisoformat("2020-01-01"), datetime.fromisofor
 ZONES = st.sampled_from(["UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata"])
 
 
+def follows_half_a_gap(at: int, name: str) -> bool:
+    offsets = [to_datetime(one).astimezone(zone_info(name)).utcoffset() for one in (at - HOUR_US, at)]
+    return offsets[1] - offsets[0] == timedelta(minutes=30)
+
+
 @given(EXPRESSIONS, MOMENTS, ZONES)
+@example("* 3 * 10 *", datetime.fromisoformat("2034-01-01"), "Australia/Lord_Howe")
 @settings(deadline=None, max_examples=150)
 def test_fires_are_those_of_cronsim(expression: str, start: datetime, name: str):
     try:
@@ -208,13 +214,20 @@ def test_fires_are_those_of_cronsim(expression: str, start: datetime, name: str)
         return
     compiled = cron.parse(expression)
     after = from_datetime(oracle.dt.replace(tzinfo=zone_info(name)))
+    moment = next(oracle)
     for _ in range(6):
         fire = dst.next_utc(compiled, zone.load(name), after)
         assert fire is not None
-        moment = next(oracle)
         # cronsim gives one fire for each wall time moved out of a gap; here they are one.
         while from_datetime(moment) <= after:
             moment = next(oracle)
+        if fire < from_datetime(moment) and follows_half_a_gap(fire, name):
+            # cronsim leaves out the half hour after a gap of half an hour.
+            local = to_datetime(fire).astimezone(zone_info(name))
+            wall = from_datetime(local.replace(tzinfo=to_datetime(0).tzinfo)) // 1_000_000
+            assert compiled.next_local(wall) == wall, (expression, name, start)
+            after = fire
+            continue
         # As numbers: Python calls a wall time that exists twice unequal to every time of another zone (PEP 495).
         assert fire == from_datetime(moment), (expression, name, start)
         after = fire
