@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from socket import socket
@@ -19,6 +20,7 @@ from workflow_scheduler.core.model.connection import (
     Http,
     Imap,
     Kafka,
+    Mqtt,
     Nats,
     Redis,
     Slack,
@@ -127,6 +129,16 @@ async def _nats(fields: Nats, resources: Resources) -> str:
             await client.close()
 
 
+async def _mqtt(fields: Mqtt, resources: Resources) -> str:
+    try:
+        from workflow_scheduler.outbound.mqtt_broker import session
+    except ImportError:
+        raise _missing("mqtt", "mqtt") from None
+    await _reach([(fields.host, fields.port)], resources)
+    async with session(fields, f"wfs-probe-{secrets.token_hex(4)}", kept=False):
+        return f"{fields.host}:{fields.port} answers, logged in as {fields.username or 'anybody'}"
+
+
 def _number(version: object) -> str:
     """Return the number in what the library calls `<nats server v2.10.1>`."""
     return str(version).strip("<>").rpartition(" v")[2]
@@ -156,5 +168,5 @@ async def _web(fields: Http, resources: Resources, now: int) -> str:
 
 
 _SERVERS: Final[Mapping[type[Fields], Callable[[Any, Resources], Awaitable[str]]]] = MappingProxyType(
-    {Smtp: _smtp, Redis: _redis, Imap: _imap, Kafka: _kafka, Nats: _nats}
+    {Smtp: _smtp, Redis: _redis, Imap: _imap, Kafka: _kafka, Nats: _nats, Mqtt: _mqtt}
 )

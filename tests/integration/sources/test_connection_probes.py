@@ -1,7 +1,7 @@
 """`connection test` of every kind that sources use, with its real server: that it answers, and that it is away."""
 
 import pytest
-from peers import email, google_pubsub, kafka, nats, redis_stream, sns_sqs
+from peers import email, google_pubsub, kafka, mqtt, nats, redis_stream, sns_sqs
 
 from workflow_scheduler.testing.sources import SourceBench
 
@@ -9,6 +9,7 @@ PEERS = {
     email.Peer: "logged in as ann",
     google_pubsub.Peer: "the credentials are good until 20",
     kafka.Peer: "the cluster has 3 brokers",
+    mqtt.Peer: "logged in as anybody",
     nats.Peer: "it is NATS 2.",
     redis_stream.Peer: "answers",
     sns_sqs.Peer: "the keys belong to arn:",
@@ -17,6 +18,8 @@ PEERS = {
 
 @pytest.fixture(params=PEERS, ids=lambda peer: peer.type)
 async def peer(request):
+    if getattr(request.param, "missing", None):
+        pytest.skip(request.param.missing)
     made = request.param()
     await made.start()
     yield made

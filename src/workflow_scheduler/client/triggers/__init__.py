@@ -12,6 +12,7 @@ from workflow_scheduler.client.triggers.http_poll import HttpPoll
 from workflow_scheduler.client.triggers.interval import Interval
 from workflow_scheduler.client.triggers.kafka import Kafka
 from workflow_scheduler.client.triggers.manual import Manual
+from workflow_scheduler.client.triggers.mqtt import Mqtt
 from workflow_scheduler.client.triggers.nats import Nats
 from workflow_scheduler.client.triggers.once import Once
 from workflow_scheduler.client.triggers.redis_stream import RedisStream
@@ -39,6 +40,7 @@ __all__ = (
     "Interval",
     "Kafka",
     "Manual",
+    "Mqtt",
     "Nats",
     "Once",
     "RRule",

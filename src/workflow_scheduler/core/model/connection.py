@@ -261,6 +261,26 @@ class Aws(Fields):
     )
 
 
+class Mqtt(Fields):
+    """An MQTT broker."""
+
+    host: Line = Field(title="Host", description="Name or address of the broker.")
+    port: int = Field(default=8883, title="Port", description="8883 for TLS, 1883 without.", ge=1, le=65_535)
+    tls: bool = Field(default=True, title="TLS", description="Whether the broker wants TLS.")
+    username: Line | None = Field(default=None, title="User name", description="None: no log-in.")
+    password: str | None = secret("Password", "Password of the user.", default=None)
+    ca_certificate: str | None = Field(
+        default=None, title="CA certificate", description="PEM of the authority that signed the broker's certificate."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Mqtt:
+        if self.password is not None and self.username is None:
+            message = "a password needs a `username`"
+            raise ValueError(message)
+        return self
+
+
 class Google(Fields):
     """An account at Google: of a service, or of a person who consented."""
 
@@ -340,6 +360,7 @@ KINDS: Final[Mapping[str, type[Fields]]] = MappingProxyType(
         "nats": Nats,
         "aws": Aws,
         "google": Google,
+        "mqtt": Mqtt,
     }
 )
 
