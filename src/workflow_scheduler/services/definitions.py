@@ -203,8 +203,14 @@ def _planned(
         absence=absence_of(trigger.shared),
         next_due=partial(_next_due, *timed, own_id) if timer else None,
         left_out=None if (exclusion := exclusion_of(timed[1])) is None else exclusion.of,
-        source=PlannedSource(module.source_key(config), module.shape) if module.shape in SOURCE_SHAPES else None,
+        source=_source(module, config),
     )
+
+
+def _source(module: Any, config: Any) -> PlannedSource | None:
+    """Return what is asked for a trigger: a source of its own, or what its pushes have missed."""
+    key = module.source_key(config) if hasattr(module, "source_key") else None
+    return None if key is None else PlannedSource(key, module.shape if module.shape in SOURCE_SHAPES else "poll")
 
 
 def _next_due(module: Any, config: Any, own_id: str, after: int, anchor: int) -> Any:

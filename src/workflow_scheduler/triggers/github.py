@@ -5,7 +5,8 @@
 Deliveries go to `/api/v1/github/webhook` and are checked with `secret` (X-Hub-Signature-256); the delivery id makes
 each count once. GitHub cuts long file lists off: where that leaves `paths` undecided the workflow runs, unless
 `on_truncated: unknown` leaves it to `on_unknown`. Where `events` names `push`, one that deletes a branch or tag counts
-only with `deletions: true`.
+only with `deletions: true`. With a `connection` deliveries that failed are asked for every five minutes: GitHub itself
+does not try again.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import re2
-from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, field_validator
 
 from workflow_scheduler.core.errors import BadRequest, did_you_mean
 from workflow_scheduler.core.inbound import signature as signatures
 from workflow_scheduler.core.inbound.github import EVENTS, Facts, event_sub_keys, facts_of, payload_of, subject_of
-from workflow_scheduler.core.match.changes import authors_line, files_line, names_line
-from workflow_scheduler.core.match.fields import Patterns, Texts
+from workflow_scheduler.core.inbound.github_missed import missed
+from workflow_scheduler.core.inbound.identity import source_key as key_of
+from workflow_scheduler.core.match.changes import authors_line
+from workflow_scheduler.core.match.fields import Patterns
+from workflow_scheduler.core.match.github_rule import Rule, rule_lines, rules
 from workflow_scheduler.core.match.glob import compile_globs
 from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
+from workflow_scheduler.core.model.connection import Line
 from workflow_scheduler.core.model.event import EventView
+from workflow_scheduler.core.ports.sources import Polled, SourceIO
 from workflow_scheduler.core.registry import Config as BaseConfig
 from workflow_scheduler.core.registry import Example, Heard, PushRequest
 
@@ -35,76 +41,13 @@ since = "0.1"
 extras = ""
 
 DEFAULT_SECRET = "GITHUB_WEBHOOK_SECRET"  # noqa: S105 - the name of a secret
+MISSED_SECONDS = 300.0
 _ALWAYS_WITH_REF = frozenset({"push", "pull_request", "pull_request_review", "pull_request_review_comment"})
 _REPOSITORY_NAME = re2.compile(r"[A-Za-z0-9_.-]+/(?:[A-Za-z0-9_.-]+|\*)")
 _SUB_KEYS_MAX = 20
 _SIGNATURE = "x-hub-signature-256"
 _HIDDEN = frozenset({_SIGNATURE, "x-hub-signature", "authorization", "cookie", "proxy-authorization"})
 _encode = msgspec.json.encode
-
-
-def _globs(title: str, hyphened: str | None = None) -> Any:
-    names = (hyphened, hyphened.replace("-", "_")) if hyphened else None
-    return Field(
-        default=(),
-        validation_alias=AliasChoices(*names) if names else None,
-        serialization_alias=hyphened,
-        title=title,
-        description="Patterns by GitHub's rules: `main`, `release/*`, `src/**`, `!docs/**`.",
-        json_schema_extra={"ui": {"widget": "tags"}},
-    )
-
-
-class Rule(BaseConfig):
-    """The filters for one event; all that are given must fit."""
-
-    branches: Texts = _globs("Branches")
-    branches_ignore: Texts = _globs("Branches to leave out", "branches-ignore")
-    tags: Texts = _globs("Tags")
-    tags_ignore: Texts = _globs("Tags to leave out", "tags-ignore")
-    paths: Texts = _globs("Changed files")
-    paths_ignore: Texts = _globs("Changed files to leave out", "paths-ignore")
-    actions: Texts = Field(
-        default=(),
-        validation_alias=AliasChoices("actions", "types"),
-        title="Actions",
-        description="For example `opened`, `synchronize`, `published`.",
-        json_schema_extra={"ui": {"widget": "tags"}},
-    )
-    authors: Patterns = Field(
-        default=(),
-        title="Authors",
-        description="Regular expressions (RE2), searched in names, addresses and logins of commit authors and sender.",
-        json_schema_extra={"ui": {"widget": "tags"}},
-    )
-    deletions: bool = Field(
-        default=False, title="Deletions", description="Whether a push that deletes a branch or tag counts."
-    )
-
-    @field_validator("branches", "branches_ignore", "tags", "tags_ignore", "paths", "paths_ignore")
-    @classmethod
-    def _globs_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        compile_globs(patterns)
-        return patterns
-
-    @model_validator(mode="after")
-    def _one_of_each(self) -> Rule:
-        for kind in ("branches", "tags", "paths"):
-            if getattr(self, kind) and getattr(self, f"{kind}_ignore"):
-                message = f"use either `{kind}` (with `!pattern` to leave out) or `{kind}-ignore`, not both"
-                raise ValueError(message)
-        return self
-
-
-def _rules(value: object) -> object:
-    """Read a list of event names, one name, or a mapping with empty entries."""
-    if isinstance(value, str):
-        value = (value,)
-    if isinstance(value, (list, tuple)):
-        return {one: {} for one in value} if all(isinstance(one, str) for one in value) else value
-    if isinstance(value, dict):
-        return {key: {} if part is None else part for key, part in value.items()}
-    return value
 
 
 class Config(BaseConfig):
@@ -125,7 +68,7 @@ class Config(BaseConfig):
     )
     events: Annotated[
         dict[str, Rule],
-        BeforeValidator(_rules, json_schema_input_type=str | list[str] | dict[str, Rule | None]),
+        BeforeValidator(rules, json_schema_input_type=str | list[str] | dict[str, Rule | None]),
     ] = Field(
         default_factory=dict,
         validation_alias=AliasChoices("events", "event_config"),
@@ -148,6 +91,12 @@ class Config(BaseConfig):
             title="App installation",
             description="Only deliveries of this installation of the GitHub App.",
         )
+    )
+    connection: Line | None = Field(
+        default=None,
+        title="Connection",
+        description="A connection of kind `http` with a token that may read webhooks, to find what was missed.",
+        json_schema_extra={"ui": {"widget": "connection", "kind": "http"}},
     )
     on_truncated: Literal["fire", "unknown"] = Field(
         default="fire",
@@ -308,6 +257,28 @@ def parse(config: Config | None, request: PushRequest) -> list[Heard]:  # noqa: 
     ]
 
 
+def source_key(config: Config) -> str | None:
+    """Return whose deliveries are looked through for those that were missed; None without a connection."""
+    if config.connection is None:
+        return None
+    return key_of(f"{config.connection}/{config.repository.lower()}", config.secret)
+
+
+def poll_seconds(config: Config) -> float:  # noqa: ARG001 -- the contract of polls
+    """Return the pause between two looks for what was missed."""
+    return MISSED_SECONDS
+
+
+async def poll(config: Config, cursor: Any, io: SourceIO) -> Polled:
+    """Look for deliveries that never arrived here, and hear them as if they had."""
+    assert config.connection is not None
+
+    def hear(request: PushRequest) -> list[Heard]:
+        return parse(config, msgspec.structs.replace(request, signed_with=(config.secret,)))
+
+    return await missed(config.connection, config.repository, cursor, io, hear)
+
+
 def matches(config: Config, event: EventView) -> Verdict:
     """Compare repository, event, action, refs, files and authors; what GitHub did not send is unknown."""
     facts = _facts(event)
@@ -322,7 +293,7 @@ def matches(config: Config, event: EventView) -> Verdict:
         lines.append(authors_line(config.authors, facts.authors, complete=facts.authors_complete))
     rule = config.events.get(facts.event)
     if rule is not None and lines[0].verdict is True:
-        lines += _rule_lines(rule, facts)
+        lines += rule_lines(rule, facts)
     verdict = conjunction(lines)
     if verdict.result is None and config.on_truncated == "fire":
         undecided = [line for line in lines if line.verdict is None]
@@ -361,39 +332,3 @@ def _event_line(config: Config, facts: Facts) -> Predicate:
     if not config.events:
         return Predicate("event", "any but ping", facts.event, facts.event != "ping")
     return Predicate("event", list(config.events), facts.event, facts.event in config.events)
-
-
-def _rule_lines(rule: Rule, facts: Facts) -> list[Predicate]:
-    lines: list[Predicate] = []
-    if rule.actions:
-        fits = None if facts.action is None else facts.action in rule.actions
-        lines.append(Predicate("actions", list(rule.actions), facts.action, fits))
-    if facts.deleted and not rule.deletions:
-        lines.append(Predicate("deletions", expected=False, actual=True, verdict=False))
-    lines += _ref_lines(rule, facts)
-    if (rule.paths or rule.paths_ignore) and not (facts.event == "push" and facts.tags):
-        lines.append(files_line(rule.paths, rule.paths_ignore, facts.files, facts.files_note))
-    if rule.authors:
-        lines.append(authors_line(rule.authors, facts.authors, complete=facts.authors_complete))
-    return lines
-
-
-def _ref_lines(rule: Rule, facts: Facts) -> list[Predicate]:
-    """Return the lines for branches and tags; filters for one kind of ref leave pushes of the other kind out."""
-    if facts.branches and not (facts.tags or rule.tags or rule.tags_ignore):
-        if not (rule.branches or rule.branches_ignore):
-            return []
-        return [names_line("branches", rule.branches, rule.branches_ignore, facts.branches)]
-    kinds = {
-        "branches": (rule.branches, rule.branches_ignore, facts.branches),
-        "tags": (rule.tags, rule.tags_ignore, facts.tags),
-    }
-    given = [kind for kind, (wanted, ignored, _) in kinds.items() if wanted or ignored]
-    if not facts.is_ref_event or not (facts.branches or facts.tags):
-        return [names_line(kind, *kinds[kind]) for kind in given]
-    actual = "tags" if facts.tags else "branches"
-    if given and actual not in given:
-        wanted, ignored, _ = kinds[given[0]]
-        note = f"only pushes of {given[0]} are wanted"
-        return [Predicate(given[0], list(wanted or ignored), kinds[actual][2][0], verdict=False, note=note)]
-    return [names_line(actual, *kinds[actual])] if given else []

@@ -21,6 +21,7 @@ class GitHub(Trigger):
         events: A list of events, or each with its filters. None: every event but `ping`.
         authors: Regular expressions (RE2) for every event, see the same filter of one event.
         github_app_installation_id: Only deliveries of this installation of the GitHub App.
+        connection: A connection of kind `http` with a token that may read webhooks, to find what was missed.
         on_truncated: `fire`: the workflow runs; `unknown`: `on_unknown` decides.
 
     """
@@ -32,4 +33,5 @@ class GitHub(Trigger):
     events: str | Sequence[str] | Mapping[str, Any] | UnsetType = UNSET
     authors: str | Sequence[str] | UnsetType = UNSET
     github_app_installation_id: str | UnsetType | None = UNSET
+    connection: str | UnsetType | None = UNSET
     on_truncated: Literal["fire", "unknown"] | UnsetType = UNSET
