@@ -128,6 +128,7 @@ class Engines(Pipeline):
             self.store, self.catalog, self.cache, hearing, lender, self.owner, self.clock, self.signals
         )
         self.store.on_epoch(lambda _: self.supervisor.moved())
+        self.push.lend = lender.lend_once
         self.pokes = Pokes(self.store, self.types, self.clock, self.supervisor.wake)
 
     async def _probe(self, principal: Principal, connection: Connection) -> str:

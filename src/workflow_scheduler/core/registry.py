@@ -102,6 +102,8 @@ class TriggerType(Protocol):
     `parse(config, request) -> list[Heard]`. Where one endpoint serves all triggers of the type, config is None.
     Optional: `guard(config, request) -> key | None`, which names a signed request that could come again under another
     identity; `reply(request) -> (media type, body)`, the answer to a request that was heard, in place of a receipt.
+    Optional: `async complete(configs, event, io) -> attributes | None`, asked before an event is stored: what its
+    sender left out and a trigger with one of `configs` needs; it never raises, and takes a few seconds at most.
     Optional: `source_key(config) -> str | None` with `poll` and `poll_seconds`, as polls have them, where the provider
     can be asked for what was missed; what is heard so has the keys and the index of the delivery that it was.
     Optional: `claim(config) -> (address, terms) | None`, a public address that no other tenant may take, and that

@@ -3,23 +3,27 @@
 `repository` is `owner/name`, or `owner/*` for all of an owner. `events` lists the events, each with its own filters:
 `branches`, `tags` and `paths` by GitHub's rules (also with `-ignore`), `actions`, and `authors` as regular expressions.
 Deliveries go to `/api/v1/github/webhook` and are checked with `secret` (X-Hub-Signature-256); the delivery id makes
-each count once. GitHub cuts long file lists off: where that leaves `paths` undecided the workflow runs, unless
-`on_truncated: unknown` leaves it to `on_unknown`. Where `events` names `push`, one that deletes a branch or tag counts
-only with `deletions: true`. With a `connection` deliveries that failed are asked for every five minutes: GitHub itself
-does not try again.
+each count once. Where `events` names `push`, one that deletes a branch or tag counts only with `deletions: true`.
+
+GitHub cuts long file lists off, and sends none with pull requests: with a `connection` they are asked for. Where
+`paths` stays undecided the workflow runs, unless `on_truncated: unknown` leaves it to `on_unknown`. With a `connection`
+deliveries that failed are asked for as well, every five minutes: GitHub itself does not try again.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 import re2
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator
 
-from workflow_scheduler.core.errors import BadRequest, did_you_mean
+from workflow_scheduler.core.errors import BadRequest, SchedulerError, did_you_mean
 from workflow_scheduler.core.inbound import signature as signatures
 from workflow_scheduler.core.inbound.github import EVENTS, Facts, event_sub_keys, facts_of, payload_of, subject_of
+from workflow_scheduler.core.inbound.github_files import files_of
 from workflow_scheduler.core.inbound.github_missed import missed
 from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.match.changes import authors_line
@@ -42,6 +46,7 @@ extras = ""
 
 DEFAULT_SECRET = "GITHUB_WEBHOOK_SECRET"  # noqa: S105 - the name of a secret
 MISSED_SECONDS = 300.0
+FILES_SECONDS = 6.0  # GitHub gives up after ten
 _ALWAYS_WITH_REF = frozenset({"push", "pull_request", "pull_request_review", "pull_request_review_comment"})
 _REPOSITORY_NAME = re2.compile(r"[A-Za-z0-9_.-]+/(?:[A-Za-z0-9_.-]+|\*)")
 _SUB_KEYS_MAX = 20
@@ -95,7 +100,7 @@ class Config(BaseConfig):
     connection: Line | None = Field(
         default=None,
         title="Connection",
-        description="A connection of kind `http` with a token that may read webhooks, to find what was missed.",
+        description="A connection of kind `http` with a token that may read what GitHub leaves out.",
         json_schema_extra={"ui": {"widget": "connection", "kind": "http"}},
     )
     on_truncated: Literal["fire", "unknown"] = Field(
@@ -257,6 +262,33 @@ def parse(config: Config | None, request: PushRequest) -> list[Heard]:  # noqa: 
     ]
 
 
+async def complete(configs: Sequence[Config], event: EventView, io: SourceIO) -> dict[str, Any] | None:
+    """Return the attributes of an event with the files that GitHub did not send, where a trigger asks for them.
+
+    Where they cannot be had in time, the attributes say why.
+    """
+    facts = _facts(event)
+    if facts.files_note is None:
+        return None
+    found = (one.connection for one in configs if one.connection and _asks_for_files(one, facts))
+    connection = next(found, None)
+    if connection is None:
+        return None
+    try:
+        async with asyncio.timeout(FILES_SECONDS):
+            files = await files_of(facts, connection, io)
+    except (SchedulerError, TimeoutError) as error:
+        return {**event.attributes, "files_missing": str(error) or f"GitHub did not answer within {FILES_SECONDS:g} s"}
+    return None if files is None else {**event.attributes, "files": files}
+
+
+def _asks_for_files(config: Config, facts: Facts) -> bool:
+    rule = config.events.get(facts.event)
+    return (
+        rule is not None and bool(rule.paths or rule.paths_ignore) and _repository_line(config, facts).verdict is True
+    )
+
+
 def source_key(config: Config) -> str | None:
     """Return whose deliveries are looked through for those that were missed; None without a connection."""
     if config.connection is None:
@@ -310,6 +342,9 @@ def _facts(event: EventView) -> Facts:
         kind = attributes.get("event")
         kind = kind if isinstance(kind, str) else event.event.type.removeprefix("github.")
         found = facts_of(kind, event.data)
+        files = attributes.get("files")
+        if isinstance(files, list):  # all of them, as GitHub told when it was asked
+            found = msgspec.structs.replace(found, files=tuple(map(str, files)), files_note=None)
         event.__dict__["github_facts"] = found
     return found
 

@@ -21,7 +21,7 @@ class GitHub(Trigger):
         events: A list of events, or each with its filters. None: every event but `ping`.
         authors: Regular expressions (RE2) for every event, see the same filter of one event.
         github_app_installation_id: Only deliveries of this installation of the GitHub App.
-        connection: A connection of kind `http` with a token that may read webhooks, to find what was missed.
+        connection: A connection of kind `http` with a token that may read what GitHub leaves out.
         on_truncated: `fire`: the workflow runs; `unknown`: `on_unknown` decides.
 
     """

@@ -12,22 +12,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from workflow_scheduler.core.errors import NotConnected, Rejected
-from workflow_scheduler.core.inbound.answers import check_answer
-from workflow_scheduler.core.inbound.pages import next_link
-from workflow_scheduler.core.model.connection import Http
-from workflow_scheduler.core.ports.resources import HttpRequest
+from workflow_scheduler.core.errors import Rejected
+from workflow_scheduler.core.inbound.github_api import GitHubApi
 from workflow_scheduler.core.ports.sources import Polled, SourceIO
 from workflow_scheduler.core.registry import Heard, PushRequest
 from workflow_scheduler.core.time.clock import SECOND_US, from_iso
 
-API: Final = "https://api.github.com"
 ENDPOINT: Final = "/api/v1/github/webhook"
 PATHS: Final = (ENDPOINT, "/webhooks/github/")
 SETTLED_US: Final = 60 * SECOND_US
 LISTED_MAX: Final = 5_000
 PORTION: Final = 50
-REPLY_BYTES_MAX: Final = 30 << 20  # a payload has at most 25 MB
 _GOOD = range(200, 300)
 
 
@@ -67,7 +62,7 @@ async def missed(
         RetryAfter, NotConnected: as the peer says.
 
     """
-    api = _Api(connection, io, (await io.connection(connection, Http)).url or API)
+    api = await GitHubApi.of(connection, io)
     state = Cursor() if cursor is None else msgspec.convert(cursor, Cursor)
     waiting, said = io.kept.pop("missed", ([], None))
     if not waiting or said != cursor:
@@ -82,7 +77,7 @@ async def missed(
     return Polled(heard=heard, cursor=moved, more=bool(left), lag=len(left))
 
 
-async def _look(api: _Api, repository: str, state: Cursor, io: SourceIO) -> list[tuple[str, Delivery]]:
+async def _look(api: GitHubApi, repository: str, state: Cursor, io: SourceIO) -> list[tuple[str, Delivery]]:
     """Return what failed since the last look, the oldest first; take note of what did not."""
     owner, _, name = repository.partition("/")
     place = f"/orgs/{owner}/hooks" if name == "*" else f"/repos/{repository}/hooks"
@@ -94,7 +89,7 @@ async def _look(api: _Api, repository: str, state: Cursor, io: SourceIO) -> list
     for hook in mine:
         base = f"{place}/{hook.id}/deliveries"
         after = state.decided.get(base)
-        listed = await api.deliveries(base, after)
+        listed = await _deliveries(api, base, after)
         settled = [one for one in listed if one.at <= io.now() - SETTLED_US]
         if after is not None:
             arrived = {one.guid for one in listed if one.status_code in _GOOD}
@@ -107,8 +102,21 @@ async def _look(api: _Api, repository: str, state: Cursor, io: SourceIO) -> list
     return sorted(found, key=lambda pair: pair[1].id)
 
 
+async def _deliveries(api: GitHubApi, base: str, after: int | None) -> list[Delivery]:
+    """Return the deliveries that are newer than `after`; without it only those of the first page."""
+    found: list[Delivery] = []
+    url: str | None = f"{base}?per_page=100"
+    while url is not None and len(found) < LISTED_MAX:
+        page, url = await api.page(url)
+        listed = msgspec.convert(page, list[Delivery])
+        found += [one for one in listed if after is None or one.id > after]
+        if after is None or any(one.id <= after for one in listed):
+            break
+    return found
+
+
 async def _fetch(
-    api: _Api, base: str, one: Delivery, io: SourceIO, hear: Callable[[PushRequest], list[Heard]]
+    api: GitHubApi, base: str, one: Delivery, io: SourceIO, hear: Callable[[PushRequest], list[Heard]]
 ) -> Sequence[Heard]:
     told = await api.get(f"{base}/{one.id}")
     request = told.get("request") if isinstance(told, dict) else None
@@ -128,52 +136,3 @@ async def _fetch(
 def _healed(heard: Heard, one: Delivery) -> Heard:
     attributes = {**msgspec.json.decode(heard.attributes), "healed": True}
     return msgspec.structs.replace(heard, attributes=msgspec.json.encode(attributes), time=one.at)
-
-
-class _Api:
-    """GitHub's API, with the token of a connection."""
-
-    def __init__(self, connection: str, io: SourceIO, base: str) -> None:
-        self._connection = connection
-        self._io = io
-        self._base = base.rstrip("/")
-
-    async def get(self, path: str) -> Any:
-        """Return what is at a path, or at a whole address."""
-        return (await self._ask(path))[0]
-
-    async def items(self, path: str) -> list[Any]:
-        """Return all items of a list."""
-        found: list[Any] = []
-        url: str | None = f"{path}?per_page=100"
-        while url is not None:
-            page, url = await self._ask(url)
-            found += page if isinstance(page, list) else []
-        return found
-
-    async def deliveries(self, base: str, after: int | None) -> list[Delivery]:
-        """Return the deliveries that are newer than `after`; without it only those of the first page."""
-        found: list[Delivery] = []
-        url: str | None = f"{base}?per_page=100"
-        while url is not None and len(found) < LISTED_MAX:
-            page, url = await self._ask(url)
-            listed = msgspec.convert(page, list[Delivery])
-            found += [one for one in listed if after is None or one.id > after]
-            if after is None or any(one.id <= after for one in listed):
-                break
-        return found
-
-    async def _ask(self, path: str) -> tuple[Any, str | None]:
-        url = path if path.startswith("http") else self._base + path
-        headers = {
-            "accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28",
-            "user-agent": "workflow-scheduler", **await self._io.credentials(self._connection, url),
-        }  # fmt: skip
-        reply = await self._io.send(
-            HttpRequest(method="GET", url=url, headers=headers, reply_bytes_max=REPLY_BYTES_MAX)
-        )
-        check_answer(reply.status, reply.headers, url, self._io.now(), reply.body)
-        try:
-            return msgspec.json.decode(reply.body), next_link(reply.headers.get("link", ""))
-        except msgspec.MsgspecError as error:
-            raise NotConnected(f"{url} answers no JSON") from error

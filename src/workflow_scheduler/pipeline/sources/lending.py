@@ -85,6 +85,18 @@ class Lender:
         """Return what a source of the tenant gets; `kept` outlives the single poll, `items` the process."""
         return LentIO(self, tenant_id, pulse, kept, items)
 
+    def lend_once(self, tenant_id: str) -> LentIO:
+        """Return what a type gets that asks for something in passing, without a source."""
+        return LentIO(self, tenant_id, Pulse(self.clock), {}, _Nothing())
+
+
+class _Nothing:
+    """What was remembered where nothing is."""
+
+    async def between(self, after: str, upto: str | None, limit: int) -> list[tuple[str, str]]:  # noqa: ARG002 -- the port
+        """Return no names."""
+        return []
+
 
 class LentIO:
     """Implements core.ports.sources.SourceIO."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import structs
 
 from workflow_scheduler.core.errors import MethodNotAllowed, NotFound, SignatureInvalid
 from workflow_scheduler.core.inbound.presets import PROVIDERS
 from workflow_scheduler.core.match.keys import id_route, secret_route, split_secret_route, workflow_route
+from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.ports.catalog import Catalog
+from workflow_scheduler.core.ports.sources import SourceIO
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.registry import Heard, PushRequest
 from workflow_scheduler.core.time.clock import SECOND_US
@@ -21,6 +24,7 @@ from workflow_scheduler.pipeline.inbox import Inbox
 
 ROUTES_MAX = 20_000
 WEBHOOK = "webhook"
+_encode = msgspec.json.encode
 _NO_ROUTE = "Nothing listens at this address."
 
 
@@ -45,7 +49,8 @@ class PushSource:
     ) -> None:
         """Look routes up through `catalog`; open secrets through `secrets`.
 
-        `guard`, set by the composition root, remembers signed requests that could be sent again as something else.
+        Set by the composition root: `guard` remembers signed requests that could be sent again as something else,
+        `lend` gives what a type is lent that asks for what senders leave out.
         """
         self._catalog = catalog
         self._cache = cache
@@ -56,6 +61,7 @@ class PushSource:
         self._keys: dict[str, tuple[str, ...]] = {}
         self._epoch = -1
         self.guard: Guard | None = None
+        self.lend: Callable[[str], SourceIO] | None = None
 
     async def receive(self, provider: str, route: str, request: PushRequest) -> list[Receipt]:
         """Verify, parse and store one request; returns after the durable commit.
@@ -140,8 +146,20 @@ class PushSource:
                 route = (workflow_route(first.workflow_id),)
                 heard = [one if one.index_keys else structs.replace(one, index_keys=route) for one in heard]
             events = [self._inbox.event(one, tenant_id=tenant_id, provider=module.name, **extra) for one in heard]
-            receipts += await self._inbox.accept_all(events) if events else []
+            receipts += await self._inbox.accept_all(await self._completed(module, events)) if events else []
         return receipts
+
+    async def _completed(self, module: Any, events: list[Event]) -> list[Event]:
+        """Return events with what their sender left out, for types that can ask for it."""
+        complete = getattr(module, "complete", None)
+        if complete is None or self.lend is None:
+            return events
+        whole: list[Event] = []
+        for event in events:
+            configs = [one.config for one in await self._cache.find(event) if one.error is None]
+            found = await complete(configs, EventView(event), self.lend(event.tenant_id))
+            whole.append(event if found is None else structs.replace(event, attributes=_encode(found)))
+        return whole
 
     async def _check_replay(self, compiled: Compiled, request: PushRequest, heard: list[Heard]) -> None:
         """Refuse a copy of a signed request that says it is another delivery.
@@ -172,7 +190,7 @@ class PushSource:
         for tenant_id, names in fitting.items():
             heard: list[Heard] = module.parse(None, structs.replace(request, signed_with=tuple(names)))
             events = [self._inbox.event(one, tenant_id=tenant_id, provider=module.name) for one in heard]
-            receipts += await self._inbox.accept_all(events) if events else []
+            receipts += await self._inbox.accept_all(await self._completed(module, events)) if events else []
         return receipts
 
     async def _secret_names(self, provider: str) -> list[tuple[str, str]]:

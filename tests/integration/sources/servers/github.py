@@ -34,6 +34,8 @@ class GitHub:
         self.port = 0
         self.kept = []
         self.refusals = []
+        self.files = []
+        self.behind = 0
         self.asked = []
         self._ids = itertools.count(1000)
         self._runner = None
@@ -52,6 +54,9 @@ class GitHub:
         app.router.add_get(base, self._hooks)
         app.router.add_get(base + "/{hook}/deliveries", self._deliveries)
         app.router.add_get(base + "/{hook}/deliveries/{id}", self._delivery)
+        repository = "/repos/acme/billing"
+        app.router.add_get(repository + "/compare/{range}", self._compare)
+        app.router.add_get(repository + "/pulls/{number}/files", self._pull_files)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
@@ -70,9 +75,13 @@ class GitHub:
     async def send(self, http, number, guid=None, age_seconds=120):
         """Deliver one event to the service, or to nobody where `http` is None; keep what became of it."""
         payload = {"action": "opened", "number": number, "repository": {"full_name": self.repository}}
+        return await self.deliver(http, "issues", payload, guid, age_seconds)
+
+    async def deliver(self, http, event, payload, guid=None, age_seconds=120):
+        """Deliver any event."""
         body = json.dumps(payload, indent=1).encode()
         guid = guid or str(uuid.uuid4())
-        headers = {"X-GitHub-Event": "issues", "X-GitHub-Delivery": guid, "Content-Type": "application/json"}
+        headers = {"X-GitHub-Event": event, "X-GitHub-Delivery": guid, "Content-Type": "application/json"}
         request = PushRequest("POST", ENDPOINT, "", {}, body, 0)
         headers |= {"X-Hub-Signature-256": github.sign(None, request, SECRET)["x-hub-signature-256"]}
         status = 0
@@ -83,7 +92,7 @@ class GitHub:
         self.kept.append({
             "id": next(self._ids), "guid": guid, "delivered_at": at.replace("+00:00", "Z"),
             "redelivery": False, "status_code": status, "status": "OK" if status else "failed to connect",
-            "event": "issues", "action": "opened",
+            "event": event, "action": "opened",
             "request": {"headers": headers, "payload": payload},
         })  # fmt: skip
         return guid
@@ -112,6 +121,20 @@ class GitHub:
         if start + PAGE < len(newest):
             headers["Link"] = f'<{self.url}{request.path}?per_page=100&cursor={start + PAGE}>; rel="next"'
         return web.json_response(page, headers=headers)
+
+    async def _compare(self, request):
+        """Compare two commits: at most 300 files, and how far the old one is not within the new one."""
+        if request.match_info["range"] != f"{'a' * 40}...{'b' * 40}":
+            return web.json_response({"message": "Not Found"}, status=404)
+        return web.json_response({"behind_by": self.behind, "files": [{"filename": one} for one in self.files[:300]]})
+
+    async def _pull_files(self, request):
+        start = int(request.query.get("page", "0"))
+        part, headers = self.files[start : start + PAGE], {}
+        if start + PAGE < len(self.files):
+            headers["Link"] = f'<{self.url}{request.path}?per_page=100&page={start + PAGE}>; rel="next"'
+        listed = [{"filename": one, "previous_filename": f"old/{one}"} for one in part]
+        return web.json_response(listed, headers=headers)
 
     async def _delivery(self, request):
         for one in self.kept:
