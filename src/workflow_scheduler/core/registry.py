@@ -105,7 +105,8 @@ class TriggerType(Protocol):
     Optional: `async complete(configs, event, io) -> attributes | None`, asked before an event is stored: what its
     sender left out and a trigger with one of `configs` needs; it never raises, and takes a few seconds at most.
     Optional: `source_key(config) -> str | None` with `poll` and `poll_seconds`, as polls have them, where the provider
-    can be asked for what was missed; what is heard so has the keys and the index of the delivery that it was.
+    can be asked for what was missed, or with `open`, where it can hand events over without calling; what is heard so
+    has the keys and the index of the delivery that it was.
     Optional: `claim(config) -> (address, terms) | None`, a public address that no other tenant may take, and that
     triggers of one tenant share only when their terms are equal.
     Optional for all: `async resolve(config, around) -> Resolved` asks the provider at deploy, with `around` a

@@ -210,7 +210,10 @@ def _planned(
 def _source(module: Any, config: Any) -> PlannedSource | None:
     """Return what is asked for a trigger: a source of its own, or what its pushes have missed."""
     key = module.source_key(config) if hasattr(module, "source_key") else None
-    return None if key is None else PlannedSource(key, module.shape if module.shape in SOURCE_SHAPES else "poll")
+    if key is None:
+        return None
+    other = "stream" if hasattr(module, "open") else "poll"
+    return PlannedSource(key, module.shape if module.shape in SOURCE_SHAPES else other)
 
 
 def _next_due(module: Any, config: Any, own_id: str, after: int, anchor: int) -> Any:

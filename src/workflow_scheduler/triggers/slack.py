@@ -5,6 +5,9 @@ app's signing secret. `event_id` makes each count once, however often Slack trie
 ids or mail addresses; names are turned into ids at deploy by the token of `connection`, or by the secret
 SLACK_BOT_TOKEN, which finds `workspace_id` as well. Bots are left out unless `ignore_bots: false`.
 
+With `socket: true` Slack is connected to in place of calling (Socket Mode), with the app token of `connection`: neither
+an address nor a signing secret is needed.
+
 `event_types` are those of the Events API (`message app_mention reaction_added member_joined_channel …`), also with the
 place (`message.channels message.groups message.im message.mpim`), changes of messages (`message_changed
 message_deleted`), interactions (`block_actions view_submission shortcut message_action`) and `slash_command`.
@@ -12,14 +15,15 @@ message_deleted`), interactions (`block_actions view_submission shortcut message
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
 import re2
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from workflow_scheduler.core.errors import FieldError, NotFound, SchedulerError, ValidationFailed
 from workflow_scheduler.core.inbound import scheme
+from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.inbound.scheme import Signature
 from workflow_scheduler.core.inbound.slack import (
     CHANNEL_TYPES,
@@ -30,12 +34,14 @@ from workflow_scheduler.core.inbound.slack import (
     is_silent,
     payload_of,
 )
+from workflow_scheduler.core.inbound.slack_socket import listen
 from workflow_scheduler.core.match.fields import Patterns, Texts
 from workflow_scheduler.core.match.pattern import compile_pattern
 from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
 from workflow_scheduler.core.model.connection import Slack
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.ports.resolving import Resolved, Resolving
+from workflow_scheduler.core.ports.sources import Received, SourceIO
 from workflow_scheduler.core.registry import Config as BaseConfig
 from workflow_scheduler.core.registry import Example, Heard, PushRequest
 
@@ -47,7 +53,6 @@ since = "0.1"
 extras = ""
 
 DEFAULT_SECRET = "SLACK_SIGNING_SECRET"  # noqa: S105 - the name of a secret
-DEFAULT_TOKEN = "SLACK_BOT_TOKEN"  # noqa: S105 - the name of a secret
 EVERY_WORKSPACE = "*"
 _SUB_KEYS_MAX = 20
 _ID = re2.compile(r"[CGD][A-Z0-9]{1,20}")
@@ -121,6 +126,11 @@ class Config(BaseConfig):
         description="The name of the stored secret that Slack signs with. Default: the one of the whole service.",
         json_schema_extra={"secret": True, "ui": {"widget": "secret"}},
     )
+    socket: bool = Field(
+        default=False,
+        title="Socket Mode",
+        description="Connect to Slack in place of being called; the connection needs an app token (xapp-…).",
+    )
     ids: dict[str, str] = Field(
         default_factory=dict,
         max_length=2_000,
@@ -136,6 +146,18 @@ class Config(BaseConfig):
             message = f"`{given}` is not the id of a workspace; it begins with T"
             raise ValueError(message)
         return given
+
+    @model_validator(mode="after")
+    def _connected(self) -> Config:
+        if self.socket and self.connection is None:
+            message = "Socket Mode needs a `connection` of kind slack with an app token"
+            raise ValueError(message)
+        return self
+
+    @property
+    def origin(self) -> str:
+        """What proves that an event is for this trigger: the secret of its requests, or its own socket."""
+        return f"socket:{self.connection}" if self.socket else self.secret
 
     def ids_of(self, names: tuple[str, ...]) -> frozenset[str]:
         """Return the ids of channels or users; a name whose id is not known stands for itself."""
@@ -191,7 +213,7 @@ def sub_keys(config: Config) -> tuple[str, ...]:
 
 def secret_name(config: Config) -> str | None:
     """Return the name of the secret that requests are checked with."""
-    return config.secret
+    return None if config.socket else config.secret
 
 
 def verify(config: Config | None, request: PushRequest, secret: str | None) -> None:  # noqa: ARG001 - one endpoint for all
@@ -263,6 +285,29 @@ def _subject(facts: Facts) -> str | None:
     return f"{facts.channel}/{facts.ts}" if facts.ts else facts.channel
 
 
+def source_key(config: Config) -> str | None:
+    """Return the app whose socket is read; None for one that sends requests."""
+    return key_of(f"{config.connection}", "socket") if config.socket else None
+
+
+def silence_seconds(config: Config) -> float | None:  # noqa: ARG001 -- the contract of streams
+    """Return None: a lost socket is noticed by its pings."""
+    return None
+
+
+def open(config: Config, position: Any, io: SourceIO) -> AsyncIterator[Received]:  # noqa: A001, ARG001 -- the contract of streams; Slack knows the place
+    """Read what Slack hands over on a socket."""
+    from workflow_scheduler.outbound.slack_api import SlackApi
+
+    def hear(request: PushRequest) -> list[Heard]:
+        return parse(config, msgspec.structs.replace(request, signed_with=(config.origin,)))
+
+    async def opened(app: Slack) -> dict[str, Any]:
+        return await SlackApi(io, app, "socket", io.now()).post("apps.connections.open", {})
+
+    return listen(str(config.connection), io, opened, hear)
+
+
 def matches(config: Config, event: EventView) -> Verdict:
     """Compare workspace, type, channel, user, bot, mention, thread and text."""
     facts = _facts(event)
@@ -271,7 +316,7 @@ def matches(config: Config, event: EventView) -> Verdict:
         lines.append(_line("workspace", config.workspace_id, facts.team, {config.workspace_id}))
     signed = event.attributes.get("signed_with") if isinstance(event.attributes, dict) else None
     if signed:  # one request is heard for all triggers of a tenant; it counts for those whose own secret it passed
-        lines.append(Predicate("secret", config.secret, signed, config.secret in signed))
+        lines.append(Predicate("secret", config.origin, signed, config.origin in signed))
     if config.channels:
         lines.append(_line("channel", list(config.channels), facts.channel, config.ids_of(config.channels)))
     if config.users:
@@ -326,48 +371,8 @@ async def resolve(config: Config, around: Resolving) -> Resolved:
         SchedulerError: Slack cannot be asked now, and names depend on it.
 
     """
-    from workflow_scheduler.outbound.slack_api import SlackApi
-    from workflow_scheduler.outbound.slack_names import channel_ids, user_ids
+    from workflow_scheduler.outbound.slack_resolve import Wanted, resolved
 
     channels = [one for one in config.channels if _ID.fullmatch(one) is None]
     users = [one for one in config.users if _USER_ID.fullmatch(one) is None]
-    workspace = await _workspace(config, around)
-    if workspace is None:
-        if channels or users:
-            raise _refused("channels" if channels else "users", f"no token turns `{(channels or users)[0]}` into an id")
-        return Resolved()
-    api = SlackApi(around.outbound, workspace, "deploy", around.now)
-    fields: dict[str, object] = {}
-    warnings: tuple[str, ...] = ()
-    try:
-        who = await api.get("auth.test", {})
-    except SchedulerError as error:
-        if channels or users:
-            raise
-        warnings = (f"the Slack token could not be tried: {error.detail}",)
-    else:
-        if config.workspace_id is not None and who.get("team_id") != config.workspace_id:
-            raise _refused("workspace_id", f"the token belongs to the workspace `{who.get('team_id')}`")
-        fields["workspace_id"] = str(who.get("team_id"))
-    ids: dict[str, str] = {}
-    for field, names, look in (("channels", channels, channel_ids), ("users", users, user_ids)):
-        try:
-            ids |= await look(api, names)
-        except NotFound as error:
-            raise _refused(field, error.detail) from None
-    return Resolved({**fields, **({"ids": ids} if ids else {})}, warnings)
-
-
-async def _workspace(config: Config, around: Resolving) -> Slack | None:
-    if config.connection is not None:
-        connection = await around.connection(config.connection)
-        if connection is None or not isinstance(connection.fields, Slack):
-            raise _refused("connection", f"there is no connection `{config.connection}` of kind `slack`")
-        return connection.fields
-    token = await around.secret(DEFAULT_TOKEN)
-    return None if token is None else Slack(token=token)
-
-
-def _refused(field: str, message: str) -> ValidationFailed:
-    fix = "set the secret SLACK_BOT_TOKEN, name a `connection` of kind slack, or write ids (C…, U…)"
-    return ValidationFailed(f"{field}: {message}", fix=fix, errors=[FieldError(field, message)])
+    return await resolved(Wanted(config.connection, config.workspace_id, channels, users), around)

@@ -26,6 +26,7 @@ class Slack(Trigger):
         text: Regular expressions (RE2), of which one must occur in the text.
         connection: A connection of kind `slack`, whose token turns names into ids. Default: SLACK_BOT_TOKEN.
         secret: The name of the stored secret that Slack signs with. Default: the one of the whole service.
+        socket: Connect to Slack in place of being called; the connection needs an app token (xapp-…).
         ids: The ids of named channels and users, found at deploy.
 
     """
@@ -42,4 +43,5 @@ class Slack(Trigger):
     text: str | Sequence[str] | UnsetType = UNSET
     connection: str | UnsetType | None = UNSET
     secret: str | UnsetType = UNSET
+    socket: bool | UnsetType = UNSET
     ids: Mapping[str, Any] | UnsetType = UNSET

@@ -144,6 +144,9 @@ class Slack(Fields):
     """A Slack workspace."""
 
     token: str = secret("Token", "Bot token (xoxb-…).", min_length=8, max_length=1_000)
+    app_token: str | None = secret(
+        "App token", "App-level token (xapp-…), for Socket Mode.", default=None, min_length=8, max_length=1_000
+    )
     api_url: Url = Field(
         default="https://slack.com/api",
         title="API address",
