@@ -104,3 +104,19 @@ def wfs(service, command):
         return command(*arguments, cwd=service.folder, stdin=stdin, **{"WFS_SERVER": service.url, **more})
 
     return call
+
+
+@pytest.fixture
+def flows(service, command, tmp_path):
+    """Give a function that runs the command line for JSON answers in a folder of its own, and deploys definitions."""
+
+    def call(*arguments):
+        return command(*arguments, "--json", cwd=tmp_path, WFS_SERVER=service.url)
+
+    def deploy(definition):
+        (tmp_path / "flow.json").write_text(json.dumps(definition))
+        done = call("deploy", "flow.json")
+        assert done.code == 0, done.err
+
+    call.deploy, call.folder = deploy, tmp_path
+    return call

@@ -141,6 +141,17 @@ async def test_triggers_of_a_workflow_can_share_a_limit(one):
     assert await reasons(one) == {"matched": 1, "rate_exceeded": 1}
 
 
+async def test_each_value_of_a_key_has_a_limit_and_a_rate_of_its_own(one):
+    keyed = {"rate": "1/m", "key": "event.data.n % 2"}
+    await one.deploy("orders", {"few": on(rate_limit=keyed)["paid"], "slow": on(throttle=keyed)["paid"]})
+    await send(one, 1, 2, 3)
+    assert await reasons(one) == {"matched": 4, "rate_exceeded": 1, "throttled": 1}
+    rows = await one.all("SELECT predicates FROM decisions WHERE reason = 'rate_exceeded'")
+    assert msgspec.json.decode(rows[0][0])[-1]["note"] == "for 1"
+    await later(one, 61)
+    assert (await reasons(one))["matched"] == 5
+
+
 async def test_what_is_throttled_starts_later_in_order_and_once(one):
     await one.deploy("orders", on(throttle="2/10s"))
     await send(one, 1, 2, 3, 4, 5)
