@@ -1,4 +1,4 @@
-"""`python -m bench [w1 … w6 late ticks size ui postgres peers]`: one table of figures, with probes beside them."""
+"""`python -m bench [w1 … w6 late ticks flood size ui postgres peers]`: one table of figures, probes beside them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import late, planning, probes, size, ticks, ui, w1, w2, w3, w4, w5, w6
+from bench import flood, late, planning, probes, size, ticks, ui, w1, w2, w3, w4, w5, w6
 from bench.peers import run
 from bench.service import Service
 
@@ -84,6 +84,14 @@ def _w6() -> Iterator[Line]:
     yield "W6: answer to the end of its run", f"{seen['answer_ms']:.1f} ms", ""
 
 
+def _flood() -> Iterator[Line]:
+    for kinds in (*((kind,) for kind in flood.KINDS), tuple(flood.KINDS)):
+        seen = flood.flood(kinds)
+        name = ", ".join(next(iter(flood.KINDS[kind])) for kind in kinds)
+        yield f"flood of {flood.EVENTS:,} events into {name}", f"{seen['events_per_second']:,.0f}/s", ""
+        yield "the same: memory, unaccounted", f"{seen['megabytes_more']:.0f} MB, {seen['unaccounted']}", "0"
+
+
 def _late() -> Iterator[Line]:
     for schedules, missed, catchup in ((1, 1_000_000, "latest"), (10_000, 100, "none"), (10_000, 100, "latest")):
         seen = late.settled(schedules, missed, catchup)
@@ -138,7 +146,7 @@ def _ui() -> Iterator[Line]:
 
 
 PARTS: dict[str, Callable[[], Iterator[Line]]] = {
-    "probes": _probes, "w1": _w1, "w2": _w2, "w3": _w3, "w4": _w4, "w5": _w5, "w6": _w6, "late": _late,
+    "probes": _probes, "w1": _w1, "w2": _w2, "w3": _w3, "w4": _w4, "w5": _w5, "w6": _w6, "late": _late, "flood": _flood,
     "ticks": _ticks, "size": _size, "ui": _ui, "postgres": _postgres, "peers": run.lines,
 }  # fmt: skip
 
