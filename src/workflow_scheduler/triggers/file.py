@@ -189,6 +189,7 @@ class _Watch:
         self._io = io
         self._over = Event()
         self._notify: RustNotify | None = None
+        self._watched: tuple[int, int] | None = None
         self._refused = False
         self._told: asyncio.Task[Any] | None = None
 
@@ -198,22 +199,33 @@ class _Watch:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._over.set()  # the thread ends within STEP_MS
-        if self._told is not None and not self._told.cancel():
-            self._told.exception()
+        self._end()
 
     async def begin(self) -> None:
-        """Ask the system to tell of changes, unless that is under way or was refused."""
-        if self._notify is not None or self._refused:
+        """Ask the system to tell of changes, unless that is under way or was refused.
+
+        What is watched is the folder that was there, not its name: one that has taken its place is watched anew.
+        """
+        if self._refused:
             return
+        there = await self._io.call(partial(_identity, self._folder))
+        if there is None or there == self._watched:
+            return  # where there is none, the look says so
+        self._end()
         from watchfiles._rust_notify import RustNotify
 
         try:
             self._notify = await self._io.call(partial(RustNotify, [self._folder], *_WAY))
-        except FileNotFoundError:
-            return  # the look says so
+            self._watched = there
         except (OSError, RuntimeError) as error:
             self._unwatched(error)
+
+    def _end(self) -> None:
+        self._over.set()  # the thread ends within STEP_MS
+        self._over, self._notify = Event(), None
+        told, self._told = self._told, None
+        if told is not None and not told.cancel():
+            told.exception()
 
     async def wait(self, seconds: float) -> None:
         """Return when something has changed, at the latest after `seconds`."""
@@ -247,6 +259,14 @@ class _Watch:
     def _unwatched(self, error: BaseException) -> None:
         self._notify, self._refused = None, True
         _log.warning("file.unwatched", folder=self._folder, error=str(error), fix=UNWATCHED_FIX)
+
+
+def _identity(folder: str) -> tuple[int, int] | None:
+    try:
+        facts = Path(folder).stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def _pause(config: Config, state: Cursor, now: int) -> float:

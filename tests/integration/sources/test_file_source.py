@@ -155,6 +155,25 @@ async def test_the_system_tells_of_changes_long_before_the_next_look(tmp_path):
         assert [one.type for one in (await first(stream)).heard] == ["file.deleted"]
 
 
+async def test_a_folder_that_took_the_place_of_another_is_watched(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    clock = RestingClock()
+    config = file.Config(folder=str(folder), every=DAY, settle=0)
+    async with LoneIO(clock) as io, aclosing(file.open(config, None, io)) as stream:
+        await first(stream)
+        hearing = asyncio.create_task(first(stream))
+        await clock.rested.wait()
+        folder.rename(tmp_path / "old")
+        folder.mkdir()
+        clock.rested.clear()
+        await clock.advance(DAY)
+        if not clock.sleeping:
+            await clock.rested.wait()
+        (folder / "a.csv").write_text("1")
+        assert [one.subject for one in (await hearing).heard] == ["a.csv"]
+
+
 async def test_what_changed_while_nobody_looked_is_found_from_the_stored_place(tmp_path):
     config = file.Config(folder=str(tmp_path), every=DAY, settle=0)
     (tmp_path / "old.csv").write_text("1")
