@@ -21,18 +21,20 @@ MILLISECOND_US = 1_000
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """A channel on which Google tells of changes; times in microseconds UTC. `token` is what it proves itself by."""
+    """A channel on which Google tells of changes; times in microseconds UTC. `token` is what it proves itself by.
+
+    `expires_at` is None where Google names no end.
+    """
 
     id: str
     resource: str
     token: str
     made_at: int
-    expires_at: int
+    expires_at: int | None = None
 
-    @property
-    def half_life(self) -> int:
-        """When it is to be replaced."""
-        return self.made_at + (self.expires_at - self.made_at) // 2
+    def is_old(self, now: int) -> bool:
+        """Tell whether half of its life is over, so that it is to be replaced."""
+        return self.expires_at is not None and now >= self.made_at + (self.expires_at - self.made_at) // 2
 
 
 class Events(NamedTuple):
@@ -79,9 +81,10 @@ class Calendar:
         """
         body = {"id": name, "type": "web_hook", "address": address, "token": token}
         told = _decoded(await self._client.ask("POST", f"{self._events}/watch", body))
+        end = told.get("expiration")
         return Channel(
             id=name, resource=str(told.get("resourceId")), token=token, made_at=now,
-            expires_at=int(told.get("expiration") or 0) * MILLISECOND_US,
+            expires_at=int(end) * MILLISECOND_US if end else None,
         )  # fmt: skip
 
     async def stop(self, channel: Channel) -> None:

@@ -29,7 +29,8 @@ from workflow_scheduler.core.time.clock import Clock, to_iso
 NAME_CHARACTERS_MAX = 128
 DETAIL_CHARACTERS_MAX = 500
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
-_DESTINATION = ("host", "port", "security", "ca_certificate", "url", "api_url")
+_SAME_PLACE = frozenset({"username", "sender", "header", "auth", "region", "access_key_id", "client_id"})
+"""What may change without the secrets being given again; every other field may say where they go, or how safely."""
 _encode = msgspec.json.encode
 Probe = Callable[[Principal, Connection], Awaitable[str]]
 
@@ -321,7 +322,9 @@ def _check_expiry(expires_at: int | None, now: int) -> None:
 
 def _check_destination(kept: Mapping[str, Any], was: Mapping[str, Any], fields: Fields) -> None:
     """Refuse to lead a stored secret to another place: who cannot read it could have it sent to themselves."""
-    moved = [key for key in _DESTINATION if key in type(fields).model_fields and getattr(fields, key) != was.get(key)]
+    kind = type(fields)
+    open_fields = [key for key in kind.model_fields if key not in _SAME_PLACE and key not in secret_names(kind)]
+    moved = [key for key in open_fields if getattr(fields, key) != was.get(key, kind.model_fields[key].default)]
     if kept and moved:
         errors = [FieldError(f"fields.{key}", f"give it again, because `{moved[0]}` changes") for key in kept]
         raise ValidationFailed(f"{errors[0].field}: {errors[0].message}", errors=errors)

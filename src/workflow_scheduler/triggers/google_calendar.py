@@ -200,6 +200,7 @@ async def _changes(config: Config, calendar: Calendar, state: Cursor) -> list[He
     for one in found.items:
         updated, made = _instant(one.get("updated")), _instant(one.get("created"))
         state.newest = max(state.newest, updated or 0)
+        # After a forgotten token a deleted entry of which Google tells no time may be one that was heard long ago.
         if not counts or (state.what == "again" and (updated or 0) <= state.since):
             continue
         kind: Kind = "updated" if (made or 0) <= state.since else "created"
@@ -254,7 +255,7 @@ async def _starting(config: Config, calendar: Calendar, state: Cursor, now: int)
 async def _keep_channel(config: Config, calendar: Calendar, state: Cursor, io: SourceIO) -> None:
     """Open a channel where there is none, and replace one at half its life."""
     now, old = io.now(), state.channel
-    if not config.push or (old is not None and now < old.half_life):
+    if not config.push or (old is not None and not old.is_old(now)):
         return
     address = f"{io.public_url}{NOTIFICATIONS}"
     token = base64.urlsafe_b64encode(_encode((io.tenant_id, source_key(config), secrets.token_urlsafe(12)))).decode()

@@ -150,6 +150,13 @@ async def test_a_channel_is_replaced_at_half_its_life(peer):
         assert (peer.stopped, second != first) == ([first], True)
 
 
+async def test_a_channel_without_an_end_stays(peer):
+    peer.ends = False
+    async with Look(peer, config(push=True)) as look:
+        await look.heard(30 * DAY)
+        assert (len(peer.channels), peer.stopped, look.expires_at) == (1, [], None)
+
+
 async def test_a_calendar_that_is_not_there_is_said_so(peer):
     look = Look(peer, config(calendar="nobody@shop.example"))
     async with look.lone as io:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from workflow_scheduler.core.errors import Conflict, NotConnected, NotFound, PreconditionFailed, ValidationFailed
+from workflow_scheduler.core.model.connection import KINDS, secret_names
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.time.clock import DAY_US
 from workflow_scheduler.services.connections import ConnectionStore, Draft
@@ -111,6 +112,43 @@ async def test_secrets_that_are_left_out_of_a_change_stay(connections):
     assert (await connections.open("acme", "mail")).fields.password == "first-password"
     with pytest.raises(PreconditionFailed):
         await connections.replace(ACME, "mail", draft, 1)
+
+
+PLACES = {
+    "smtp": (MAIL.fields, {"host": "thief.test"}),
+    "imap": (FIELDS, {"host": "thief.test"}),
+    "sql": ({"url": "postgresql://ann@db.test/shop", "password": "x"}, {"url": "postgresql://ann@thief.test/shop"}),
+    "slack": ({"token": "xoxb-secret"}, {"api_url": "https://thief.test"}),
+    "http": ({"auth": "bearer", "secret": "x", "url": "https://shop.test"}, {"url": "https://thief.test"}),
+    "redis": ({"url": "rediss://cache.test/0", "password": "x"}, {"url": "rediss://thief.test/0"}),
+    "kafka": (
+        {"bootstrap_servers": "a.test:9093", "mechanism": "PLAIN", "username": "ann", "password": "x"},
+        {"bootstrap_servers": "thief.test:9093"}, {"security": "plaintext"},
+    ),
+    "nats": ({"servers": "a.test:4222", "tls": True, "token": "x"}, {"servers": "thief.test:4222"}, {"tls": False}),
+    "aws": (
+        {"region": "eu-central-1", "access_key_id": "AKIA", "secret_access_key": "x"}, {"endpoint": "https://thief.test"},
+    ),
+    "google": (
+        {"client_id": "us", "client_secret": "x", "refresh_token": "y"}, {"endpoint": "https://thief.test"},
+    ),
+    "mqtt": ({"host": "a.test", "username": "ann", "password": "x"}, {"host": "thief.test"}, {"tls": False}),
+}  # fmt: skip
+
+
+def test_every_kind_is_tried_with_another_place(new_store):
+    assert set(PLACES) == set(KINDS)
+
+
+@pytest.mark.parametrize(("kind", "place"), [(kind, one) for kind, (_, *places) in PLACES.items() for one in places])
+async def test_no_kind_leads_a_stored_secret_to_another_place(connections, kind, place):
+    given = dict(PLACES[kind][0])
+    await connections.create(ACME, "it", Draft(kind, given))
+    kept = {name: value for name, value in given.items() if name not in secret_names(KINDS[kind])}
+    with pytest.raises(ValidationFailed, match="give it again"):
+        await connections.replace(ACME, "it", Draft(kind, {**kept, **place}), 1)
+    changed = await connections.replace(ACME, "it", Draft(kind, {**given, **place}), 1)
+    assert changed["revision"] == 2
 
 
 @pytest.mark.parametrize("moved", [{"host": "thief.example.test"}, {"port": 25}, {"security": "tls"}])

@@ -29,6 +29,7 @@ class Calendars(Google):
         self.entries = {}  # id: (change, entry)
         self.channels = {}
         self.stopped = []
+        self.ends = True  # whether a channel has an end
         self.oldest = 0  # tokens of earlier changes are forgotten
         self.now = time.time  # noqa: TID251 -- the server's own clock
         self._changes = itertools.count(1)
@@ -92,7 +93,8 @@ class Calendars(Google):
             return refusal(400, "channelIdNotUnique", "Channel id not unique")
         expiration = round((self.now() + CHANNEL_SECONDS) * 1000)
         self.channels[body["id"]] = {**body, "expiration": str(expiration), "resourceId": "r1"}
-        return web.json_response({"id": body["id"], "resourceId": "r1", "expiration": str(expiration)})
+        end = {"expiration": str(expiration)} if self.ends else {}
+        return web.json_response({"id": body["id"], "resourceId": "r1", **end})
 
     async def _stop_channel(self, request):
         body = await request.json()
