@@ -18,6 +18,11 @@ const pages = {
   events: lazy(() => import("./pages/events")),
   event: lazy(() => import("./pages/event")),
   upcoming: lazy(() => import("./pages/upcoming")),
+  calendars: lazy(() => import("./pages/calendars")),
+  calendar: lazy(() => import("./pages/calendar")),
+  blackouts: lazy(() => import("./pages/blackouts")),
+  backfills: lazy(() => import("./pages/backfills")),
+  backfill: lazy(() => import("./pages/backfill")),
   explain: lazy(() => import("./pages/explain")),
   approvals: lazy(() => import("./pages/approvals")),
   connections: lazy(() => import("./pages/connections")),
@@ -44,6 +49,11 @@ export function App() {
           <Route path="/events">{() => <pages.events />}</Route>
           <Route path="/events/:id">{({ id }) => <pages.event key={id} id={id} />}</Route>
           <Route path="/upcoming">{() => <pages.upcoming />}</Route>
+          <Route path="/upcoming/calendars">{() => <pages.calendars />}</Route>
+          <Route path="/upcoming/calendars/:name">{({ name }) => <pages.calendar key={name} name={name} />}</Route>
+          <Route path="/upcoming/blackouts">{() => <pages.blackouts />}</Route>
+          <Route path="/upcoming/backfills">{() => <pages.backfills />}</Route>
+          <Route path="/upcoming/backfills/:id">{({ id }) => <pages.backfill key={id} id={id} />}</Route>
           <Route path="/explain">{() => <pages.explain />}</Route>
           <Route path="/approvals">{() => <pages.approvals />}</Route>
           <Route path="/connections">{() => <pages.connections />}</Route>

@@ -8,7 +8,8 @@ import { Dialog } from "./parts/basic";
 
 const PAGES: [string, string][] = [
   ["Home", "/"], ["Workflows", "/workflows"], ["New workflow", "/workflows/new"], ["Runs", "/runs"], ["Failed runs", "/runs?status=FAILED"],
-  ["Events", "/events"], ["Explain", "/explain"], ["Upcoming", "/upcoming"], ["Approvals", "/approvals"], ["Dead letters", "/dead-letters"],
+  ["Events", "/events"], ["Explain", "/explain"], ["Upcoming", "/upcoming"],
+  ["Calendars", "/upcoming/calendars"], ["Blackouts", "/upcoming/blackouts"], ["Backfills", "/upcoming/backfills"], ["Approvals", "/approvals"], ["Dead letters", "/dead-letters"],
   ["Connections", "/connections"], ["Templates", "/templates"], ["Metrics", "/metrics"], ["Settings", "/settings"],
 ];
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-/;

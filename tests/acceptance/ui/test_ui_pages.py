@@ -8,7 +8,8 @@ from desk import Desk
 SIZES = {"wide": {"width": 1360, "height": 900}, "narrow": {"width": 320, "height": 700}}
 FIXED = [
     "/", "/workflows", "/workflows/new", "/workflows/new?from=yaml", "/runs", "/events", "/upcoming",
-    "/upcoming?view=week", "/explain", "/approvals", "/connections", "/templates", "/dead-letters",
+    "/upcoming?view=week", "/upcoming/calendars", "/upcoming/calendars/festive", "/upcoming/blackouts",
+    "/upcoming/backfills", "/explain", "/approvals", "/connections", "/templates", "/dead-letters",
     "/metrics", "/settings/health", "/settings/members", "/settings/keys", "/settings/secrets", "/settings/limits",
     "/settings/quarantine", "/settings/audit",
 ]  # fmt: skip
@@ -22,6 +23,10 @@ def routes(scene):
     scene.call("POST", "/api/v1/triggers/workflows/broken/manual", {})
     wait_until(lambda: scene.items("/api/v1/runs", status="FAILED"), what="a failed run")
     wait_until(lambda: scene.items("/api/v1/waits", status="OPEN"), what="an open question")
+    scene.call("POST", "/api/v1/calendars", {"name": "festive", "country": "US", "dates": ["2027-12-24 Christmas Eve"]})
+    scene.call("POST", "/api/v1/blackouts", {"name": "month-end", "cron": "0 22 L * *", "duration": "8h"})
+    past = {"workflow": "sales", "trigger": "nightly", "from": "2026-01-01T00:00:00Z", "to": "2026-01-04T00:00:00Z"}
+    backfill = scene.call("POST", "/api/v1/backfills", past)["id"]
     flows = {one["name"]: one for one in scene.items("/api/v1/workflows")}
     sales = f"/workflows/{flows['sales']['id']}"
     triggers = {one["name"]: one["id"] for one in flows["sales"]["triggers"]}
@@ -32,6 +37,7 @@ def routes(scene):
         *(f"{sales}/triggers/{one}" for one in triggers.values()), *(f"/runs/{one}" for one in runs[:2]),
         *(f"/events/{one['id']}" for one in events), f"/explain?ref={events[0]['id']}", f"/explain?ref={runs[0]}",
         "/explain?ref=sales/nightly&at=2027-03-14T07:00:00Z", "/explain?workflow=sales",
+        f"/upcoming/backfills/{backfill}",
     ]  # fmt: skip
 
 

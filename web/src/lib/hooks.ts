@@ -6,14 +6,14 @@ import { useLocation, useSearch } from "wouter";
 import { get, send, url, type Problem, type Query, type Sending } from "./api";
 import type { Page } from "./types";
 
-/** One document; null as path asks nothing. */
-export function useGet<T>(path: string | null, query: Query = {}, refetchInterval?: number): UseQueryResult<T, Problem> {
+/** One document; null as path asks nothing. `again` says after how many milliseconds it is asked for once more. */
+export function useGet<T>(path: string | null, query: Query = {}, again?: number | ((value: T | undefined) => number | false)): UseQueryResult<T, Problem> {
   const target = path === null ? "" : url(path, query);
   return useQuery<T, Problem>({
     queryKey: [target],
     queryFn: ({ signal }) => get<T>(target, signal),
     enabled: path !== null,
-    ...(refetchInterval ? { refetchInterval } : {}),
+    ...(again ? { refetchInterval: typeof again === "number" ? again : (asked) => again(asked.state.data) } : {}),
   });
 }
 

@@ -4,6 +4,7 @@ import { viewerZone } from "../lib/time";
 import type { Occurrence, Page as Items, Schedule } from "../lib/types";
 import { Button, Empty, Loaded, Page, Panel, Status, When } from "../parts/basic";
 import { HeatMap } from "../parts/heat-map";
+import { PlanningTabs } from "../parts/planning";
 import { Table } from "../parts/table";
 
 const HOUR = 3_600_000;
@@ -24,11 +25,16 @@ export default function Upcoming() {
   const next = useGet<Items<Schedule>>("/api/v1/upcoming", { limit: 100 });
   return (
     <Page title="Upcoming" about={`What is armed, what was missed, and how full the week is. Times in ${viewerZone} unless they name a zone.`}>
-      <div className="tabs" role="group" aria-label="View">
-        <Button kind={shown.view === "week" ? "plain" : "main"} onClick={() => change({ view: "" })}>List</Button>
-        <Button kind={shown.view === "week" ? "main" : "plain"} onClick={() => change({ view: "week" })}>Week</Button>
-      </div>
-      <Panel title="Armed timers">
+      <PlanningTabs />
+      <Panel
+        title="Armed timers"
+        actions={
+          <>
+            <Button kind={shown.view === "week" ? "plain" : "main"} onClick={() => change({ view: "" })}>List</Button>
+            <Button kind={shown.view === "week" ? "main" : "plain"} onClick={() => change({ view: "week" })}>Week</Button>
+          </>
+        }
+      >
         <Loaded of={next}>
           {(found) => found.items.length === 0 ? <Empty title="No timer is armed."><p>Give a workflow a schedule.</p></Empty> : shown.view === "week" ? <Week schedules={found.items} /> : (
             <Table
