@@ -5,6 +5,8 @@ import pytest
 from servers.github import GitHub
 
 from workflow_scheduler.core.errors import Rejected, RetryAfter
+from workflow_scheduler.core.inbound.github_api import GitHubApi
+from workflow_scheduler.core.inbound.github_missed import _deliveries
 from workflow_scheduler.core.model.connection import Http
 from workflow_scheduler.testing.sources import LoneIO, SourceBench
 from workflow_scheduler.triggers import github
@@ -82,6 +84,23 @@ async def test_the_hooks_of_an_organization_are_looked_through_for_all_its_repos
         heard, _ = await looks(config, io, cursor)
         assert [one.index_keys for one in heard] == [("acme/billing", "acme/*")]
         assert peer.asked[0].startswith("/orgs/acme/hooks")
+
+
+async def test_a_list_is_read_back_to_what_was_decided_however_long_it_is(peer):
+    async with lent(peer) as io:
+        peer.kept = [
+            {
+                "id": number,
+                "guid": str(number),
+                "delivered_at": "2026-11-27T09:00:00Z",
+                "status_code": 0,
+                "event": "push",
+            }
+            for number in range(1, 6_001)
+        ]
+        api = await GitHubApi.of("hub", io)
+        found = await _deliveries(api, "/repos/acme/billing/hooks/42/deliveries", 10)
+        assert {one.id for one in found} == set(range(11, 6_001))
 
 
 async def test_a_limit_is_waited_for_and_a_refusal_is_said_so(peer):

@@ -21,7 +21,6 @@ from workflow_scheduler.core.time.clock import SECOND_US, from_iso
 ENDPOINT: Final = "/api/v1/github/webhook"
 PATHS: Final = (ENDPOINT, "/webhooks/github/")
 SETTLED_US: Final = 60 * SECOND_US
-LISTED_MAX: Final = 5_000
 PORTION: Final = 50
 _GOOD = range(200, 300)
 
@@ -103,10 +102,13 @@ async def _look(api: GitHubApi, repository: str, state: Cursor, io: SourceIO) ->
 
 
 async def _deliveries(api: GitHubApi, base: str, after: int | None) -> list[Delivery]:
-    """Return the deliveries that are newer than `after`; without it only those of the first page."""
+    """Return all deliveries that are newer than `after`; without it only those of the first page.
+
+    A list that were cut short would lose its oldest ones: the newest come first.
+    """
     found: list[Delivery] = []
     url: str | None = f"{base}?per_page=100"
-    while url is not None and len(found) < LISTED_MAX:
+    while url is not None:
         page, url = await api.page(url)
         listed = msgspec.convert(page, list[Delivery])
         found += [one for one in listed if after is None or one.id > after]
