@@ -43,8 +43,9 @@ class Siege:
 
     def run(self, kills, failpoints):
         self.service.start()
-        for definition in (*scene.WORKFLOWS, scene.drop(self.files.folder), scene.ticks(2 * kills)):
+        for definition in (*scene.WORKFLOWS, scene.ticks(2 * kills)):
             self.service.deploy(definition)
+        self.files.deploy(self.service)
         pour = scene.Pour([self.service.port], self.ledger, self.seed)
         self._die("")
         try:
@@ -56,7 +57,7 @@ class Siege:
             self.service.start()
         finally:
             pour.close()
-        wait_until(lambda: len(audit.heard_files(self.tables)) == self.files.count, what="a run of each file")
+        wait_until(lambda: audit.are_heard(self.tables, self.files.count), what="a run of each file and row")
         self.service.come_to_rest()
         self._redrive()
         assert self.service.stop() == 0, self.service.tail()

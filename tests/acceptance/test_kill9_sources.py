@@ -15,12 +15,12 @@ def files(tmp_path):
     return scene.Files(tmp_path)
 
 
-def test_a_source_is_taken_over_and_every_file_runs_once(tmp_path, postgres_url, files):
+def test_sources_are_taken_over_and_every_file_and_row_runs_once(tmp_path, postgres_url, files):
     service, tables = Service(tmp_path, postgres_url), audit.Tables(tmp_path, postgres_url)
     service.start()
-    service.deploy(scene.drop(files.folder))
+    files.deploy(service)
     files.put()
-    wait_until(lambda: len(audit.heard_files(tables)) == 1, what="the first file")
+    wait_until(lambda: audit.are_heard(tables, 1), what="the first file and row")
     service.kill()
     for failpoint in FAILPOINTS:
         files.put()
@@ -30,7 +30,7 @@ def test_a_source_is_taken_over_and_every_file_runs_once(tmp_path, postgres_url,
     files.put()
     began = time.monotonic()
     service.start()
-    wait_until(lambda: len(audit.heard_files(tables)) == files.count, what="a run of each file")
+    wait_until(lambda: audit.are_heard(tables, files.count), what="a run of each file and row")
     assert time.monotonic() - began < TAKEOVER_SECONDS
     wait_until(lambda: service.open_runs() == 0, what="the end of all runs")
     assert service.stop() == 0, service.tail()

@@ -135,12 +135,26 @@ def heard_files(tables):
     return Counter(json.loads(row[0])["path"] for row in rows)
 
 
+def heard_rows(tables):
+    """Return how many events each row of the workflow `looked` has, by its number."""
+    (rows,) = tables.select(
+        "SELECT e.data FROM runs r JOIN events e ON e.tenant_id = r.tenant_id AND e.id = r.event_id "
+        "WHERE r.workflow = 'looked'"
+    )
+    return Counter(json.loads(row[0])["id"] for row in rows)
+
+
+def are_heard(tables, count):
+    """Tell whether `count` files and as many rows have a run."""
+    return len(heard_files(tables)) == len(heard_rows(tables)) == count
+
+
 def files(tables, count):
-    """Return every complaint about the files 1.txt to `count`.txt: each of them has one run."""
-    heard = heard_files(tables)
-    wanted = {f"{number}.txt" for number in range(1, count + 1)}
-    complaints = [f"no run of the file {name}" for name in wanted - heard.keys()]
-    return complaints + [f"{times} runs of the file {name}" for name, times in heard.items() if times > 1]
+    """Return every complaint about the files 1.txt to `count`.txt and the rows 1 to `count`: each has one run."""
+    heard = heard_files(tables) + heard_rows(tables)
+    wanted = {f"{number}.txt" for number in range(1, count + 1)} | set(range(1, count + 1))
+    complaints = [f"no run of the file or row {name}" for name in wanted - heard.keys()]
+    return complaints + [f"{times} runs of the file or row {name}" for name, times in heard.items() if times > 1]
 
 
 def schedules(tables):

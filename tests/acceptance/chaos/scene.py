@@ -3,8 +3,10 @@
 import datetime as dt
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -75,18 +77,50 @@ def drop(folder):
     }
 
 
+LOOKED = {
+    "version": 1,
+    "name": "looked",
+    "triggers": {
+        "in": {
+            "type": "sql_poll",
+            "connection": "rows",
+            "table": "numbers",
+            "watermark": "id",
+            "every": "1s",
+            "start": "earliest",
+        }
+    },
+    "jobs": {"only": mark("only")},
+}
+
+
 class Files:
-    """The folder of `drop`, and what was put into it."""
+    """The folder of `drop` and the table of `looked`, and how much was put into each of them."""
 
     def __init__(self, folder):
         self.folder = folder / "drop"
         self.folder.mkdir()
+        self.rows = folder / "rows.db"
         self.count = 0
+        self._write("CREATE TABLE numbers (id INTEGER PRIMARY KEY)")
+
+    def deploy(self, service):
+        """Let a service hear both: a stream and a poll."""
+        fields = {"url": f"sqlite:///{self.rows}"}
+        service.call("POST", "/api/v1/connections", {"name": "rows", "kind": "sql", "fields": fields})
+        for definition in (drop(self.folder), LOOKED):
+            service.deploy(definition)
 
     def put(self):
-        """Put one more file there, whole at once."""
+        """Put one more file there, whole at once, and one more row."""
         self.count += 1
         (self.folder / f"{self.count}.txt").write_text("")
+        self._write("INSERT INTO numbers VALUES (?)", self.count)
+
+    def _write(self, statement, *values):
+        with closing(sqlite3.connect(self.rows, timeout=30)) as database:
+            database.execute(statement, values)
+            database.commit()
 
 
 def ticks(seconds):
