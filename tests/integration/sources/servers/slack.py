@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 import secrets
+from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
@@ -74,8 +75,10 @@ class Socket:
         """Hand an envelope over, to whoever is connected or will be."""
         name = f"e{next(self._numbers)}"
         self.waiting[name] = {"envelope_id": name, "type": kind, "payload": payload, "accepts_response_payload": False}
+        envelope = self.waiting[name]
         for socket in list(self.sockets)[:1]:
-            await socket.send_json(self.waiting[name])
+            with suppress(ConnectionError):  # its app has just gone; the envelope waits for the next one
+                await socket.send_json(envelope)
 
     async def refresh(self):
         """Ask the app to connect anew, as Slack does every few hours."""
@@ -105,14 +108,14 @@ class Socket:
         await socket.prepare(request)
         self.opened += 1
         await socket.send_json({"type": "hello", "num_connections": 1, "connection_info": {"app_id": "A1"}})
-        for envelope in list(self.waiting.values()):
-            await socket.send_json(envelope)
-        self.sockets.add(socket)
+        self.sockets.add(socket)  # what comes from now on is sent at once, what was there before below
         try:
+            for envelope in list(self.waiting.values()):
+                await socket.send_json(envelope)
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     self.waiting.pop(json.loads(message.data).get("envelope_id"), None)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionError):
             pass
         finally:
             self.sockets.discard(socket)
