@@ -118,6 +118,8 @@ async def _once(module: Any, config: Any, io: Any) -> Polled | Received | None:
 class SourcePeerConformance:
     """What a type must do with its real server, inside the real service."""
 
+    # As after `kill -9` nothing is let go: a connection that was just being made is left to the collector.
+    @pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
     async def test_a_thousand_events_a_crash_and_an_outage_give_a_thousand_runs(
         self, peer: SourcePeer, tmp_path: Path
     ) -> None:
