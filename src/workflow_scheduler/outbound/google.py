@@ -104,11 +104,14 @@ class Client:
         )  # fmt: skip
 
     async def _token(self) -> _Token | None:
-        held: _Token | None = self._kept.get("google_token")
+        held: _Token | None
+        giver, held = self._kept.get("google_token", (None, None))
         now = self._now()
-        if held is None or held.expires_at - EARLY_US <= now:
+        # Credentials that were changed may name another endpoint: it must not see the token of those before.
+        if giver != self._fields or held is None or held.expires_at - EARLY_US <= now:
             held = await self._exchange(now)
-            self._kept["google_token"] = held
+            if held is not None:
+                self._kept["google_token"] = (self._fields, held)
         return held
 
     async def _exchange(self, now: int) -> _Token | None:

@@ -16,7 +16,7 @@ from workflow_scheduler.outbound.google import Client
 KEYS = Google(client_id="us", client_secret="ours", refresh_token="1//x")
 
 
-def client(answers, kept=None):
+def client(answers, kept=None, fields=KEYS):
     sent = []
 
     async def send(request):
@@ -24,7 +24,7 @@ def client(answers, kept=None):
         status, body = answers[min(len(sent), len(answers)) - 1]
         return HttpReply(status=status, headers={"retry-after": "7"}, body=body, url=request.url)
 
-    made = Client(send, KEYS, "scope", {} if kept is None else kept, lambda: 1_000_000)
+    made = Client(send, fields, "scope", {} if kept is None else kept, lambda: 1_000_000)
     made.sent = sent
     return made
 
@@ -63,6 +63,19 @@ async def test_a_token_is_kept_until_shortly_before_it_ends():
     for body in (b"one", b"two"):
         answers = [TOKEN, (200, body)] if body == b"one" else [(200, body)]
         assert await client(answers, kept).ask("GET", "https://pubsub.googleapis.com/v1/x") == body
+
+
+@pytest.mark.parametrize(
+    "changed", [Google(endpoint="http://127.0.0.1:9"), Google(client_id="us", client_secret="ours", refresh_token="2")]
+)
+async def test_a_token_is_sent_only_with_the_credentials_that_gave_it(changed):
+    kept = {}
+    await client([TOKEN, (200, b"one")], kept).ask("GET", "https://pubsub.googleapis.com/v1/x")
+    fresh = b'{"access_token":"def","expires_in":3599}'
+    other = client([(200, fresh), (200, b"two")], kept, changed)
+    await other.ask("GET", "http://127.0.0.1:9/v1/x")
+    sent = [request.headers.get("authorization") for request in other.sent]
+    assert sent == ([None] if changed.endpoint else [None, "Bearer def"])
 
 
 async def test_an_answer_without_a_token_is_no_token():
