@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -9,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from workflow_scheduler.core.errors import EngineUnavailable, Rejected, RetryAfter, SchedulerError
 
 RPC_SECONDS = 10.0
+CALL_SECONDS = 15.0  # of a call that has to connect first, for which the library knows no limit
 _REFUSED = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.OUT_OF_RANGE})
 _CREDENTIALS = frozenset({RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED})
 
@@ -32,13 +35,16 @@ async def connect(address: TemporalAddress, *, lazy: bool = False) -> Client:
 
     """
     try:
-        return await Client.connect(
-            address.target,
-            namespace=address.namespace,
-            api_key=address.api_key,
-            tls=address.tls or address.api_key is not None,
-            lazy=lazy,
-        )
+        async with asyncio.timeout(CALL_SECONDS):
+            return await Client.connect(
+                address.target,
+                namespace=address.namespace,
+                api_key=address.api_key,
+                tls=address.tls or address.api_key is not None,
+                lazy=lazy,
+            )
+    except TimeoutError as error:
+        raise silent(address) from error
     except (RuntimeError, ValueError) as error:
         raise unreachable(address, str(error)) from error
 
@@ -49,6 +55,11 @@ def unreachable(address: TemporalAddress, why: str) -> EngineUnavailable:
         f"the Temporal server at {address.target} does not answer: {why[:200]}",
         fix="Start it, or set WFS_TEMPORAL_ADDRESS to its HOST:PORT.",
     )
+
+
+def silent(address: TemporalAddress) -> EngineUnavailable:
+    """Return the error of a server that takes connections and says nothing."""
+    return unreachable(address, f"nothing came within {CALL_SECONDS:g} s")
 
 
 def translated(address: TemporalAddress, error: RPCError) -> SchedulerError:

@@ -24,6 +24,7 @@ from workflow_scheduler.engines.temporal.runner import Runner
 from workflow_scheduler.engines.temporal.workflow import RunWorkflow
 
 AGAIN_SECONDS = 5.0
+STOP_SECONDS = 20.0
 _GRACE = timedelta(seconds=5)
 _THROTTLE = timedelta(seconds=1)
 _logger = logging.getLogger(__name__)
@@ -78,8 +79,7 @@ class TemporalWorker:
             await asyncio.shield(working)
         except asyncio.CancelledError:
             if not working.done():
-                await worker.shutdown()
-                await asyncio.gather(working, return_exceptions=True)
+                await _stop(worker, working)
             raise
 
     async def loop(self) -> None:
@@ -92,3 +92,16 @@ class TemporalWorker:
             except RuntimeError:
                 _logger.exception("the Temporal worker stopped; it begins again")
             await self._clock.sleep(AGAIN_SECONDS)
+
+
+async def _stop(worker: Worker, working: asyncio.Task[None]) -> None:
+    """Let a worker finish; with its server away it may wait for it without end, and is given up then."""
+    stopping = asyncio.create_task(worker.shutdown())
+    ended, left = await asyncio.wait({stopping, working}, timeout=STOP_SECONDS)
+    for task in ended:
+        if not task.cancelled():
+            task.exception()
+    for task in left:
+        task.cancel()
+    if left:
+        _logger.warning("the Temporal worker has not finished within %g s; its jobs are tried again", STOP_SECONDS)
