@@ -12,14 +12,10 @@ import time
 import urllib.parse
 from pathlib import Path
 
+from workflow_scheduler.testing.ports import free_port
+
 START_SECONDS = 30
 WORK = Path(__file__).parent / "work"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Refused(Exception):

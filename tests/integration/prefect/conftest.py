@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 from workflow_scheduler.app import Application
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.testing.asgi import AsgiClient
+from workflow_scheduler.testing.ports import free_port
 
 PACKAGES = ("prefect==3.8.8", "fastapi<0.151")
 FLOWS = Path(__file__).with_name("prefect_flows.py")
@@ -62,9 +62,7 @@ class Prefect:
     def __init__(self, folder):
         self.python = prefect_python()
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.api = f"http://127.0.0.1:{self.port}/api"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "WFS_"))},

@@ -2,19 +2,19 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from workflow_scheduler.app import Application
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.testing.asgi import AsgiClient
+from workflow_scheduler.testing.ports import free_port
 
 HISTORY_EVENTS = 120  # a history as long as this is left for a new one, so that the suite sees that happen
 
@@ -23,9 +23,7 @@ class Server:
     """A development server on a file, which can be stopped and started again."""
 
     def __init__(self, folder: Path):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.file = folder / "temporal.db"
         self.process = None
@@ -44,16 +42,17 @@ class Server:
         return self
 
     async def _answers(self):
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                client = await Client.connect(self.address)
-                await client.count_workflows("")
-            except Exception:
-                if time.monotonic() > deadline:
-                    raise
-            else:
-                return
+        async with asyncio.timeout(60):  # a server that is about to start can accept a connection and say nothing
+            while not await self._has_answered():
+                assert self.process.poll() is None, f"the Temporal server ended with {self.process.returncode}"
+
+    async def _has_answered(self):
+        try:
+            async with asyncio.timeout(10):
+                await (await Client.connect(self.address)).count_workflows("")
+        except (TimeoutError, RuntimeError, RPCError):
+            return False
+        return True
 
     def stop(self):
         if self.process is not None:

@@ -12,15 +12,10 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from certificates import certificate
+from workflow_scheduler.testing.ports import free_port
 
 USER, PASSWORD = "ann", "s3cret-of-ann"
 SERVER = Path(sys.executable).with_name("pymap")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Relay:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import socket
 import tempfile
 import urllib.parse
 import urllib.request
@@ -11,6 +10,8 @@ import urllib.request
 from aiohttp import web
 from gcp_storage_emulator.server import create_server
 from servers.google import Google, Subscriptions
+
+from workflow_scheduler.testing.ports import free_port
 
 
 class Listed:
@@ -21,9 +22,7 @@ class Listed:
 
     def __init__(self):
         self.secrets = {}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.connections = {"cloud": {"kind": "google", "fields": {"endpoint": self.url}}}
         self.folder = tempfile.mkdtemp(prefix="wfs-gcs-")

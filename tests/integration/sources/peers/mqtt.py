@@ -10,6 +10,8 @@ from pathlib import Path
 
 from aiomqtt import Client
 
+from workflow_scheduler.testing.ports import free_port
+
 SERVER = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 
 
@@ -19,9 +21,7 @@ class Peer:
 
     def __init__(self):
         self.secrets = {}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         fields = {"host": "127.0.0.1", "port": self.port, "tls": False}
         self.connections = {"plant": {"kind": "mqtt", "fields": fields}}
         self.folder = Path(tempfile.mkdtemp(prefix="wfs-mqtt-"))

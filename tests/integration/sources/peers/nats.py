@@ -10,6 +10,8 @@ from pathlib import Path
 
 import nats
 
+from workflow_scheduler.testing.ports import free_port
+
 TOKEN = "nats-token-of-the-test"
 SERVER = Path(sys.executable).with_name("nats-server")
 
@@ -22,9 +24,7 @@ class Peer:
 
     def __init__(self):
         self.secrets = {}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         fields = {"servers": f"127.0.0.1:{self.port}", "token": TOKEN}
         self.connections = {"bus": {"kind": "nats", "fields": fields}}
         self.folder = tempfile.mkdtemp(prefix="wfs-nats-")

