@@ -35,6 +35,7 @@ function Editor({ workflow, types, trigger }: { workflow: Workflow; types: Trigg
   const [kind, setKind] = useState(trigger?.type ?? "");
   const [name, setName] = useState(trigger?.name ?? "");
   const [values, setValues] = useState<Values>(() => without(written as Values, OURS));
+  const [picked, setPicked] = useState(0);
   const type = types.find((one) => one.name === kind);
   const schema = useMemo(() => (type ? { ...type.schema, properties: { ...type.schema.properties, ...own(type) }, $defs: { ...type.schema.$defs, ...(type.shared as TriggerType["schema"]).$defs } } : undefined), [type]);
   const save = useSend<Trigger>((saved) => { if (!trigger) navigate(`/workflows/${workflow.id}/triggers/${saved.id}`); });
@@ -47,6 +48,12 @@ function Editor({ workflow, types, trigger }: { workflow: Workflow; types: Trigg
     const needed = (chosen?.schema.required ?? []).length > 0;
     setValues(needed ? ((chosen?.examples[0] as { config?: Values } | undefined)?.config ?? {}) : {});
     if (!trigger && (!name || types.some((one) => name === one.name))) setName(next.replaceAll("_", "-"));
+  }
+
+  /** Fill the form anew: what its fields hold of a text that is being written is not of the example. */
+  function pick(config: Values): void {
+    setPicked(picked + 1);
+    setValues(config);
   }
 
   async function submit(): Promise<void> {
@@ -77,8 +84,8 @@ function Editor({ workflow, types, trigger }: { workflow: Workflow; types: Trigg
                 <input value={name} onChange={(change) => setName(change.target.value)} />
               </label>
             )}
-            {type && type.examples.length > 0 && <Examples type={type} onPick={setValues} />}
-            {schema && <SchemaForm key={kind} schema={schema} value={values} onChange={setValues} errors={errors} without={type?.shape === "timer" ? [...OURS, ...OF_EVENTS] : OURS} />}
+            {type && type.examples.length > 0 && <Examples type={type} onPick={pick} />}
+            {schema && <SchemaForm key={`${kind} ${picked}`} schema={schema} value={values} onChange={setValues} errors={errors} without={type?.shape === "timer" ? [...OURS, ...OF_EVENTS] : OURS} />}
             {save.error && <Refused detail={save.error.message} fix={save.error.fix} />}
             {save.isSuccess && <p className="notice" role="status">Saved. It is live as version {save.data.workflow_version ?? "new"}.</p>}
             {kind === "" ? <p className="muted">Without a trigger only people start it, with Run now.</p> : (
@@ -119,7 +126,11 @@ function Examples({ type, onPick }: { type: TriggerType; onPick: (values: Values
 }
 
 function Refused({ detail, fix }: { detail: string; fix: string | null }) {
-  return <p className="field-error" role="alert">{detail}{fix && ` ${fix}`}</p>;
+  return <p className="field-error" role="alert">{sentence(detail)}{fix && ` ${sentence(fix)}`}</p>;
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
 interface Health {
@@ -127,7 +138,7 @@ interface Health {
   summary: string;
   late_seconds: number;
   decisions_24h: Record<string, number>;
-  source: { status?: string; error?: string | null; lag?: number | null; last_event_at?: string | null; proven_at?: string | null } | null;
+  source: { status?: string; error?: { message: string } | null; lag?: number | null; last_event_at?: string | null; proven_at?: string | null } | null;
 }
 
 function Standing({ trigger }: { trigger: Trigger }) {
@@ -144,7 +155,7 @@ function Standing({ trigger }: { trigger: Trigger }) {
               <Fact name="Next fire"><When at={trigger.next_fire_at} zone={String(trigger.config["timezone"] ?? "UTC")} /></Fact>
               <Fact name="Last fire"><When at={trigger.last_fired_at} /></Fact>
               <Fact name="Last 24 hours">{Object.entries(found.decisions_24h).map(([outcome, count]) => `${count} ${outcome.replaceAll("_", " ")}`).join(", ") || "nothing decided"}</Fact>
-              {found.source && <Fact name="Source"><Status value={found.source.status ?? "waiting"} /> {found.source.error ?? ""}</Fact>}
+              {found.source && <Fact name="Source"><Status value={found.source.status ?? "waiting"} /> {found.source.error?.message}</Fact>}
               {found.source?.proven_at && <Fact name="Last proven alive"><When at={found.source.proven_at} /></Fact>}
             </Facts>
           </>
