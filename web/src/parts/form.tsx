@@ -80,7 +80,7 @@ function Fields({ schema, value, onChange, path, without = [], more, isShown }: 
 
 const WHOLE_SHOWN = 4;
 const NESTED_SHOWN = 3;
-const OFTEN = new Set(["timezone", "condition", "path", "signature", "event", "events", "filter", "every", "cron", "workflow", "any", "all", "repository"]);
+const OFTEN = new Set(["timezone", "condition", "path", "signature", "event", "events", "filter", "every", "cron", "run_at", "workflow", "any", "all", "repository"]);
 
 function put(value: Values, name: string, next: Value): Values {
   const { [name]: _, ...others } = value;
