@@ -17,7 +17,6 @@ from workflow_scheduler.engines.temporal.client import TemporalAddress
 def mute(monkeypatch):
     """The address of a server that takes connections and never answers."""
     monkeypatch.setattr(client, "CALL_SECONDS", 0.2)
-    monkeypatch.setattr(driver, "CALL_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield TemporalAddress(target=f"127.0.0.1:{listening.getsockname()[1]}")
 

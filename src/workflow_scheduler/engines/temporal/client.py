@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 from temporalio.client import Client
@@ -35,7 +37,7 @@ async def connect(address: TemporalAddress, *, lazy: bool = False) -> Client:
 
     """
     try:
-        async with asyncio.timeout(CALL_SECONDS):
+        async with limited(address):
             return await Client.connect(
                 address.target,
                 namespace=address.namespace,
@@ -43,8 +45,6 @@ async def connect(address: TemporalAddress, *, lazy: bool = False) -> Client:
                 tls=address.tls or address.api_key is not None,
                 lazy=lazy,
             )
-    except TimeoutError as error:
-        raise silent(address) from error
     except (RuntimeError, ValueError) as error:
         raise unreachable(address, str(error)) from error
 
@@ -57,9 +57,19 @@ def unreachable(address: TemporalAddress, why: str) -> EngineUnavailable:
     )
 
 
-def silent(address: TemporalAddress) -> EngineUnavailable:
-    """Return the error of a server that takes connections and says nothing."""
-    return unreachable(address, f"nothing came within {CALL_SECONDS:g} s")
+@asynccontextmanager
+async def limited(address: TemporalAddress) -> AsyncIterator[None]:
+    """Wait for what is asked within for as long as a call may take.
+
+    Raises:
+        EngineUnavailable: the server takes connections and says nothing.
+
+    """
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise unreachable(address, f"nothing came within {CALL_SECONDS:g} s") from error
 
 
 def translated(address: TemporalAddress, error: RPCError) -> SchedulerError:

@@ -35,14 +35,7 @@ from workflow_scheduler.core.ports.engine import Capabilities, StartResult, Task
 from workflow_scheduler.core.time.clock import SECOND_US, Clock
 from workflow_scheduler.engines.temporal import orders
 from workflow_scheduler.engines.temporal.books import Books
-from workflow_scheduler.engines.temporal.client import (
-    CALL_SECONDS,
-    RPC_SECONDS,
-    TemporalAddress,
-    connect,
-    silent,
-    translated,
-)
+from workflow_scheduler.engines.temporal.client import RPC_SECONDS, TemporalAddress, connect, limited, translated
 from workflow_scheduler.engines.temporal.marks import mark_of
 from workflow_scheduler.engines.temporal.orders import Outcome, RunOrder
 from workflow_scheduler.engines.temporal.outline import outline_of
@@ -232,10 +225,8 @@ class TemporalEngine:
 
     async def _call(self, call: Awaitable[T]) -> T:
         try:
-            async with asyncio.timeout(CALL_SECONDS):
+            async with limited(self._address):
                 return await call
-        except TimeoutError as error:
-            raise silent(self._address) from error
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower():
                 raise _Missing from error
