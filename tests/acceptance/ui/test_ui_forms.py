@@ -72,11 +72,10 @@ def to_be_written(kind):
 )
 def test_what_is_missing_is_said_at_its_field(desk, flow, kind):
     chosen(desk, flow, kind)
-    labels = [re.compile(rf"^{re.escape(title)}( \(required\))?$") for title in to_be_written(kind)]
-    fields = [
+    labels = [re.compile(rf"^{re.escape(title)} \(required\)$") for title in to_be_written(kind)]
+    required = [
         desk.page.locator("form > .stack > .field", has=desk.page.locator("label", has_text=label)) for label in labels
     ]
-    required = [found.first for found in fields]  # an alias of a field may have its title
     for field in required:
         control = field.locator("input, textarea, select")
         if control.evaluate("one => one.tagName") == "SELECT":

@@ -242,6 +242,7 @@ export interface Schema {
   required?: string[];
   enum?: unknown[];
   const?: unknown;
+  allOf?: Schema[];
   anyOf?: Schema[];
   oneOf?: Schema[];
   items?: Schema;
@@ -252,6 +253,7 @@ export interface Schema {
   maximum?: number;
   maxLength?: number;
   additionalProperties?: boolean | Schema;
+  deprecated?: boolean;
   $ref?: string;
   $defs?: Record<string, Schema>;
   secret?: boolean;

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { useFilters, usePages, useSend } from "../lib/hooks";
-import { Button, Dialog, Empty, Fact, Facts, Loaded, Page, Panel, Status, Twin, When } from "../parts/basic";
+import { Button, Dialog, Empty, Fact, Facts, Loaded, Page, Panel, Refused, Status, Twin, When } from "../parts/basic";
 import { BackfillStatus, Progress, type Backfill } from "../parts/backfill";
 import { BodyForm, useBody } from "../parts/body-form";
 import { ChoiceFilter, TextFilter } from "../parts/filters";
@@ -79,7 +79,7 @@ function Start({ workflow, onClose }: { workflow: string; onClose: () => void })
         <Loaded of={schema}>
           {(one) => <BodyForm schema={one} first={["workflow", "trigger", "from", "to", "reprocess"]} without={["dry_run", "limit", "cursor"]} value={values} onChange={type} errors={error?.errors ?? []} />}
         </Loaded>
-        {error && <p className="field-error" role="alert">{error.message}{error.fix && ` ${error.fix}`}</p>}
+        {error && <Refused by={error} />}
         {plan.data && <Planned plan={plan.data} />}
         <div className="actions">
           <Button disabled={busy} onClick={() => plan.mutate({ path: ROOT, body: { ...values, dry_run: true, limit: 200 } })}>Dry run</Button>

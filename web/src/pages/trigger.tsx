@@ -3,7 +3,7 @@ import { Link, useLocation, useSearch } from "wouter";
 import { curl } from "../lib/api";
 import { useGet, usePages, useSend } from "../lib/hooks";
 import type { Decision, Page as Items, Trigger, TriggerType, Workflow } from "../lib/types";
-import { Button, Copy, Empty, Fact, Facts, Json, LinkButton, Loaded, Page, Panel, Status, Twin, When } from "../parts/basic";
+import { Button, Copy, Empty, Fact, Facts, Json, LinkButton, Loaded, Page, Panel, Refused, Status, Twin, When } from "../parts/basic";
 import { SchemaForm, type Values } from "../parts/form";
 import { SchedulePreview } from "../parts/preview";
 import { Table } from "../parts/table";
@@ -86,7 +86,7 @@ function Editor({ workflow, types, trigger }: { workflow: Workflow; types: Trigg
             )}
             {type && type.examples.length > 0 && <Examples type={type} onPick={pick} />}
             {schema && <SchemaForm key={`${kind} ${picked}`} schema={schema} value={values} onChange={setValues} errors={errors} without={type?.shape === "timer" ? [...OURS, ...OF_EVENTS] : OURS} />}
-            {save.error && <Refused detail={save.error.message} fix={save.error.fix} />}
+            {save.error && <Refused by={save.error} />}
             {save.isSuccess && <p className="notice" role="status">Saved. It is live as version {save.data.workflow_version ?? "new"}.</p>}
             {kind === "" ? <p className="muted">Without a trigger only people start it, with Run now.</p> : (
               <div className="actions">
@@ -123,14 +123,6 @@ function Examples({ type, onPick }: { type: TriggerType; onPick: (values: Values
       {examples.filter((one) => one.config).map((one, index) => <Button key={index} onClick={() => onPick(one.config ?? {})}>{one.title ?? `example ${index + 1}`}</Button>)}
     </div>
   );
-}
-
-function Refused({ detail, fix }: { detail: string; fix: string | null }) {
-  return <p className="field-error" role="alert">{sentence(detail)}{fix && ` ${sentence(fix)}`}</p>;
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
 interface Health {

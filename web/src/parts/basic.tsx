@@ -87,6 +87,15 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
+/** What a refusal says, and what to do about it. */
+export function Refused({ by }: { by: Problem }) {
+  return <p className="field-error" role="alert">{sentence(by.message)}{by.fix && ` ${sentence(by.fix)}`}</p>;
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+}
+
 export function Failed({ error, again }: { error: Error; again?: () => void }) {
   const problem = error instanceof Problem ? error : null;
   return (

@@ -48,9 +48,9 @@ interface FieldsProps {
 /** The fields of one object; what is seldom given can be unfolded, and is where something is wrong with it. */
 function Fields({ schema, value, onChange, path, without = [], more, isShown }: FieldsProps) {
   const { errors } = useContext(Known);
-  const all = Object.keys(schema.properties ?? {});
+  const all = Object.keys(schema.properties ?? {}).filter((name) => !schema.properties?.[name]?.deprecated || value[name] !== undefined);
   const names = all.filter((name) => !without.includes(name));
-  const required = new Set(schema.required ?? []);
+  const required = needed(schema);
   const place = (name: string) => (path === undefined ? name : `${path}.${name}`);
   const first = names.filter((name) => required.has(name) || value[name] !== undefined || isShown(name, all.length));
   const rest = names.filter((name) => !first.includes(name));
@@ -80,7 +80,13 @@ function Fields({ schema, value, onChange, path, without = [], more, isShown }: 
 
 const WHOLE_SHOWN = 4;
 const NESTED_SHOWN = 3;
-const OFTEN = new Set(["timezone", "condition", "path", "signature", "event", "events", "filter", "every", "cron", "run_at", "workflow", "any", "all", "repository"]);
+const OFTEN = new Set(["timezone", "condition", "path", "signature", "event", "events", "filter", "every", "cron", "workflow", "any", "all", "repository"]);
+
+/** What must be given; of a field with several spellings the first, as the others are deprecated. */
+function needed(schema: Schema): Set<string> {
+  const spelled = (schema.allOf ?? []).flatMap((one) => one.anyOf?.[0]?.required ?? []);
+  return new Set([...(schema.required ?? []), ...spelled]);
+}
 
 function put(value: Values, name: string, next: Value): Values {
   const { [name]: _, ...others } = value;
