@@ -216,10 +216,29 @@ def record_early(one: Wait, event: Event, choice: Choice, now: int) -> Work[None
     )  # fmt: skip
 
 
-def tell_pauses(changes: Sequence[RunChange], fenced: Collection[str], now: int) -> Work[None]:
-    """Store the fact that runs wait for people from now on."""
+def pausing(changes: Sequence[RunChange]) -> Work[list[RunChange]]:
+    """Return the changes with which a run begins to wait, before they are written.
+
+    That a run waits is written once more when it leaves its process, a while after it has begun to.
+    """
+    found = []
+    waits_now: dict[str, bool] = {}
     for change in changes:
-        if change.status is not RunStatus.PAUSED or change.run_id in fenced:
+        pauses = change.status is RunStatus.PAUSED
+        if pauses and change.run_id not in waits_now:
+            where = {"tenant": change.tenant_id, "run": change.run_id}
+            rows = yield Sql("SELECT status FROM runs WHERE tenant_id = :tenant AND id = :run", where)
+            waits_now[change.run_id] = any(status == RunStatus.PAUSED for (status,) in rows)
+        if pauses and not waits_now[change.run_id]:
+            found.append(change)
+        waits_now[change.run_id] = pauses
+    return found
+
+
+def tell_pauses(begun: Sequence[RunChange], fenced: Collection[str], now: int) -> Work[None]:
+    """Store the fact that the runs of `begun` wait for people from now on."""
+    for change in begun:
+        if change.run_id in fenced:
             continue
         rows = yield Sql(
             "SELECT workflow_id, workflow, version, trigger_type, started_at FROM runs "

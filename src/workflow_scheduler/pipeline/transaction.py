@@ -20,7 +20,7 @@ from workflow_scheduler.core.ports.store import Accepted, Sql, Store, Work
 from workflow_scheduler.core.reasons import Outcome, Reason
 from workflow_scheduler.core.shaping.shape import is_due
 from workflow_scheduler.pipeline import joins, shaping
-from workflow_scheduler.pipeline.answering import Answering, tell_pauses
+from workflow_scheduler.pipeline.answering import Answering, pausing, tell_pauses
 from workflow_scheduler.pipeline.ends import Ends
 from workflow_scheduler.pipeline.entries import Entry
 from workflow_scheduler.pipeline.intents import Ask, without_runs
@@ -183,11 +183,11 @@ class _Steps:
             if not (yield from intake.advance_schedule(advance)):
                 lost.add(advance.trigger_id)
         dropped = {event_id for trigger_id in lost for event_id in (entry.fired or {}).get(trigger_id, ())}
+        begun = (yield from pausing(entry.changes)) if entry.pauses else ()
         yield from _write_records(entry, result, self._now)
         if entry.schedule_end is not None and entry.schedule_end.run_id not in result.fenced:
             yield from note_end(entry.schedule_end, self._now)
-        if entry.pauses:
-            yield from tell_pauses(entry.changes, result.fenced, self._now)
+        yield from tell_pauses(begun, result.fenced, self._now)
         yield from self._leave(entry, result)
         for one in accepted:
             if one.event.id not in dropped and entry.ends.get(one.event.id) not in result.fenced:

@@ -188,6 +188,34 @@ async def test_a_wake_of_another_name_keeps_the_run_in_the_process_and_ends_noth
     await cancelled(client, run_id)
 
 
+@pytest.mark.usefixtures("at_once")
+async def test_that_a_run_waits_is_told_once_for_each_time_that_it_begins_to(start):
+    """Not again when it leaves its process a while later."""
+    application, client = await start()
+    ask = {"uses": "approval", "with": {"ask": "Go on?"}}
+    await deploy(client, "asking", {"first": ask, "second": {**ask, "needs": ["first"]}})
+    run_id = await execute(client, "asking")
+    for times, job in enumerate(("first", "second"), start=1):
+        waits = []
+        while [wait["job_id"] for wait in waits] != [job]:
+            waits = (await client.get("/api/v1/waits?status=OPEN")).json()["items"]
+            await client.get(f"/api/v1/runs/{run_id}/wait?timeout=0.05")
+        await resting(application, client, run_id)
+        assert await told(application, "run_paused") == [run_id] * times
+        (wait,) = waits
+        answer = await client.post(f"/api/v1/waits/{wait['id']}", json={"approved": True})
+        assert answer.status == 200, answer.text
+    await ended(client, run_id)
+
+
+async def told(application, kind):
+    """Return the subjects of the events of a type, once the outbox has been emptied."""
+    while (await application.store.read("SELECT COUNT(*) FROM outbox", {}))[0][0]:
+        await application.clock.sleep(0.02)
+    rows = await application.store.read("SELECT subject FROM events WHERE type = :kind ORDER BY id", {"kind": kind})
+    return [subject for (subject,) in rows]
+
+
 async def test_places_among_the_runs_of_a_workflow_stay_held(start):
     application, client = await start()
     await deploy(client, "one", {"nap": NAP}, concurrency={"max_runs": 1})
