@@ -46,7 +46,7 @@ def _take(chosen: str, me: str, params: dict[str, Any]) -> Work[list[Row]]:
     No delivery is counted: nothing of such a run was at work in a process that died.
     """
     rows = yield Sql(
-        f"UPDATE runs SET owner = :me, fence = fence + 1, status = 'RUNNING', wake_at = NULL "
+        "UPDATE runs SET owner = :me, fence = fence + 1, wake_at = NULL "
         f"WHERE {_RESTS} AND (tenant_id, id) IN ({chosen}) RETURNING {RUN_COLUMNS}",
         {"me": me, **params},
     )
