@@ -29,7 +29,7 @@ from workflow_scheduler.core.errors import SchedulerError
 from workflow_scheduler.core.form import schema_errors
 from workflow_scheduler.core.match.condition import EVENT_VARIABLES, compile_expression
 from workflow_scheduler.core.match.correlation import correlation_text
-from workflow_scheduler.core.model.connection import Line
+from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.wait import (
     JOB_TYPE,
     RESPONDERS_MAX,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from workflow_scheduler.core.errors import Forbidden, Rejected
-from workflow_scheduler.core.model.connection import KINDS, Fields
+from workflow_scheduler.core.model.connection import KINDS
+from workflow_scheduler.core.model.connection_fields import Fields
 from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.time.clock import to_iso
 

@@ -29,7 +29,8 @@ import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from workflow_scheduler.core.errors import Rejected, SchedulerError
-from workflow_scheduler.core.model.connection import Line, Security, Smtp, one_line
+from workflow_scheduler.core.model.connection import Security, Smtp
+from workflow_scheduler.core.model.connection_fields import Line, one_line
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.registry import Config as ClosedConfig

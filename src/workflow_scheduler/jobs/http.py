@@ -22,7 +22,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from workflow_scheduler.core.errors import Rejected, RetryAfter, SchedulerError, Unavailable
 from workflow_scheduler.core.http_auth import headers_of
-from workflow_scheduler.core.model.connection import Http, Line
+from workflow_scheduler.core.model.connection import Http
+from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.ports.resources import HttpReply, HttpRequest

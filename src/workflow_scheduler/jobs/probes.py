@@ -12,21 +12,9 @@ from typing import Any, Final
 
 from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.http_auth import headers_of
-from workflow_scheduler.core.model.connection import (
-    Aws,
-    Connection,
-    Fields,
-    Google,
-    Http,
-    Imap,
-    Kafka,
-    Mqtt,
-    Nats,
-    Redis,
-    Slack,
-    Smtp,
-    Sql,
-)
+from workflow_scheduler.core.model.brokers import Amqp, Kafka, Mqtt, Nats, Redis
+from workflow_scheduler.core.model.connection import Aws, Connection, Google, Http, Imap, Slack, Smtp, Sql
+from workflow_scheduler.core.model.connection_fields import Fields
 from workflow_scheduler.core.ports.resources import HttpRequest, Resources
 from workflow_scheduler.jobs.smtp import Mailer
 from workflow_scheduler.outbound import aws, google
@@ -139,6 +127,16 @@ async def _mqtt(fields: Mqtt, resources: Resources) -> str:
         return f"{fields.host}:{fields.port} answers, logged in as {fields.username or 'anybody'}"
 
 
+async def _amqp(fields: Amqp, resources: Resources) -> str:
+    try:
+        from workflow_scheduler.outbound.amqp_broker import connected, server_name
+    except ImportError:
+        raise _missing("amqp", "amqp") from None
+    await _reach([(fields.host, fields.port)], resources)
+    async with connected(fields) as connection:
+        return f"{fields.host}:{fields.port} answers; it is {server_name(connection)}, logged in as {fields.username}"
+
+
 def _number(version: object) -> str:
     """Return the number in what the library calls `<nats server v2.10.1>`."""
     return str(version).strip("<>").rpartition(" v")[2]
@@ -168,5 +166,5 @@ async def _web(fields: Http, resources: Resources, now: int) -> str:
 
 
 _SERVERS: Final[Mapping[type[Fields], Callable[[Any, Resources], Awaitable[str]]]] = MappingProxyType(
-    {Smtp: _smtp, Redis: _redis, Imap: _imap, Kafka: _kafka, Nats: _nats, Mqtt: _mqtt}
+    {Smtp: _smtp, Redis: _redis, Imap: _imap, Kafka: _kafka, Nats: _nats, Mqtt: _mqtt, Amqp: _amqp}
 )

@@ -17,7 +17,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from workflow_scheduler.core.errors import Rejected, SchedulerError
-from workflow_scheduler.core.model.connection import Line, Slack
+from workflow_scheduler.core.model.connection import Slack
+from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.registry import Config as ClosedConfig
 from workflow_scheduler.core.time.clock import SECOND_US

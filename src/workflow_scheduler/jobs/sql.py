@@ -24,7 +24,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from workflow_scheduler.core.errors import SchedulerError, Unavailable
-from workflow_scheduler.core.model.connection import Line, Sql
+from workflow_scheduler.core.model.connection import Sql
+from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.registry import Config as ClosedConfig

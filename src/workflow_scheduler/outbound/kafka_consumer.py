@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from workflow_scheduler.core.errors import NotConnected, Rejected
-from workflow_scheduler.core.model.connection import Kafka
+from workflow_scheduler.core.model.brokers import Kafka
 
 ANSWER_SECONDS = 5.0
 SESSION_MS = 10_000

@@ -12,7 +12,7 @@ from aiomqtt import Client, MqttCodeError, MqttError
 from paho.mqtt.client import MQTTMessage
 
 from workflow_scheduler.core.errors import NotConnected, Rejected
-from workflow_scheduler.core.model.connection import Mqtt
+from workflow_scheduler.core.model.brokers import Mqtt
 
 CONNECT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 20

@@ -13,7 +13,7 @@ from nats.errors import Error, NoServersError
 from nats.js.errors import APIError, NotFoundError
 
 from workflow_scheduler.core.errors import NotConnected, Rejected
-from workflow_scheduler.core.model.connection import Nats
+from workflow_scheduler.core.model.brokers import Nats
 
 CONNECT_SECONDS = 10
 _REFUSED = ("authorization", "authentication", "permissions")

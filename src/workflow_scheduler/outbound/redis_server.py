@@ -24,7 +24,7 @@ from redis.exceptions import (
 )
 
 from workflow_scheduler.core.errors import NotConnected, Rejected
-from workflow_scheduler.core.model.connection import Redis as Fields
+from workflow_scheduler.core.model.brokers import Redis as Fields
 
 PORT = 6379
 ANSWER_SECONDS = 30.0

@@ -19,7 +19,8 @@ from workflow_scheduler.core.errors import (
     did_you_mean,
     unknown_field,
 )
-from workflow_scheduler.core.model.connection import KINDS, Connection, Fields, secret_names
+from workflow_scheduler.core.model.connection import KINDS, Connection, secret_names
+from workflow_scheduler.core.model.connection_fields import Fields
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.connections import ConnectionRow, ConnectionRows
 from workflow_scheduler.core.ports.store import Page

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from workflow_scheduler.core.errors import NotConnected
-from workflow_scheduler.core.model.connection import Connection, Fields
+from workflow_scheduler.core.model.connection import Connection
+from workflow_scheduler.core.model.connection_fields import Fields
 from workflow_scheduler.core.model.run import RunStatus
 from workflow_scheduler.core.model.wait import WaitRequest
 from workflow_scheduler.core.ports.engine import CalledRun, OpenedWait

@@ -22,7 +22,7 @@ from typing import Any, Protocol, Self
 import msgspec
 
 from workflow_scheduler.app import Application
-from workflow_scheduler.core.model.connection import Fields
+from workflow_scheduler.core.model.connection_fields import Fields
 from workflow_scheduler.core.time.clock import Clock, SystemClock
 from workflow_scheduler.jobs.resources import PatientWorkers
 from workflow_scheduler.outbound.dialer import GuardedDialer

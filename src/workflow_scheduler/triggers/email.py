@@ -25,7 +25,7 @@ from workflow_scheduler.core.match.fields import Texts
 from workflow_scheduler.core.match.name import is_pattern, name_matches
 from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
 from workflow_scheduler.core.model.connection import Imap as Fields
-from workflow_scheduler.core.model.connection import Line
+from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.event import Event, EventView
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.sources import Received, SourceIO

@@ -31,7 +31,7 @@ from workflow_scheduler.core.match.fields import Patterns
 from workflow_scheduler.core.match.github_rule import Rule, rule_lines, rules
 from workflow_scheduler.core.match.glob import compile_globs
 from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
-from workflow_scheduler.core.model.connection import Line
+from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.ports.sources import Polled, SourceIO
 from workflow_scheduler.core.registry import Config as BaseConfig

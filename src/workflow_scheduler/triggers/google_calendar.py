@@ -24,7 +24,8 @@ from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.inbound.identity import item_key
 from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
-from workflow_scheduler.core.model.connection import Google, Line
+from workflow_scheduler.core.model.connection import Google
+from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.sources import Polled, SourceIO

@@ -29,7 +29,7 @@ from workflow_scheduler.core.inbound.pages import CursorPages, NumberedPages, Pa
 from workflow_scheduler.core.inbound.watermark import Kind, instant, kind_of, text_of
 from workflow_scheduler.core.match.jsonpath import MISSING, JsonPath, items_at, value_at
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
-from workflow_scheduler.core.model.connection import Url
+from workflow_scheduler.core.model.connection_fields import Url
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.resources import HttpReply, HttpRequest

@@ -20,7 +20,8 @@ from workflow_scheduler.core.inbound.identity import digest
 from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.match.fields import Texts
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
-from workflow_scheduler.core.model.connection import Line, Mqtt
+from workflow_scheduler.core.model.brokers import Mqtt
+from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.ports.sources import Received, SourceIO
 from workflow_scheduler.core.registry import Config as BaseConfig

@@ -19,7 +19,8 @@ from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.inbound.listed import NOTIFIED_SECONDS, ListedConfig, heard_of
 from workflow_scheduler.core.inbound.listing import Change, Kind, Look, Object, Page
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
-from workflow_scheduler.core.model.connection import Aws, Line
+from workflow_scheduler.core.model.connection import Aws
+from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.ports.sources import Polled, SourceIO
 from workflow_scheduler.core.registry import Example, Heard

@@ -17,7 +17,8 @@ from pydantic import Field
 from workflow_scheduler.core.inbound.content import json_of
 from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
-from workflow_scheduler.core.model.connection import Aws, Line
+from workflow_scheduler.core.model.connection import Aws
+from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.sources import Received, SourceIO

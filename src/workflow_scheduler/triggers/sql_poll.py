@@ -22,7 +22,8 @@ from workflow_scheduler.core.inbound.identity import digest, item_key
 from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.inbound.watermark import instant
 from workflow_scheduler.core.match.verdict import TRUE, Verdict
-from workflow_scheduler.core.model.connection import Line, Sql
+from workflow_scheduler.core.model.connection import Sql
+from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.sources import Polled, SourceIO

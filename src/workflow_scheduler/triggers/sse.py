@@ -21,7 +21,7 @@ from workflow_scheduler.core.inbound.identity import item_key
 from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.match.fields import Texts
 from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
-from workflow_scheduler.core.model.connection import Url
+from workflow_scheduler.core.model.connection_fields import Url
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.model.workflow import Duration
 from workflow_scheduler.core.ports.resources import HttpRequest

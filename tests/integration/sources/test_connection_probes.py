@@ -1,11 +1,12 @@
 """`connection test` of every kind that sources use, with its real server: that it answers, and that it is away."""
 
 import pytest
-from peers import email, google_pubsub, kafka, mqtt, nats, redis_stream, sns_sqs
+from peers import amqp, email, google_pubsub, kafka, mqtt, nats, redis_stream, sns_sqs
 
 from workflow_scheduler.testing.sources import SourceBench
 
 PEERS = {
+    amqp.Peer: "it is RabbitMQ 3.",
     email.Peer: "logged in as ann",
     google_pubsub.Peer: "the credentials are good until 20",
     kafka.Peer: "the cluster has 3 brokers",

@@ -9,7 +9,7 @@ from peers.mqtt import Peer
 from pydantic import ValidationError
 
 from workflow_scheduler.core.errors import Rejected
-from workflow_scheduler.core.model.connection import Mqtt
+from workflow_scheduler.core.model.brokers import Mqtt
 from workflow_scheduler.testing.sources import LoneIO
 from workflow_scheduler.triggers import mqtt
 

@@ -12,7 +12,8 @@ from peers.sns_sqs import Topic
 from pydantic import ValidationError
 
 from workflow_scheduler.core.errors import Rejected
-from workflow_scheduler.core.model.connection import Aws, Redis, Sql
+from workflow_scheduler.core.model.brokers import Redis
+from workflow_scheduler.core.model.connection import Aws, Sql
 from workflow_scheduler.testing.sources import LoneIO
 from workflow_scheduler.triggers import redis_stream, s3, sns_sqs, sql_poll, websocket
 

@@ -133,6 +133,7 @@ PLACES = {
         {"client_id": "us", "client_secret": "x", "refresh_token": "y"}, {"endpoint": "https://thief.test"},
     ),
     "mqtt": ({"host": "a.test", "username": "ann", "password": "x"}, {"host": "thief.test"}, {"tls": False}),
+    "amqp": ({"host": "a.test", "password": "x"}, {"host": "thief.test"}, {"tls": False}),
 }  # fmt: skip
 
 

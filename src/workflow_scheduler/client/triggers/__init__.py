@@ -1,5 +1,6 @@
 """One class for each trigger type, made from the installed types by `make docs`."""
 
+from workflow_scheduler.client.triggers.amqp import Amqp
 from workflow_scheduler.client.triggers.cron import Cron
 from workflow_scheduler.client.triggers.email import Email
 from workflow_scheduler.client.triggers.event import Event
@@ -28,6 +29,7 @@ from workflow_scheduler.client.triggers.workflow import Upstream
 
 __all__ = (
     "S3",
+    "Amqp",
     "Cron",
     "Email",
     "Event",

@@ -4,61 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from workflow_scheduler.core.model.brokers import Amqp, Kafka, Mqtt, Nats, Redis
+from workflow_scheduler.core.model.connection_fields import Fields, Line, Url, secret
 
 GOOGLE_TOKENS: Final = "https://oauth2.googleapis.com/token"
 _PASSWORD_OPTIONS = frozenset({"password", "passwd", "pwd", "sslpassword"})
 Security = Literal["starttls", "tls", "none"]
-
-
-class Fields(BaseModel):
-    """Base of the fields of every kind: closed and frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
-
-
-def secret(title: str, description: str, **rules: Any) -> Any:
-    """Return a field whose value is sealed."""
-    return Field(title=title, description=description, repr=False, json_schema_extra={"secret": True}, **rules)
-
-
-def one_line(value: str) -> str:
-    """Refuse what would end a header or a command early.
-
-    Raises:
-        ValueError: it holds a line break or another control character.
-
-    """
-    if not value.isprintable():
-        message = "must not hold line breaks or other control characters"
-        raise ValueError(message)
-    return value
-
-
-def web_address(value: str) -> str:
-    """Refuse what is not an http or https URL, or holds credentials that would be shown.
-
-    Raises:
-        ValueError: it is not.
-
-    """
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        message = "must be an http or https URL"
-        raise ValueError(message)
-    if parts.username or parts.password:
-        message = "must not hold a user name or password; they have fields of their own"
-        raise ValueError(message)
-    return value
-
-
-Line = Annotated[str, AfterValidator(one_line), Field(min_length=1, max_length=1_000)]
-Url = Annotated[str, AfterValidator(web_address), Field(max_length=2_000)]
-Servers = Annotated[str, Field(pattern=r"^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$", max_length=2_000)]
 
 
 class Smtp(Fields):
@@ -178,80 +135,6 @@ class Http(Fields):
         return self
 
 
-class Redis(Fields):
-    """A Redis or Valkey server."""
-
-    url: str = Field(
-        title="URL",
-        description="redis://HOST:PORT/DATABASE, or rediss:// for TLS; user name and password stand apart.",
-        max_length=2_000,
-    )
-    username: Line | None = Field(default=None, title="User name", description="None: the default user.")
-    password: str | None = secret("Password", "Password of the user.", default=None)
-    ca_certificate: str | None = Field(
-        default=None, title="CA certificate", description="PEM of the authority that signed the server's certificate."
-    )
-
-    @model_validator(mode="after")
-    def _whole(self) -> Redis:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.query:
-            message = "`url` must be redis://HOST:PORT/DATABASE or rediss://…, without options"
-            raise ValueError(message)
-        if parts.username or parts.password:
-            message = "`url` must not hold a user name or password; they have fields of their own"
-            raise ValueError(message)
-        if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
-            message = "the database in `url` must be a number"
-            raise ValueError(message)
-        return self
-
-
-class Kafka(Fields):
-    """A Kafka cluster."""
-
-    bootstrap_servers: Annotated[str, Field(pattern=r"^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$", max_length=2_000)] = (
-        Field(title="Servers", description="HOST:PORT of some brokers, separated by commas.")
-    )
-    security: Literal["plaintext", "tls"] = Field(default="tls", title="Security", description="tls, or plaintext.")
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        default=None, title="Mechanism", description="How the user logs in (SASL). None: no log-in."
-    )
-    username: Line | None = Field(default=None, title="User name", description="For SASL.")
-    password: str | None = secret("Password", "Password of the user.", default=None)
-    ca_certificate: str | None = Field(
-        default=None, title="CA certificate", description="PEM of the authority that signed the brokers' certificates."
-    )
-
-    @model_validator(mode="after")
-    def _whole(self) -> Kafka:
-        named = [self.mechanism, self.username, self.password]
-        if any(one is None for one in named) and any(one is not None for one in named):
-            message = "`mechanism`, `username` and `password` belong together"
-            raise ValueError(message)
-        return self
-
-
-class Nats(Fields):
-    """A NATS server or cluster."""
-
-    servers: Servers = Field(title="Servers", description="HOST:PORT of some servers, separated by commas.")
-    tls: bool = Field(default=False, title="TLS", description="Whether the servers want TLS.")
-    username: Line | None = Field(default=None, title="User name", description="With a password.")
-    password: str | None = secret("Password", "Password of the user.", default=None)
-    token: str | None = secret("Token", "A token, in place of user name and password.", default=None)
-    ca_certificate: str | None = Field(
-        default=None, title="CA certificate", description="PEM of the authority that signed the servers' certificates."
-    )
-
-    @model_validator(mode="after")
-    def _whole(self) -> Nats:
-        if (self.username is None) != (self.password is None):
-            message = "`username` and `password` belong together"
-            raise ValueError(message)
-        return self
-
-
 class Aws(Fields):
     """Keys of Amazon Web Services."""
 
@@ -262,26 +145,6 @@ class Aws(Fields):
     endpoint: Url | None = Field(
         default=None, title="Endpoint", description="Another address than that of the region, for every service."
     )
-
-
-class Mqtt(Fields):
-    """An MQTT broker."""
-
-    host: Line = Field(title="Host", description="Name or address of the broker.")
-    port: int = Field(default=8883, title="Port", description="8883 for TLS, 1883 without.", ge=1, le=65_535)
-    tls: bool = Field(default=True, title="TLS", description="Whether the broker wants TLS.")
-    username: Line | None = Field(default=None, title="User name", description="None: no log-in.")
-    password: str | None = secret("Password", "Password of the user.", default=None)
-    ca_certificate: str | None = Field(
-        default=None, title="CA certificate", description="PEM of the authority that signed the broker's certificate."
-    )
-
-    @model_validator(mode="after")
-    def _whole(self) -> Mqtt:
-        if self.password is not None and self.username is None:
-            message = "a password needs a `username`"
-            raise ValueError(message)
-        return self
 
 
 class Google(Fields):
@@ -364,6 +227,7 @@ KINDS: Final[Mapping[str, type[Fields]]] = MappingProxyType(
         "aws": Aws,
         "google": Google,
         "mqtt": Mqtt,
+        "amqp": Amqp,
     }
 )
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from workflow_scheduler.core.model.connection import Fields
+from workflow_scheduler.core.model.connection_fields import Fields
 from workflow_scheduler.core.ports.resources import Dialer, HttpReply, HttpRequest
 from workflow_scheduler.core.registry import Heard
 

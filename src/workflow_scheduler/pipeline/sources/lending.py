@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from workflow_scheduler.core.errors import EgressRefused, NotConnected, OutcomeUnknown, Rejected, TooLarge
 from workflow_scheduler.core.errors import ValidationFailed as Invalid
 from workflow_scheduler.core.http_auth import headers_of
-from workflow_scheduler.core.model.connection import KINDS, Fields, Http
+from workflow_scheduler.core.model.connection import KINDS, Http
+from workflow_scheduler.core.model.connection_fields import Fields
 from workflow_scheduler.core.ports.connections import Connections
 from workflow_scheduler.core.ports.resources import (
     CheckingDialer,

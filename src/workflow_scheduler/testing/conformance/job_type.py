@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from workflow_scheduler.core import errors
 from workflow_scheduler.core.dag.park import SleepUntil, WaitFor
-from workflow_scheduler.core.model.connection import Fields, Slack, Smtp, Sql
+from workflow_scheduler.core.model.connection import Slack, Smtp, Sql
+from workflow_scheduler.core.model.connection_fields import Fields
 from workflow_scheduler.core.ports.resources import HttpReply
 from workflow_scheduler.core.registry import Config
 from workflow_scheduler.testing.job_context import FakeJobContext, FakeOutbound, FakeResources
