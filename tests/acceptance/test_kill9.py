@@ -1,6 +1,6 @@
 """kill -9 at random points and at every named failpoint, under load: nothing acknowledged is lost, nothing doubles.
 
-`WFS_KILLS=1000` sets the number of kills on SQLite, `WFS_SEED=N` repeats a run.
+`WFS_KILLS=1000` sets the number of kills on SQLite, `WFS_SEED=N` repeats a part of them.
 """
 
 import os
@@ -130,16 +130,22 @@ def besiege(folder, kills, seed, url=""):
         assert times[len(times) // 2] < READY_SECONDS, times
 
 
-def seeds(count):
-    first = int(os.environ.get("WFS_SEED", "0")) or secrets.randbelow(1_000_000) + 1
-    return [first + number for number in range(count)]
+@pytest.fixture
+def seed(part):
+    """A number that is another one in each session; WFS_SEED repeats a part."""
+    return int(os.environ.get("WFS_SEED", "0")) or secrets.randbelow(1_000_000) + 1
 
 
-@pytest.mark.parametrize("seed", seeds(-(-KILLS_SQLITE // KILLS_PER_FOLDER)))
+def parts(kills):
+    """Return a test for every KILLS_PER_FOLDER; parts have names of their own, seeds are drawn when they run."""
+    return pytest.mark.parametrize("part", range(-(-kills // KILLS_PER_FOLDER)))
+
+
+@parts(KILLS_SQLITE)
 def test_nothing_is_lost_or_doubled_on_sqlite(tmp_path, seed):
     besiege(tmp_path, min(KILLS_SQLITE, KILLS_PER_FOLDER), seed)
 
 
-@pytest.mark.parametrize("seed", seeds(-(-KILLS_POSTGRES // KILLS_PER_FOLDER)))
+@parts(KILLS_POSTGRES)
 def test_nothing_is_lost_or_doubled_on_postgres(tmp_path, postgres_url, seed):
     besiege(tmp_path, min(KILLS_POSTGRES, KILLS_PER_FOLDER), seed, postgres_url)
