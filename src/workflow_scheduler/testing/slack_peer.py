@@ -25,6 +25,7 @@ from aiohttp import web
 TOKEN = "xoxb-1-the-bot"  # noqa: S105 - of no workspace
 TEXT_CHARACTERS_MAX = 40_000
 BLOCKS_MAX = 50
+_LATER = 2_000_000_000  # what is posted is newer than whatever the clock of a test says
 Answer = dict[str, Any]
 
 
@@ -35,6 +36,7 @@ class Channel(msgspec.Struct):
     name: str
     member: bool = True
     archived: bool = False
+    private: bool = False
     messages: list[Answer] = msgspec.field(default_factory=list)
 
 
@@ -108,6 +110,7 @@ class SlackPeer:
             "chat.postMessage": self._post,
             "chat.update": self._update,
             "conversations.history": self._history,
+            "conversations.info": self._info,
             "conversations.list": self._list,
             "users.lookupByEmail": self._lookup,
             "conversations.replies": self._replies,
@@ -146,7 +149,7 @@ class SlackPeer:
         if metadata is not None and not {"event_type", "event_payload"} <= set(metadata):
             return _no("metadata_must_be_sent_from_app")
         self._count += 1
-        message = {"ts": f"1700000000.{self._count:06d}", "bot_id": "B1", **given}
+        message = {"ts": f"{_LATER}.{self._count:06d}", "bot_id": "B1", **given}
         channel.messages.append(message)
         return {"ok": True, "channel": channel.id, "ts": message["ts"], "message": message}
 
@@ -198,8 +201,24 @@ class SlackPeer:
             return _no(channel)
         if "channels:history" not in self.scopes:
             return {**_no("missing_scope"), "needed": "channels:history", "provided": ",".join(sorted(self.scopes))}
-        shown = [one for one in reversed(channel.messages) if "thread_ts" not in one]
-        return {"ok": True, "messages": [_seen(one, given) for one in shown], "has_more": False}
+        if not channel.member:
+            return _no("not_in_channel")
+        first, last = float(given.get("oldest") or 0), float(given.get("latest") or "inf")
+        shown = [
+            one for one in reversed(channel.messages) if "thread_ts" not in one and first <= float(one["ts"]) <= last
+        ]
+        at = int(str(given.get("cursor", "")).removeprefix("at:") or 0)
+        size = min(int(given.get("limit", 100)), self.page_max)
+        following = f"at:{at + size}" if at + size < len(shown) else ""
+        page = [_seen(one, given) for one in shown[at : at + size]]
+        more = {"has_more": bool(following), "response_metadata": {"next_cursor": following}}
+        return {"ok": True, "messages": page, **more}
+
+    async def _info(self, given: Answer) -> Answer:
+        channel = self._channel(given, ids_only=True)
+        if isinstance(channel, str):
+            return _no(channel)
+        return {"ok": True, "channel": {"id": channel.id, "name": channel.name, "is_private": channel.private}}
 
     async def _replies(self, given: Answer) -> Answer:
         channel = self._channel(given, ids_only=True)

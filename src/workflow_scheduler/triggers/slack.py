@@ -1,12 +1,13 @@
 """Something that happens in Slack: a message, a mention, a reaction, a pressed button, a command.
 
 Requests go to `/api/v1/slack/events` (events, interactivity and commands alike) and are checked with `secret`, the
-app's signing secret. `event_id` makes each count once, however often Slack tries. `channels` are ids or names, `users`
+app's signing secret. Each counts once, however often Slack tries. `channels` are ids or names, `users`
 ids or mail addresses; names are turned into ids at deploy by the token of `connection`, or by the secret
 SLACK_BOT_TOKEN, which finds `workspace_id` as well. Bots are left out unless `ignore_bots: false`.
 
 With `socket: true` Slack is connected to in place of calling (Socket Mode), with the app token of `connection`: neither
-an address nor a signing secret is needed.
+an address nor a signing secret is needed. With `history: true` the history of the channels is read every five minutes,
+and at once after the service was away, for messages that never arrived.
 
 `event_types` are those of the Events API (`message app_mention reaction_added member_joined_channel …`), also with the
 place (`message.channels message.groups message.im message.mpim`), changes of messages (`message_changed
@@ -15,7 +16,7 @@ message_deleted`), interactions (`block_actions view_submission shortcut message
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 import msgspec
@@ -24,6 +25,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from workflow_scheduler.core.inbound import scheme
 from workflow_scheduler.core.inbound.identity import source_key as key_of
+from workflow_scheduler.core.inbound.merged import merged
 from workflow_scheduler.core.inbound.scheme import Signature
 from workflow_scheduler.core.inbound.slack import (
     CHANNEL_TYPES,
@@ -32,8 +34,11 @@ from workflow_scheduler.core.inbound.slack import (
     facts_of,
     identity_of,
     is_silent,
+    known_types,
     payload_of,
+    written_kinds,
 )
+from workflow_scheduler.core.inbound.slack_history import Api, Past, catch_up
 from workflow_scheduler.core.inbound.slack_socket import listen
 from workflow_scheduler.core.match.fields import Patterns, Texts
 from workflow_scheduler.core.match.pattern import compile_pattern
@@ -58,19 +63,10 @@ _SUB_KEYS_MAX = 20
 _ID = re2.compile(r"[CGD][A-Z0-9]{1,20}")
 _USER_ID = re2.compile(r"[UWB][A-Z0-9]{1,20}")
 _TEAM_ID = re2.compile(r"[TE][A-Z0-9]{1,20}")
-_EVENT_TYPE = re2.compile(r"[a-z0-9_]{1,80}(?:\.[a-z]{1,20})?")
 _RULE = Signature(scheme="slack", secret=DEFAULT_SECRET)
 _HIDDEN = frozenset({"x-slack-signature", "authorization", "cookie", "proxy-authorization"})
 _TAGS: dict[str, Any] = {"ui": {"widget": "tags"}}
 _encode = msgspec.json.encode
-
-
-def _known(value: tuple[str, ...]) -> tuple[str, ...]:
-    for one in value:
-        if _EVENT_TYPE.fullmatch(one) is None or ("." in one and one not in CHANNEL_TYPES):
-            message = f"`{one}` is not the name of a Slack event"
-            raise ValueError(message)
-    return value
 
 
 class Config(BaseConfig):
@@ -88,7 +84,7 @@ class Config(BaseConfig):
         description="Ids (C…) or names (`#general`). None: every channel that the app can see.",
         json_schema_extra={"ui": {"widget": "tags", "placeholder": "#general"}},
     )
-    event_types: Annotated[Texts, AfterValidator(_known)] = Field(
+    event_types: Annotated[Texts, AfterValidator(known_types)] = Field(
         default=("message", "app_mention"),
         title="Event types",
         description="Names of events, interactions, or `slash_command`. An empty list: every one.",
@@ -131,6 +127,11 @@ class Config(BaseConfig):
         title="Socket Mode",
         description="Connect to Slack in place of being called; the connection needs an app token (xapp-…).",
     )
+    history: bool = Field(
+        default=False,
+        title="Read the history",
+        description="Look in the channels for messages that never arrived; the token needs channels:history.",
+    )
     ids: dict[str, str] = Field(
         default_factory=dict,
         max_length=2_000,
@@ -152,7 +153,15 @@ class Config(BaseConfig):
         if self.socket and self.connection is None:
             message = "Socket Mode needs a `connection` of kind slack with an app token"
             raise ValueError(message)
+        if self.history and not (self.connection and self.channels and self.kinds):
+            message = "`history` needs a `connection`, `channels`, and message or app_mention among `event_types`"
+            raise ValueError(message)
         return self
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which of message and app_mention count."""
+        return written_kinds(self.event_types)
 
     @property
     def origin(self) -> str:
@@ -286,7 +295,10 @@ def _subject(facts: Facts) -> str | None:
 
 
 def source_key(config: Config) -> str | None:
-    """Return the app whose socket is read; None for one that sends requests."""
+    """Return the app whose socket or history is read; None for one that only sends requests."""
+    if config.history:
+        past = (sorted(config.ids_of(config.channels)), config.kinds, config.origin)
+        return key_of(f"{config.connection}", "history", *past)
     return key_of(f"{config.connection}", "socket") if config.socket else None
 
 
@@ -295,17 +307,22 @@ def silence_seconds(config: Config) -> float | None:  # noqa: ARG001 -- the cont
     return None
 
 
-def open(config: Config, position: Any, io: SourceIO) -> AsyncIterator[Received]:  # noqa: A001, ARG001 -- the contract of streams; Slack knows the place
-    """Read what Slack hands over on a socket."""
+def open(config: Config, position: Any, io: SourceIO) -> AsyncGenerator[Received]:  # noqa: A001 -- the contract of streams
+    """Read what Slack hands over on a socket, and what the history of the channels has."""
     from workflow_scheduler.outbound.slack_api import SlackApi
 
     def hear(request: PushRequest) -> list[Heard]:
         return parse(config, msgspec.structs.replace(request, signed_with=(config.origin,)))
 
-    async def opened(app: Slack) -> dict[str, Any]:
-        return await SlackApi(io, app, "socket", io.now()).post("apps.connections.open", {})
+    def ask(app: Slack) -> Api:
+        return SlackApi(io, app, "source", io.now())
 
-    return listen(str(config.connection), io, opened, hear)
+    connection = str(config.connection)
+    streams = [listen(connection, io, ask, hear)] if config.socket else []
+    if config.history:
+        past = Past(connection, sorted(config.ids_of(config.channels)), config.kinds)
+        streams.append(catch_up(past, position, io, ask, hear))
+    return merged(*streams) if len(streams) > 1 else streams[0]
 
 
 def matches(config: Config, event: EventView) -> Verdict:

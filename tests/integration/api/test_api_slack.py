@@ -91,12 +91,12 @@ async def test_a_message_starts_one_run_however_often_slack_tries(application, c
         retry = {"x-slack-retry-num": str(number)} if number else {}
         reply = await send(application, client, said(11), **retry)
         assert (reply.status, reply.body) == (200, b"")
-    (event,) = await events(client, event_key="Ev11")
+    (event,) = await events(client, event_key="message:C1:11.1")
     (decision,) = (await client.get(f"/api/v1/events/{event['id']}/explain")).json()["decisions"]
     assert decision["outcome"] == "run_started"
     for other in (said(12, channel="C2"), said(13, user="U9"), said(14, bot_id="B7")):
         await send(application, client, other)
-        (event,) = await events(client, event_key=other["event_id"])
+        (event,) = await events(client, event_key=f"message:{other['event']['channel']}:{other['event']['ts']}")
         (decision,) = (await client.get(f"/api/v1/events/{event['id']}/explain")).json()["decisions"]
         assert decision["outcome"] == "filtered", other
 
@@ -108,7 +108,7 @@ async def test_an_unsigned_or_old_request_is_401(application, client):
     headers = {"content-type": "application/json", **slack.sign(None, early, SECRET)}
     assert (await client.post(PATH, body=raw, headers=headers)).status == 401
     assert (await client.get(PATH)).status == 405
-    assert await events(client, event_key="Ev21") == []
+    assert await events(client, event_key="message:C1:21.1") == []
 
 
 @pytest.mark.parametrize(

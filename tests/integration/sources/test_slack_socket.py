@@ -43,7 +43,7 @@ async def test_a_socket_that_slack_closes_is_replaced_and_what_was_not_acknowled
         assert (peer.opened, [one.event_key for one in again.heard]) == (2, [one.event_key for one in first.heard])
         await again.ack()
         await peer.publish([2])
-        assert [one.event_key for one in (await anext(stream)).heard] == ["Ev2"]
+        assert [one.event_key for one in (await anext(stream)).heard] == ["message:C1:2.1"]
         await stream.aclose()
     assert "e1" not in peer.waiting
 

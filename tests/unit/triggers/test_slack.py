@@ -50,7 +50,7 @@ def fits(body: dict[str, Any], **rule: Any) -> bool | None:
 def test_an_event_is_read() -> None:
     (heard,) = slack.parse(None, request(envelope()))
     assert (heard.type, heard.source, heard.subject) == ("slack.message", "/slack/T1", "C1/1.1")
-    assert heard.event_key == "Ev1"
+    assert heard.event_key == "message:C1:1.1"
     assert heard.time == 1_804_000_000_000_000
     assert heard.index_keys == ("T1", "*")
     assert heard.sub_keys == ("", "C1")
@@ -58,6 +58,15 @@ def test_an_event_is_read() -> None:
 
 def test_a_retry_has_the_same_identity() -> None:
     (heard,) = slack.parse(None, request(envelope(), x_slack_retry_num="2", x_slack_retry_reason="http_timeout"))
+    assert heard.event_key == "message:C1:1.1"
+
+
+def test_what_is_no_message_is_named_by_its_envelope() -> None:
+    whole = {**envelope(), "event": {"type": "reaction_added", "user": "U1", "item": {"channel": "C1", "ts": "1.1"}}}
+    (heard,) = slack.parse(None, request(whole))
+    assert heard.event_key == "Ev1"
+    changed = {**envelope(), "event": {"type": "message", "subtype": "message_changed", "channel": "C1", "ts": "1.1"}}
+    (heard,) = slack.parse(None, request(changed))
     assert heard.event_key == "Ev1"
 
 

@@ -27,6 +27,7 @@ class Slack(Trigger):
         connection: A connection of kind `slack`, whose token turns names into ids. Default: SLACK_BOT_TOKEN.
         secret: The name of the stored secret that Slack signs with. Default: the one of the whole service.
         socket: Connect to Slack in place of being called; the connection needs an app token (xapp-…).
+        history: Look in the channels for messages that never arrived; the token needs channels:history.
         ids: The ids of named channels and users, found at deploy.
 
     """
@@ -44,4 +45,5 @@ class Slack(Trigger):
     connection: str | UnsetType | None = UNSET
     secret: str | UnsetType = UNSET
     socket: bool | UnsetType = UNSET
+    history: bool | UnsetType = UNSET
     ids: Mapping[str, Any] | UnsetType = UNSET

@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
+import re2
 
 from workflow_scheduler.core.errors import BadRequest
 from workflow_scheduler.core.inbound.body import read_body, read_json
@@ -25,6 +27,9 @@ INTERACTIONS: Final = frozenset(
     {"block_actions", "block_suggestion", "message_action", "shortcut", "view_submission", "view_closed"}
 )
 COMMAND: Final = "slash_command"
+MESSAGE: Final = "message"
+MENTION: Final = "app_mention"
+_EVENT_TYPE = re2.compile(r"[a-z0-9_]{1,80}(?:\.[a-z]{1,20})?")
 RATE_LIMITED: Final = "app_rate_limited"
 
 
@@ -45,7 +50,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_message(self) -> bool:
         """Whether somebody has written something."""
-        return self.kind in ("message", "app_mention")
+        return self.kind in (MESSAGE, MENTION)
 
     @property
     def in_thread(self) -> bool:
@@ -55,11 +60,31 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     @property
     def mentions_us(self) -> bool | None:
         """Whether our bot is addressed; None where it is not known which user it is."""
-        if self.kind == "app_mention" or self.channel_type == "im":
+        if self.kind == MENTION or self.channel_type == "im":
             return True
         if self.me is None:
             return None
         return f"<@{self.me}>" in (self.text or "") or f"<@{self.me}|" in (self.text or "")
+
+
+def known_types(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of event types.
+
+    Raises:
+        ValueError: one of them cannot be the name of an event.
+
+    """
+    for one in value:
+        if _EVENT_TYPE.fullmatch(one) is None or ("." in one and one not in CHANNEL_TYPES):
+            message = f"`{one}` is not the name of a Slack event"
+            raise ValueError(message)
+    return value
+
+
+def written_kinds(event_types: Iterable[str]) -> tuple[str, ...]:
+    """Return which of message and app_mention are among event types; none given are all."""
+    wanted = {MESSAGE if one in CHANNEL_TYPES else one for one in event_types} or {MESSAGE, MENTION}
+    return tuple(sorted({MESSAGE, MENTION} & wanted))
 
 
 def payload_of(body: bytes, content_type: str) -> tuple[bytes, dict[str, Any]]:
@@ -105,10 +130,16 @@ def facts_of(payload: Any) -> Facts:
 
 
 def identity_of(payload: dict[str, Any]) -> str | None:
-    """Return what identifies a request: the envelope's `event_id`, for interactions and commands their `trigger_id`.
+    """Return what identifies a request.
 
-    Retries carry the same one; the header `X-Slack-Retry-Num` says nothing about identity.
+    A message is named by its channel and `ts`, which the history of the channel knows as well; anything else by the
+    envelope's `event_id`, interactions and commands by their `trigger_id`. Retries carry the same ones; the header
+    `X-Slack-Retry-Num` says nothing about identity.
     """
+    event = _dict(payload, "event")
+    kind, channel, ts = _kind(payload, event), _text(event, "channel"), _text(event, "ts")
+    if kind in (MESSAGE, MENTION) and channel is not None and ts is not None:
+        return f"{kind}:{channel}:{ts}"
     if payload.get("type") == RATE_LIMITED:
         return f"{_text(payload, 'team_id')}:{payload.get('minute_rate_limited')}"
     known = _text(payload, "event_id")

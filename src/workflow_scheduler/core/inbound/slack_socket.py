@@ -5,16 +5,16 @@ Source: https://docs.slack.dev/apis/events-api/using-socket-mode (envelopes, ack
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
-from typing import Any
 
 import msgspec
 
 from workflow_scheduler.core.errors import BadRequest, NotConnected, Rejected, Unavailable
+from workflow_scheduler.core.inbound.slack_history import Ask, Hear
 from workflow_scheduler.core.model.connection import Slack
 from workflow_scheduler.core.ports.sources import Received, SourceIO, WebSocket, WebSocketRequest
-from workflow_scheduler.core.registry import Heard, PushRequest
+from workflow_scheduler.core.registry import PushRequest
 
 MESSAGE_BYTES_MAX = 4 << 20
 PATH = "/slack/socket"
@@ -27,12 +27,8 @@ class _Envelope(msgspec.Struct):
     payload: msgspec.Raw = msgspec.Raw(b"null")
 
 
-async def listen(
-    connection: str, io: SourceIO, opened: Callable[[Slack], Any], hear: Callable[[PushRequest], list[Heard]]
-) -> AsyncIterator[Received]:
+async def listen(connection: str, io: SourceIO, ask: Ask, hear: Hear) -> AsyncGenerator[Received]:
     """Read envelopes, from one socket after the other; each is acknowledged after it is stored.
-
-    `opened` asks Slack for the address of a socket.
 
     Raises:
         Rejected: the connection has no app token, or Slack does not take it.
@@ -48,7 +44,7 @@ async def listen(
     app = fields.model_copy(update={"token": fields.app_token})
     while True:
         try:
-            address = (await opened(app)).get("url")
+            address = (await ask(app).post("apps.connections.open", {})).get("url")
         except Unavailable as error:
             raise NotConnected(error.detail) from error
         if not isinstance(address, str):
@@ -58,7 +54,7 @@ async def listen(
                 yield piece
 
 
-async def _read(socket: WebSocket, io: SourceIO, hear: Callable[[PushRequest], list[Heard]]) -> AsyncIterator[Received]:
+async def _read(socket: WebSocket, io: SourceIO, hear: Hear) -> AsyncIterator[Received]:
     """Read one socket until Slack says that it will close it; what was not acknowledged comes again on the next."""
     while True:
         message = await socket.receive()
