@@ -115,8 +115,16 @@ class Settings(BaseSettings):
 
     github_app_id: str = _named("GITHUB_APP_ID", "", "Id of the GitHub App.")
     github_app_private_key: SecretStr = _named("GITHUB_APP_PRIVATE_KEY", SecretStr(""), "PEM key of the GitHub App.")
+    github_api_url: str = _named(
+        "WFS_GITHUB_API_URL",
+        "https://api.github.com",
+        "GitHub's API for the GitHub App; of GitHub Enterprise Server `https://HOST/api/v3`.",
+        pattern=r"^https?://[^\s/]+(/\S*)?$",
+    )
     github_webhook_secret: SecretStr = _named(
-        "GITHUB_WEBHOOK_SECRET", SecretStr(""), "Secret of GitHub deliveries for triggers that name no own secret."
+        "GITHUB_WEBHOOK_SECRET",
+        SecretStr(""),
+        "Secret of the GitHub App's hook, and of deliveries for triggers that name no own secret.",
     )
     github_client_id: str = _named("GITHUB_CLIENT_ID", "", "OAuth client id at GitHub.")
     github_client_secret: SecretStr = _named("GITHUB_CLIENT_SECRET", SecretStr(""), "OAuth client secret at GitHub.")
@@ -215,6 +223,29 @@ class Settings(BaseSettings):
     def own_url(self) -> str:
         """The address of this service for others, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def has_github_app(self) -> bool:
+        """Whether there is a GitHub App.
+
+        Raises:
+            ValidationFailed: there is half of one.
+
+        """
+        needed = {
+            "GITHUB_APP_ID": self.github_app_id,
+            "GITHUB_APP_PRIVATE_KEY": self.github_app_private_key.get_secret_value(),
+        }
+        if not any(needed.values()):
+            return False
+        needed["GITHUB_WEBHOOK_SECRET"] = self.github_webhook_secret.get_secret_value()
+        lines = [
+            FieldError(name, "is not set, and a GitHub App needs it") for name, value in needed.items() if not value
+        ]
+        if lines:
+            detail = "; ".join(f"{line.field} {line.message}" for line in lines)
+            raise ValidationFailed(detail, errors=lines, fix="see docs/how-to/github.md")
+        return True
 
     @property
     def jwt_configured(self) -> bool:

@@ -37,6 +37,7 @@ RESOURCES = (
     "secrets",
     "connections",
     "connection_kinds",
+    "github_installations",
     "tenant",
     "keys",
     "members",

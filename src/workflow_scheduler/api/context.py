@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.services.deployments import Deployments
     from workflow_scheduler.services.events import Events
     from workflow_scheduler.services.explain import Explain
+    from workflow_scheduler.services.github_installations import GitHubInstallations
     from workflow_scheduler.services.held import Held
     from workflow_scheduler.services.joins import Joins
     from workflow_scheduler.services.keys import Keys
@@ -91,6 +92,7 @@ class ApiContext:
     held: Held
     secrets: SecretStore
     connections: ConnectionStore
+    github_installations: GitHubInstallations
     tenant: TenantSettings
     keys: Keys
     members: Members

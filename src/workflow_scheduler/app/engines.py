@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,6 +35,10 @@ from workflow_scheduler.services.connections import ConnectionStore
 from workflow_scheduler.services.tenant import TenantSettings
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.stores.portable.connections import ConnectionRepository
+from workflow_scheduler.stores.portable.github_installations import InstallationRepository
+
+if TYPE_CHECKING:
+    from workflow_scheduler.services.github_app import GitHubApp
 
 PROCESSES_PER_PROCESSOR = 4
 SOURCE_THREADS = 256  # started as they are needed: a mailbox holds one as long as it is watched
@@ -129,7 +133,24 @@ class Engines(Pipeline):
         )
         self.store.on_epoch(lambda _: self.supervisor.moved())
         self.push.lend = lender.lend_once
+        self.github_app = self._github_app()
+        if self.github_app is not None:
+            self.push.app = self.github_app
+            lender.github_app = self.github_app.access
         self.pokes = Pokes(self.store, self.types, self.clock, self.supervisor.wake)
+
+    def _github_app(self) -> GitHubApp | None:
+        """Return the GitHub App, where one is set; its library is loaded only then."""
+        settings = self.settings
+        if not settings.has_github_app:
+            return None
+        from workflow_scheduler.outbound.github_app import AppKey, GitHubAppClient
+        from workflow_scheduler.services.github_app import GitHubApp
+
+        key = AppKey(settings.github_app_id, settings.github_app_private_key.get_secret_value())
+        client = GitHubAppClient(key, settings.github_api_url, self.outbound, self.clock)
+        secret = settings.github_webhook_secret.get_secret_value()
+        return GitHubApp(client, InstallationRepository(self.store), self.connections, self.clock, secret)
 
     async def _probe(self, principal: Principal, connection: Connection) -> str:
         """Try a connection; the libraries that this needs are loaded here."""

@@ -21,6 +21,7 @@ from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.events import Events
 from workflow_scheduler.services.explain import Explain
+from workflow_scheduler.services.github_installations import GitHubInstallations
 from workflow_scheduler.services.held import Held
 from workflow_scheduler.services.joins import Joins
 from workflow_scheduler.services.keys import Keys
@@ -37,6 +38,7 @@ from workflow_scheduler.services.triggers import Triggers
 from workflow_scheduler.services.waits import Waits
 from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.settings import Settings
+from workflow_scheduler.stores.portable.github_installations import InstallationRepository
 from workflow_scheduler.stores.portable.keys import KeyRepository
 from workflow_scheduler.telemetry.tracing import connect
 
@@ -77,7 +79,7 @@ class Services(Engines):
         definitions = Definitions(self.types, self.jobs, clock, rules)
         requirements = Requirements(self.secrets, self.connections, self.tenant, self.jobs, self.tenant)
         deployments = Deployments(store, clock, definitions, requirements)
-        deployments.resolution = Resolution(self.secrets, self.connections, self.outbound, clock)
+        deployments.resolution = self._resolution(requirements)
         workflows = Workflows(store, clock, definitions, deployments)
         triggers = Triggers(store, clock, definitions, workflows, deployments, self.matcher)
         explain = Explain(store, clock, self.catalog, self.matcher, self.types)
@@ -103,11 +105,26 @@ class Services(Engines):
             held=Held(store, clock, self.inbox),
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),
-            secrets=self.secrets, connections=self.connections, tenant=self.tenant, keys=keys, members=members,
+            secrets=self.secrets, connections=self.connections, tenant=self.tenant,
+            github_installations=self._installations(), keys=keys, members=members,
             audit=Audit(store, clock), waits=waits,
             trigger_types=self.types, job_types=self.jobs,
             tracer=connect(settings.otel_endpoint, "workflow_scheduler", settings.environment),
         )  # fmt: skip
+
+    def _installations(self) -> GitHubInstallations:
+        installations = GitHubInstallations(InstallationRepository(self.store))
+        if self.github_app is not None:
+            installations.on_release = self.github_app.forget
+        return installations
+
+    def _resolution(self, requirements: Requirements) -> Resolution:
+        """Return what asks the providers at deploy; where there is a GitHub App, its secret need not be set."""
+        resolution = Resolution(self.secrets, self.connections, self.outbound, self.clock)
+        if self.github_app is not None:
+            resolution.installations = self.github_app.cover
+            requirements.given = self.github_app.given
+        return resolution
 
     def _ended(self, run_id: str) -> None:
         """Give the place of an ended run to the next one."""

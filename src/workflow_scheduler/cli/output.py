@@ -21,6 +21,7 @@ _COMMANDS = {
     "connections": "connection ls",
     "dead-letters": "dead ls",
     "events": "events ls",
+    "github": "github ls",
     "keys": "key ls",
     "quarantine": "quarantine ls",
     "runs": "runs ls",

@@ -282,7 +282,7 @@ class Deployments:
         attempt.step = "resolve"
         resolved = checked
         if self.resolution is not None:
-            resolved, told = await self.resolution.resolve(record.tenant_id, checked)
+            resolved, told = await self.resolution.resolve(record.tenant_id, checked, principal.user_id)
             attempt.warnings = [*attempt.warnings, *told]
         attempt.step = "plan"
         before = await self._live_side(record)

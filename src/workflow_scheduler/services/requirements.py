@@ -49,7 +49,11 @@ class Requirements:
         job_types: Mapping[str, ModuleType] | None = None,
         pool_rule: PoolRule | None = None,
     ) -> None:
-        """Ask these; what is left out is not checked."""
+        """Ask these; what is left out is not checked.
+
+        `given`, set by the composition root, are secrets that the service itself has for triggers of a type.
+        """
+        self.given: frozenset[tuple[str, str]] = frozenset()
         self._secrets = secrets
         self._connections = connections
         self._code_rule = code_rule
@@ -105,6 +109,8 @@ class Requirements:
             secrets = [] if name_of is None else [name_of(trigger.config)]
             secrets += [] if names_of is None else names_of(trigger.config)
             for secret in filter(None, secrets):
+                if (trigger.type, secret) in self.given:
+                    continue  # the type asks for it while it is resolved, where it needs the tenant's own
                 wanted.setdefault(secret, trigger.name)
         missing = await self._secrets.missing(tenant_id, wanted) if wanted else []
         if missing:

@@ -9,22 +9,25 @@ import msgspec
 
 from workflow_scheduler.core.definition.check import Checked
 from workflow_scheduler.core.definition.trigger_check import CheckedTrigger
-from workflow_scheduler.core.errors import FieldError, SchedulerError, ValidationFailed
+from workflow_scheduler.core.errors import FieldError, Rejected, SchedulerError, ValidationFailed
 from workflow_scheduler.core.model.connection import Connection
 from workflow_scheduler.core.ports.connections import Connections
+from workflow_scheduler.core.ports.resolving import GitHubPlace
 from workflow_scheduler.core.ports.resources import Outbound
 from workflow_scheduler.core.ports.vault import Secrets
 from workflow_scheduler.core.time.clock import Clock
 
-Installations = Callable[[str, str, str | None], Awaitable[str | None]]
+Installations = Callable[[str, str, GitHubPlace], Awaitable[str]]
+"""Of tenant, person and place: see core.ports.resolving.Resolving.github_installation."""
 
 
 class Around:
     """Implements core.ports.resolving.Resolving for one tenant."""
 
-    def __init__(self, resolution: Resolution, tenant_id: str) -> None:
-        """Ask in the name of `tenant_id`."""
+    def __init__(self, resolution: Resolution, tenant_id: str, actor: str) -> None:
+        """Ask in the name of `tenant_id`, for the person `actor`."""
         self._resolution = resolution
+        self._actor = actor
         self.tenant_id = tenant_id
         self.outbound = resolution.outbound
         self.now = resolution.clock.now()
@@ -37,10 +40,17 @@ class Around:
         """Return a connection, or None when the tenant has none of that name."""
         return await self._resolution.connections.open(self.tenant_id, name)
 
-    async def github_installation(self, account: str, repository: str | None) -> str | None:
-        """Return the id of the GitHub App's installation that covers an account or `owner/name`, or None."""
+    @property
+    def has_github_app(self) -> bool:
+        """Whether this service has a GitHub App."""
+        return self._resolution.installations is not None
+
+    async def github_installation(self, place: GitHubPlace) -> str:
+        """Return the id of the GitHub App's installation that covers a place."""
         ask = self._resolution.installations
-        return None if ask is None else await ask(self.tenant_id, account, repository)
+        if ask is None:
+            raise Rejected("this service has no GitHub App", fix="Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY.")
+        return await ask(self.tenant_id, self._actor, place)
 
 
 class Resolution:
@@ -54,7 +64,7 @@ class Resolution:
         self.clock = clock
         self.installations: Installations | None = None
 
-    async def resolve(self, tenant_id: str, checked: Checked) -> tuple[Checked, list[str]]:
+    async def resolve(self, tenant_id: str, checked: Checked, actor: str) -> tuple[Checked, list[str]]:
         """Return the definition with what was found laid over its triggers, and warnings.
 
         Raises:
@@ -62,7 +72,7 @@ class Resolution:
             SchedulerError: a provider cannot be asked now, and something depends on it.
 
         """
-        around = Around(self, tenant_id)
+        around = Around(self, tenant_id, actor)
         triggers: dict[str, CheckedTrigger] = {}
         warnings: list[str] = []
         for name, trigger in checked.triggers.items():

@@ -5,34 +5,39 @@
 Deliveries go to `/api/v1/github/webhook` and are checked with `secret` (X-Hub-Signature-256); the delivery id makes
 each count once. Where `events` names `push`, one that deletes a branch or tag counts only with `deletions: true`.
 
-GitHub cuts long file lists off, and sends none with pull requests: with a `connection` they are asked for. Where
-`paths` stays undecided the workflow runs, unless `on_truncated: unknown` leaves it to `on_unknown`. With a `connection`
-deliveries that failed are asked for as well, every five minutes: GitHub itself does not try again.
+Where the service has a GitHub App and no `secret` is named, the App delivers: its installation is looked up at deploy.
+
+GitHub cuts long file lists off, and sends none with pull requests: by the App or a `connection` they are asked for.
+Where `paths` stays undecided the workflow runs, unless `on_truncated: unknown` leaves it to `on_unknown`. Deliveries
+that failed are asked for in the same way, every five minutes: GitHub itself does not try again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 import re2
-from pydantic import AliasChoices, BeforeValidator, Field, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
-from workflow_scheduler.core.errors import BadRequest, SchedulerError, did_you_mean
+from workflow_scheduler.core.errors import BadRequest, Rejected, SchedulerError, did_you_mean
 from workflow_scheduler.core.inbound import signature as signatures
 from workflow_scheduler.core.inbound.github import EVENTS, Facts, event_sub_keys, facts_of, payload_of, subject_of
+from workflow_scheduler.core.inbound.github_api import NO_APP, NO_APP_FIX, GitHubApi, api_of_app
 from workflow_scheduler.core.inbound.github_files import files_of
-from workflow_scheduler.core.inbound.github_missed import missed
+from workflow_scheduler.core.inbound.github_missed import AppHook, OwnHooks, missed
+from workflow_scheduler.core.inbound.github_reach import APP_SECRET, Reach, reached
 from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.match.changes import authors_line
 from workflow_scheduler.core.match.fields import Patterns
-from workflow_scheduler.core.match.github_rule import Rule, rule_lines, rules
+from workflow_scheduler.core.match.github_rule import Rule, event_line, repository_line, rule_lines, rules
 from workflow_scheduler.core.match.glob import compile_globs
 from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
 from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.event import EventView
+from workflow_scheduler.core.ports.resolving import Resolved, Resolving
 from workflow_scheduler.core.ports.sources import Polled, SourceIO
 from workflow_scheduler.core.registry import Config as BaseConfig
 from workflow_scheduler.core.registry import Example, Heard, PushRequest
@@ -44,7 +49,6 @@ shape = "push"
 since = "0.1"
 extras = ""
 
-DEFAULT_SECRET = "GITHUB_WEBHOOK_SECRET"  # noqa: S105 - the name of a secret
 MISSED_SECONDS = 300.0
 FILES_SECONDS = 6.0  # GitHub gives up after ten
 _ALWAYS_WITH_REF = frozenset({"push", "pull_request", "pull_request_review", "pull_request_review_comment"})
@@ -65,7 +69,7 @@ class Config(BaseConfig):
         json_schema_extra={"ui": {"placeholder": "acme/billing"}},
     )
     secret: str = Field(
-        default=DEFAULT_SECRET,
+        default=APP_SECRET,
         min_length=1,
         title="Secret",
         description="The name of the stored secret that GitHub signs with. Default: the one of the whole service.",
@@ -97,10 +101,17 @@ class Config(BaseConfig):
             description="Only deliveries of this installation of the GitHub App.",
         )
     )
+    via: Literal["app", "webhook"] | None = Field(
+        default=None,
+        title="Delivered by",
+        description="`app`: the GitHub App of the service; `webhook`: a webhook with `secret`. Default: the App where "
+        "there is one and no `secret` is named.",
+    )
     connection: Line | None = Field(
         default=None,
         title="Connection",
-        description="A connection of kind `http` with a token that may read what GitHub leaves out.",
+        description="A connection of kind `http` with a token that may read what GitHub leaves out; with the App, one "
+        "of an owner of the account, once.",
         json_schema_extra={"ui": {"widget": "connection", "kind": "http"}},
     )
     on_truncated: Literal["fire", "unknown"] = Field(
@@ -116,6 +127,13 @@ class Config(BaseConfig):
             message = f"`{repository}` is not a repository; write `owner/name`, or `owner/*` for all of an owner"
             raise ValueError(message)
         return repository
+
+    @model_validator(mode="after")
+    def _app_has_its_secret(self) -> Self:
+        if self.via == "app" and self.secret != APP_SECRET:
+            message = f"the deliveries of the App are checked with {APP_SECRET}: leave `secret` out with `via: app`"
+            raise ValueError(message)
+        return self
 
     @field_validator("events")
     @classmethod
@@ -199,8 +217,8 @@ def _rule_keys(event: str, rule: Rule) -> list[str]:
 
 
 def secret_name(config: Config) -> str | None:
-    """Return the name of the secret that deliveries are checked with."""
-    return config.secret
+    """Return the name of the secret that deliveries are checked with; the App's is the service's own."""
+    return None if config.via == "app" else config.secret
 
 
 def verify(config: Config | None, request: PushRequest, secret: str | None) -> None:  # noqa: ARG001 - one endpoint for all
@@ -270,13 +288,13 @@ async def complete(configs: Sequence[Config], event: EventView, io: SourceIO) ->
     facts = _facts(event)
     if facts.files_note is None:
         return None
-    found = (one.connection for one in configs if one.connection and _asks_for_files(one, facts))
-    connection = next(found, None)
-    if connection is None:
+    asking = (one for one in configs if (one.connection or one.via == "app") and _asks_for_files(one, facts))
+    config = next(asking, None)
+    if config is None:
         return None
     try:
         async with asyncio.timeout(FILES_SECONDS):
-            files = await files_of(facts, connection, io)
+            files = await files_of(facts, await _api(config, facts.repository or "", io))
     except (SchedulerError, TimeoutError) as error:
         return {**event.attributes, "files_missing": str(error) or f"GitHub did not answer within {FILES_SECONDS:g} s"}
     return None if files is None else {**event.attributes, "files": files}
@@ -285,12 +303,35 @@ async def complete(configs: Sequence[Config], event: EventView, io: SourceIO) ->
 def _asks_for_files(config: Config, facts: Facts) -> bool:
     rule = config.events.get(facts.event)
     return (
-        rule is not None and bool(rule.paths or rule.paths_ignore) and _repository_line(config, facts).verdict is True
+        rule is not None
+        and bool(rule.paths or rule.paths_ignore)
+        and repository_line(config.repository, facts).verdict is True
     )
 
 
+async def _api(config: Config, repository: str, io: SourceIO) -> GitHubApi:
+    """Return GitHub's API as the App or the connection of a trigger sees it."""
+    if config.via == "app":
+        return await api_of_app(config.installation or "", repository, io)
+    return await GitHubApi.of(config.connection or "", io)
+
+
+async def resolve(config: Config, around: Resolving) -> Resolved:
+    """Find the installation of the GitHub App, where the App delivers.
+
+    Raises:
+        ValidationFailed: the App is not installed there, not the tenant's there, or a secret is not set.
+        SchedulerError: GitHub cannot be asked now.
+
+    """
+    way = Reach(config.repository, config.via, config.secret, config.installation, config.connection)
+    return await reached(way, around)
+
+
 def source_key(config: Config) -> str | None:
-    """Return whose deliveries are looked through for those that were missed; None without a connection."""
+    """Return whose deliveries are looked through for those that were missed; None where nobody can be asked."""
+    if config.via == "app":
+        return None if config.installation is None else key_of("github app", config.installation)
     if config.connection is None:
         return None
     return key_of(f"{config.connection}/{config.repository.lower()}", config.secret)
@@ -303,18 +344,23 @@ def poll_seconds(config: Config) -> float:  # noqa: ARG001 -- the contract of po
 
 async def poll(config: Config, cursor: Any, io: SourceIO) -> Polled:
     """Look for deliveries that never arrived here, and hear them as if they had."""
-    assert config.connection is not None
 
     def hear(request: PushRequest) -> list[Heard]:
         return parse(config, msgspec.structs.replace(request, signed_with=(config.secret,)))
 
-    return await missed(config.connection, config.repository, cursor, io, hear)
+    access = io.github_app
+    if config.via == "app":
+        if access is None:
+            raise Rejected(NO_APP, fix=NO_APP_FIX)
+        return await missed(AppHook(access, config.installation or ""), cursor, io, hear)
+    api = await GitHubApi.of(config.connection or "", io)
+    return await missed(OwnHooks(api, config.repository), cursor, io, hear)
 
 
 def matches(config: Config, event: EventView) -> Verdict:
     """Compare repository, event, action, refs, files and authors; what GitHub did not send is unknown."""
     facts = _facts(event)
-    lines = [_repository_line(config, facts), _event_line(config, facts)]
+    lines = [repository_line(config.repository, facts), event_line(config.events, facts)]
     signed = event.attributes.get("signed_with") if isinstance(event.attributes, dict) else None
     if signed:  # one delivery is heard for all triggers of a tenant; it counts for those whose own secret it passed
         lines.append(Predicate("secret", config.secret, signed, config.secret in signed))
@@ -351,19 +397,3 @@ def _facts(event: EventView) -> Facts:
 
 def _is_cut_off(line: Predicate, facts: Facts) -> bool:
     return line.name == "paths" or (line.name == "authors" and not facts.authors_complete)
-
-
-def _repository_line(config: Config, facts: Facts) -> Predicate:
-    wanted = config.repository.lower()
-    owner, _, repository = wanted.partition("/")
-    if repository == "*":
-        fits = None if facts.owner is None else facts.owner == owner
-        return Predicate("repository", config.repository, facts.repository or facts.owner, fits)
-    fits = None if facts.repository is None else facts.repository == wanted
-    return Predicate("repository", config.repository, facts.repository, fits)
-
-
-def _event_line(config: Config, facts: Facts) -> Predicate:
-    if not config.events:
-        return Predicate("event", "any but ping", facts.event, facts.event != "ping")
-    return Predicate("event", list(config.events), facts.event, facts.event in config.events)

@@ -6,7 +6,7 @@ from servers.github import GitHub
 
 from workflow_scheduler.core.errors import Rejected, RetryAfter
 from workflow_scheduler.core.inbound.github_api import GitHubApi
-from workflow_scheduler.core.inbound.github_missed import _deliveries
+from workflow_scheduler.core.inbound.github_missed import listed
 from workflow_scheduler.core.model.connection import Http
 from workflow_scheduler.testing.sources import LoneIO, SourceBench
 from workflow_scheduler.triggers import github
@@ -99,7 +99,7 @@ async def test_a_list_is_read_back_to_what_was_decided_however_long_it_is(peer):
             for number in range(1, 6_001)
         ]
         api = await GitHubApi.of("hub", io)
-        found = await _deliveries(api, "/repos/acme/billing/hooks/42/deliveries", 10)
+        found = await listed(api, "/repos/acme/billing/hooks/42/deliveries", 10)
         assert {one.id for one in found} == set(range(11, 6_001))
 
 

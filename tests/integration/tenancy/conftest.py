@@ -6,12 +6,15 @@ import pytest
 from joserfc import jwk, jwt
 
 from workflow_scheduler.app import Application
+from workflow_scheduler.core.model.github import installation_of
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.settings import Settings
+from workflow_scheduler.stores.portable.github_installations import InstallationRepository
 from workflow_scheduler.testing.asgi import AsgiClient
 from workflow_scheduler.testing.factories import Rows, make_dead_letter
 
 SECRET = "a shared secret that is long enough, surely"
+INSTALLED = {"id": 77, "account": {"login": "acme", "id": 7, "type": "Organization"}}
 FLOW = {
     "version": 1,
     "name": "orders",
@@ -107,6 +110,9 @@ class Tenancy:
             await self.application.clock.sleep(0.02)
         calendar = {"name": "acme-closed", "dates": ["2027-12-24"]}
         assert (await ann.post("/api/v1/calendars", json=calendar)).status == 201
+        installations = InstallationRepository(self.application.store)
+        await installations.keep(installation_of(INSTALLED), 0)
+        assert await installations.claim(77, "acme", "ann", 0)
         self.ids = {
             "calendar": ["acme-closed"],
             "backfill_id": [backfill["id"]],
@@ -122,6 +128,7 @@ class Tenancy:
             "name": ["hmac"],
             "wait_id": [asked["id"]],
             "row_id": [heard["event_id"]],
+            "installation_id": ["77"],
         }
 
     async def operations(self):

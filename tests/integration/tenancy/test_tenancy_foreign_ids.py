@@ -65,7 +65,7 @@ async def picture(client):
     """Return what a tenant sees of itself in every list."""
     lists = (
         "workflows", "triggers", "schedules", "events", "runs", "dead-letters", "secrets", "connections", "keys",
-        "members", "quarantine", "backfills", "calendars",
+        "members", "quarantine", "backfills", "calendars", "github/installations",
     )  # fmt: skip
     return {name: (await client.get(f"/api/v1/{name}?limit=500")).json() for name in lists}
 

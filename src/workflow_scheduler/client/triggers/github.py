@@ -21,7 +21,8 @@ class GitHub(Trigger):
         events: A list of events, or each with its filters. None: every event but `ping`.
         authors: Regular expressions (RE2) for every event, see the same filter of one event.
         github_app_installation_id: Only deliveries of this installation of the GitHub App.
-        connection: A connection of kind `http` with a token that may read what GitHub leaves out.
+        via: `app`: the GitHub App of the service; `webhook`: a webhook with `secret`. Default: the App …
+        connection: A connection of kind `http` with a token that may read what GitHub leaves out; with the App, …
         on_truncated: `fire`: the workflow runs; `unknown`: `on_unknown` decides.
 
     """
@@ -33,5 +34,6 @@ class GitHub(Trigger):
     events: str | Sequence[str] | Mapping[str, Any] | UnsetType = UNSET
     authors: str | Sequence[str] | UnsetType = UNSET
     github_app_installation_id: str | UnsetType | None = UNSET
+    via: Literal["app", "webhook"] | UnsetType | None = UNSET
     connection: str | UnsetType | None = UNSET
     on_truncated: Literal["fire", "unknown"] | UnsetType = UNSET

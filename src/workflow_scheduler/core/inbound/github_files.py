@@ -11,14 +11,13 @@ from urllib.parse import quote
 
 from workflow_scheduler.core.inbound.github import FILES_CAP, Facts
 from workflow_scheduler.core.inbound.github_api import GitHubApi
-from workflow_scheduler.core.ports.sources import SourceIO
 
 COMPARED_MAX: Final = 300
 PULLS: Final = frozenset({"pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"})
 _NONE = "0" * 40
 
 
-async def files_of(facts: Facts, connection: str, io: SourceIO) -> tuple[str, ...] | None:
+async def files_of(facts: Facts, api: GitHubApi) -> tuple[str, ...] | None:
     """Return all files that a delivery is about; None where GitHub cannot tell all of them.
 
     Raises:
@@ -28,20 +27,18 @@ async def files_of(facts: Facts, connection: str, io: SourceIO) -> tuple[str, ..
     if facts.repository is None:
         return None
     if facts.event == "push":
-        return await _pushed(facts, connection, io)
+        return await _pushed(facts, api)
     number = facts.body.get("number") or (facts.body.get("pull_request") or {}).get("number")
     if facts.event not in PULLS or not isinstance(number, int):
         return None
-    api = await GitHubApi.of(connection, io)
     found = await api.items(f"/repos/{facts.repository}/pulls/{number}/files")
     return None if len(found) >= FILES_CAP else _names(found)
 
 
-async def _pushed(facts: Facts, connection: str, io: SourceIO) -> tuple[str, ...] | None:
+async def _pushed(facts: Facts, api: GitHubApi) -> tuple[str, ...] | None:
     before, after = facts.body.get("before"), facts.body.get("after")
     if not isinstance(before, str) or not isinstance(after, str) or _NONE in (before, after):
         return None  # a branch that begins or ends here is compared with nothing
-    api = await GitHubApi.of(connection, io)
     # Two dots would not do: GitHub compares with the common ancestor, which for a push that only adds is `before`.
     told = await api.get(f"/repos/{facts.repository}/compare/{quote(before, safe='')}...{quote(after, safe='')}")
     listed = told.get("files") if isinstance(told, dict) else None

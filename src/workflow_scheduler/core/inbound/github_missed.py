@@ -1,43 +1,30 @@
 """Deliveries of GitHub that never arrived: GitHub keeps them for some days and does not try again by itself.
 
-Source: GitHub REST API, "Repository webhooks" and "Organization webhooks": list deliveries, get a delivery. A delivery
-that was redelivered has another id and the same guid.
+Source: GitHub REST API, "Repository webhooks", "Organization webhooks" and "GitHub App webhooks": list deliveries, get
+a delivery. A delivery that was redelivered has another id and the same guid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
 from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.inbound.github_api import GitHubApi
+from workflow_scheduler.core.model.github import Delivery
+from workflow_scheduler.core.ports.github_app import GitHubAccess
 from workflow_scheduler.core.ports.sources import Polled, SourceIO
 from workflow_scheduler.core.registry import Heard, PushRequest
-from workflow_scheduler.core.time.clock import SECOND_US, from_iso
+from workflow_scheduler.core.time.clock import SECOND_US
 
 ENDPOINT: Final = "/api/v1/github/webhook"
 PATHS: Final = (ENDPOINT, "/webhooks/github/")
 SETTLED_US: Final = 60 * SECOND_US
 PORTION: Final = 50
 _GOOD = range(200, 300)
-
-
-class Delivery(msgspec.Struct, frozen=True):
-    """One delivery of a list; `status_code` is 0 where nobody answered."""
-
-    id: int
-    guid: str
-    delivered_at: str
-    status_code: int = 0
-    event: str = ""
-
-    @property
-    def at(self) -> int:
-        """When it was tried, microseconds."""
-        return from_iso(self.delivered_at)
 
 
 class Cursor(msgspec.Struct):
@@ -51,24 +38,92 @@ class _Hook(msgspec.Struct, frozen=True):
     config: dict[str, Any] = {}
 
 
-async def missed(
-    connection: str, repository: str, cursor: Any, io: SourceIO, hear: Callable[[PushRequest], list[Heard]]
-) -> Polled:
+class Hooks(Protocol):
+    """The hooks through which deliveries should have come."""
+
+    async def bases(self) -> list[str]:
+        """Return where the deliveries of each hook are kept."""
+        ...
+
+    async def deliveries(self, base: str, after: int | None) -> list[Delivery]:
+        """Return all deliveries that are newer than `after`; without it only those of the first page."""
+        ...
+
+    async def delivery(self, base: str, one: Delivery) -> Any:
+        """Return a delivery with its request."""
+        ...
+
+
+class OwnHooks:
+    """The webhooks of a repository, or for `owner/*` of an organization, that come here."""
+
+    def __init__(self, api: GitHubApi, repository: str) -> None:
+        """Ask `api`, whose token may read them."""
+        self._api = api
+        self._repository = repository
+
+    async def bases(self) -> list[str]:
+        """Return where their deliveries are kept.
+
+        Raises:
+            Rejected: the token may not read the webhooks, or none of them comes here.
+
+        """
+        owner, _, name = self._repository.partition("/")
+        place = f"/orgs/{owner}/hooks" if name == "*" else f"/repos/{self._repository}/hooks"
+        hooks = msgspec.convert(await self._api.items(place), list[_Hook])
+        mine = [one for one in hooks if urlsplit(str(one.config.get("url"))).path.startswith(PATHS)]
+        if not mine:
+            raise Rejected(
+                f"no webhook of {self._repository} comes to {ENDPOINT}", fix="Add one, see docs/how-to/github.md."
+            )
+        return [f"{place}/{hook.id}/deliveries" for hook in mine]
+
+    async def deliveries(self, base: str, after: int | None) -> list[Delivery]:
+        """Return what `listed` does."""
+        return await listed(self._api, base, after)
+
+    async def delivery(self, base: str, one: Delivery) -> Any:
+        """Return a delivery."""
+        return await self._api.get(f"{base}/{one.id}")
+
+
+class AppHook:
+    """The one hook of the GitHub App, as far as it is about an installation of the tenant."""
+
+    def __init__(self, access: GitHubAccess, installation: str) -> None:
+        """Ask for `installation` only."""
+        self._access = access
+        self._installation = installation
+
+    async def bases(self) -> list[str]:
+        """Return a name for it."""
+        return ["/app/hook/deliveries"]
+
+    async def deliveries(self, base: str, after: int | None) -> list[Delivery]:  # noqa: ARG002 -- there is one only
+        """Return the deliveries; those of other installations without a name."""
+        return await self._access.deliveries(self._installation, after)
+
+    async def delivery(self, base: str, one: Delivery) -> Any:  # noqa: ARG002 -- there is one only
+        """Return a delivery."""
+        return await self._access.delivery(self._installation, one.id)
+
+
+async def missed(hooks: Hooks, cursor: Any, io: SourceIO, hear: Callable[[PushRequest], list[Heard]]) -> Polled:
     """Return the next portion of what was missed; the first look only takes note of where the hooks are.
 
     Raises:
-        Rejected: the token may not read the webhooks, or none of them comes here.
+        Rejected: the hooks may not be read, or none of them comes here.
         RetryAfter, NotConnected: as the peer says.
 
     """
-    api = await GitHubApi.of(connection, io)
     state = Cursor() if cursor is None else msgspec.convert(cursor, Cursor)
     waiting, said = io.kept.pop("missed", ([], None))
     if not waiting or said != cursor:
-        waiting = await _look(api, repository, state, io)
+        waiting = await _look(hooks, state, io)
     heard: list[Heard] = []
     for base, one in waiting[:PORTION]:
-        heard += [_healed(each, one) for each in await _fetch(api, base, one, io, hear)]
+        heard += [_healed(each, one) for each in _again(await hooks.delivery(base, one), one, io, hear)]
         state.decided[base] = one.id
     left, moved = waiting[PORTION:], msgspec.to_builtins(state)
     if left:
@@ -76,22 +131,15 @@ async def missed(
     return Polled(heard=heard, cursor=moved, more=bool(left), lag=len(left))
 
 
-async def _look(api: GitHubApi, repository: str, state: Cursor, io: SourceIO) -> list[tuple[str, Delivery]]:
+async def _look(hooks: Hooks, state: Cursor, io: SourceIO) -> list[tuple[str, Delivery]]:
     """Return what failed since the last look, the oldest first; take note of what did not."""
-    owner, _, name = repository.partition("/")
-    place = f"/orgs/{owner}/hooks" if name == "*" else f"/repos/{repository}/hooks"
-    hooks = msgspec.convert(await api.items(place), list[_Hook])
-    mine = [one for one in hooks if urlsplit(str(one.config.get("url"))).path.startswith(PATHS)]
-    if not mine:
-        raise Rejected(f"no webhook of {repository} comes to {ENDPOINT}", fix="Add one, see docs/how-to/github.md.")
     found: list[tuple[str, Delivery]] = []
-    for hook in mine:
-        base = f"{place}/{hook.id}/deliveries"
+    for base in await hooks.bases():
         after = state.decided.get(base)
-        listed = await _deliveries(api, base, after)
-        settled = [one for one in listed if one.at <= io.now() - SETTLED_US]
+        there = await hooks.deliveries(base, after)
+        settled = [one for one in there if one.at <= io.now() - SETTLED_US]
         if after is not None:
-            arrived = {one.guid for one in listed if one.status_code in _GOOD}
+            arrived = {one.guid for one in there if one.status_code in _GOOD}
             lost = {one.guid: one for one in sorted(settled, key=lambda one: one.id) if one.guid not in arrived}
             found += [(base, one) for one in lost.values()]
         if settled and (after is None or not any(base == place for place, _ in found)):
@@ -101,7 +149,7 @@ async def _look(api: GitHubApi, repository: str, state: Cursor, io: SourceIO) ->
     return sorted(found, key=lambda pair: pair[1].id)
 
 
-async def _deliveries(api: GitHubApi, base: str, after: int | None) -> list[Delivery]:
+async def listed(api: GitHubApi, base: str, after: int | None) -> list[Delivery]:
     """Return all deliveries that are newer than `after`; without it only those of the first page.
 
     A list that were cut short would lose its oldest ones: the newest come first.
@@ -110,17 +158,14 @@ async def _deliveries(api: GitHubApi, base: str, after: int | None) -> list[Deli
     url: str | None = f"{base}?per_page=100"
     while url is not None:
         page, url = await api.page(url)
-        listed = msgspec.convert(page, list[Delivery])
-        found += [one for one in listed if after is None or one.id > after]
-        if after is None or any(one.id <= after for one in listed):
+        there = msgspec.convert(page, list[Delivery])
+        found += [one for one in there if after is None or one.id > after]
+        if after is None or any(one.id <= after for one in there):
             break
     return found
 
 
-async def _fetch(
-    api: GitHubApi, base: str, one: Delivery, io: SourceIO, hear: Callable[[PushRequest], list[Heard]]
-) -> Sequence[Heard]:
-    told = await api.get(f"{base}/{one.id}")
+def _again(told: Any, one: Delivery, io: SourceIO, hear: Callable[[PushRequest], list[Heard]]) -> Sequence[Heard]:
     request = told.get("request") if isinstance(told, dict) else None
     if not isinstance(request, Mapping) or request.get("payload") is None:
         return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
@@ -113,3 +114,21 @@ def _ref_lines(rule: Rule, facts: Facts) -> list[Predicate]:
         note = f"only pushes of {given[0]} are wanted"
         return [Predicate(given[0], list(wanted or ignored), kinds[actual][2][0], verdict=False, note=note)]
     return [names_line(actual, *kinds[actual])] if given else []
+
+
+def repository_line(repository: str, facts: Facts) -> Predicate:
+    """Compare the repository; for `owner/*` the owner."""
+    wanted = repository.lower()
+    owner, _, name = wanted.partition("/")
+    if name == "*":
+        fits = None if facts.owner is None else facts.owner == owner
+        return Predicate("repository", repository, facts.repository or facts.owner, fits)
+    fits = None if facts.repository is None else facts.repository == wanted
+    return Predicate("repository", repository, facts.repository, fits)
+
+
+def event_line(events: Mapping[str, Rule], facts: Facts) -> Predicate:
+    """Compare the event; where none is named, every one but `ping` counts."""
+    if not events:
+        return Predicate("event", "any but ping", facts.event, facts.event != "ping")
+    return Predicate("event", list(events), facts.event, facts.event in events)

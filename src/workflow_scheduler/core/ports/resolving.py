@@ -17,6 +17,14 @@ class Resolved(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+class GitHubPlace(msgspec.Struct, frozen=True):
+    """An account, or one repository (`owner/name`) of it; `connection` may show that the account is the tenant's."""
+
+    account: str
+    repository: str | None = None
+    connection: str | None = None
+
+
 class Resolving(Protocol):
     """The tenant's credentials and the way out, for one deployment."""
 
@@ -43,6 +51,17 @@ class Resolving(Protocol):
         """Return a connection, or None when the tenant has none of that name."""
         ...
 
-    async def github_installation(self, account: str, repository: str | None) -> str | None:
-        """Return the id of the GitHub App's installation that covers an account or `owner/name`, or None."""
+    @property
+    def has_github_app(self) -> bool:
+        """Whether this service has a GitHub App."""
+        ...
+
+    async def github_installation(self, place: GitHubPlace) -> str:
+        """Return the id of the GitHub App's installation that covers a place; it is the tenant's from now on.
+
+        Raises:
+            ValidationFailed: there is none, or it is not the tenant's; the errors name fields of the trigger.
+            SchedulerError: GitHub cannot be asked now.
+
+        """
         ...

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from workflow_scheduler.core.model.connection_fields import Fields
+from workflow_scheduler.core.ports.github_app import GitHubAccess
 from workflow_scheduler.core.ports.resources import Dialer, HttpReply, HttpRequest
 from workflow_scheduler.core.registry import Heard
 
@@ -163,6 +164,11 @@ class SourceIO(Protocol):
     @property
     def public_url(self) -> str:
         """The address at which peers reach this service, without a slash at the end."""
+        ...
+
+    @property
+    def github_app(self) -> GitHubAccess | None:
+        """The GitHub App, for installations of the tenant; None where the service has none."""
         ...
 
     def now(self) -> int:

@@ -14,6 +14,7 @@ from workflow_scheduler.core.http_auth import headers_of
 from workflow_scheduler.core.model.connection import KINDS, Http
 from workflow_scheduler.core.model.connection_fields import Fields
 from workflow_scheduler.core.ports.connections import Connections
+from workflow_scheduler.core.ports.github_app import GitHubAccess
 from workflow_scheduler.core.ports.resources import (
     CheckingDialer,
     CodeRule,
@@ -71,7 +72,10 @@ class Lender:
         clock: Clock,
         public_url: str,
     ) -> None:
-        """Lend these; `workers` are threads of the sources' own, since some hold one as long as they live."""
+        """Lend these; `workers` are threads of the sources' own, since some hold one as long as they live.
+
+        `github_app`, set by the composition root where there is one, gives the App as a tenant may use it.
+        """
         self.outbound = outbound
         self.streams = streams
         self.dialer = dialer
@@ -81,6 +85,7 @@ class Lender:
         self.code_rule = code_rule
         self.clock = clock
         self.public_url = public_url
+        self.github_app: Callable[[str], GitHubAccess] | None = None
 
     def lend(self, tenant_id: str, pulse: Pulse, kept: dict[str, Any], items: Items) -> LentIO:
         """Return what a source of the tenant gets; `kept` outlives the single poll, `items` the process."""
@@ -114,6 +119,12 @@ class LentIO:
     def public_url(self) -> str:
         """The address at which peers reach this service."""
         return self._lender.public_url
+
+    @property
+    def github_app(self) -> GitHubAccess | None:
+        """The GitHub App, for installations of the tenant."""
+        give = self._lender.github_app
+        return None if give is None else give(self.tenant_id)
 
     def now(self) -> int:
         """Return the instant in microseconds UTC."""

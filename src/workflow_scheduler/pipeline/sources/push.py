@@ -36,6 +36,21 @@ class Guard(Protocol):
         ...
 
 
+class AppHook(Protocol):
+    """The hook of an App, whose deliveries come for all tenants (services.github_app.GitHubApp)."""
+
+    provider: str
+    secret: str
+
+    async def hearers(self, request: PushRequest, fitting: Mapping[str, list[str]]) -> Mapping[str, list[str]]:
+        """Return who may hear a delivery, and the secrets it counts as signed with; `fitting` are those that fit."""
+        ...
+
+    async def note(self, request: PushRequest) -> None:
+        """Take note of what a delivery says about the App."""
+        ...
+
+
 class PushSource:
     """Receives requests for every push trigger type."""
 
@@ -50,7 +65,7 @@ class PushSource:
         """Look routes up through `catalog`; open secrets through `secrets`.
 
         Set by the composition root: `guard` remembers signed requests that could be sent again as something else,
-        `lend` gives what a type is lent that asks for what senders leave out.
+        `lend` gives what a type is lent that asks for what senders leave out, `app` is the App of a provider.
         """
         self._catalog = catalog
         self._cache = cache
@@ -62,6 +77,7 @@ class PushSource:
         self._epoch = -1
         self.guard: Guard | None = None
         self.lend: Callable[[str], SourceIO] | None = None
+        self.app: AppHook | None = None
 
     async def receive(self, provider: str, route: str, request: PushRequest) -> list[Receipt]:
         """Verify, parse and store one request; returns after the durable commit.
@@ -179,19 +195,30 @@ class PushSource:
 
     async def _receive_for_type(self, module: Any, request: PushRequest) -> list[Receipt]:
         """Receive at an endpoint that serves all triggers of a type: the secrets that fit name tenant and triggers."""
-        fitting: dict[str, list[str]] = {}
-        for tenant_id, name in await self._secret_names(module.name):
-            values = await self._secrets.live(tenant_id, name)
-            if any(_passes(module, None, request, value) for value in values):
-                fitting.setdefault(tenant_id, []).append(name)
-        if not fitting:
+        fitting: Mapping[str, list[str]] = await self._fitting(module, request)
+        app = self.app
+        of_app = app is not None and app.provider == module.name and _passes(module, None, request, app.secret)
+        if app is not None and of_app:
+            fitting = await app.hearers(request, fitting)
+        elif not fitting:
             raise SignatureInvalid(fix="Use the secret that a deployed trigger names, and sign the raw body with it.")
         receipts: list[Receipt] = []
         for tenant_id, names in fitting.items():
             heard: list[Heard] = module.parse(None, structs.replace(request, signed_with=tuple(names)))
             events = [self._inbox.event(one, tenant_id=tenant_id, provider=module.name) for one in heard]
             receipts += await self._inbox.accept_all(await self._completed(module, events)) if events else []
+        if app is not None and of_app:
+            await app.note(request)  # last: what ends an installation is heard by whose it was
         return receipts
+
+    async def _fitting(self, module: Any, request: PushRequest) -> dict[str, list[str]]:
+        """Return the tenants that have a secret of a trigger that fits, with the names of those secrets."""
+        fitting: dict[str, list[str]] = {}
+        for tenant_id, name in await self._secret_names(module.name):
+            values = await self._secrets.live(tenant_id, name)
+            if any(_passes(module, None, request, value) for value in values):
+                fitting.setdefault(tenant_id, []).append(name)
+        return fitting
 
     async def _secret_names(self, provider: str) -> list[tuple[str, str]]:
         self._follow_epoch()
