@@ -121,6 +121,7 @@ class Services(Engines):
     def _resolution(self, requirements: Requirements) -> Resolution:
         """Return what asks the providers at deploy; where there is a GitHub App, its secret need not be set."""
         resolution = Resolution(self.secrets, self.connections, self.outbound, self.clock)
+        resolution.public_url = self.settings.public_url.rstrip("/")
         if self.github_app is not None:
             resolution.installations = self.github_app.cover
             requirements.given = self.github_app.given

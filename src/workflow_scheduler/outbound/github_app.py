@@ -12,15 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from workflow_scheduler.core.errors import (
-    EgressRefused,
-    FieldError,
-    NotConnected,
-    OutcomeUnknown,
-    Rejected,
-    TooLarge,
-    ValidationFailed,
-)
+from workflow_scheduler.core.errors import FieldError, NotConnected, ValidationFailed
+from workflow_scheduler.core.inbound.answers import own_errors
 from workflow_scheduler.core.inbound.github_api import GitHubApi
 from workflow_scheduler.core.inbound.github_missed import listed
 from workflow_scheduler.core.model.github import Delivery, Installation, installation_of
@@ -123,7 +116,9 @@ class GitHubAppClient:
         held = None if again else self._tokens.get(key)
         if held is not None and held.expires_at - EARLY_US > self._clock.now():
             return held
-        told = await self._api.post(f"/app/installations/{installation}/access_tokens", {"repositories": [repository]})
+        told = await self._api.write(
+            "POST", f"/app/installations/{installation}/access_tokens", {"repositories": [repository]}
+        )
         value, until = (told.get("token"), told.get("expires_at")) if isinstance(told, dict) else (None, None)
         if not isinstance(value, str) or not isinstance(until, str):
             raise NotConnected(f"{self.base} answered without a token")
@@ -187,12 +182,8 @@ class GitHubAppClient:
             Rejected: the request cannot be sent.
 
         """
-        try:
+        with own_errors():
             return await self._outbound.send(request)
-        except OutcomeUnknown as error:
-            raise NotConnected(error.detail, fix=error.fix) from error
-        except (EgressRefused, TooLarge, ValidationFailed) as error:
-            raise Rejected(error.detail, fix=error.fix) from error
 
 
 class _Listing:

@@ -31,6 +31,7 @@ class Around:
         self.tenant_id = tenant_id
         self.outbound = resolution.outbound
         self.now = resolution.clock.now()
+        self.public_url = resolution.public_url
 
     async def secret(self, name: str) -> str | None:
         """Return a secret's value, or None."""
@@ -57,12 +58,16 @@ class Resolution:
     """Has the triggers of a definition resolved by their types (see core.registry, `resolve`)."""
 
     def __init__(self, secrets: Secrets, connections: Connections, outbound: Outbound, clock: Clock) -> None:
-        """Resolve with these; `installations` is set by the composition root where a GitHub App is configured."""
+        """Resolve with these.
+
+        Set by the composition root: `installations` where there is a GitHub App, `public_url` where one is configured.
+        """
         self.secrets = secrets
         self.connections = connections
         self.outbound = outbound
         self.clock = clock
         self.installations: Installations | None = None
+        self.public_url = ""
 
     async def resolve(self, tenant_id: str, checked: Checked, actor: str) -> tuple[Checked, list[str]]:
         """Return the definition with what was found laid over its triggers, and warnings.

@@ -24,16 +24,25 @@ from pydantic import AliasChoices, BeforeValidator, Field, field_validator, mode
 
 from workflow_scheduler.core.errors import BadRequest, Rejected, SchedulerError, did_you_mean
 from workflow_scheduler.core.inbound import signature as signatures
-from workflow_scheduler.core.inbound.github import EVENTS, Facts, event_sub_keys, facts_of, payload_of, subject_of
+from workflow_scheduler.core.inbound.github import (
+    EVENTS,
+    Facts,
+    event_sub_keys,
+    facts_in,
+    facts_of,
+    payload_of,
+    subject_of,
+)
 from workflow_scheduler.core.inbound.github_api import NO_APP, NO_APP_FIX, GitHubApi, api_of_app
 from workflow_scheduler.core.inbound.github_files import files_of
+from workflow_scheduler.core.inbound.github_hooks import Wanted, hooked
 from workflow_scheduler.core.inbound.github_missed import AppHook, OwnHooks, missed
 from workflow_scheduler.core.inbound.github_reach import APP_SECRET, Reach, reached
+from workflow_scheduler.core.inbound.identity import digest
 from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.match.changes import authors_line
 from workflow_scheduler.core.match.fields import Patterns
-from workflow_scheduler.core.match.github_rule import Rule, event_line, repository_line, rule_lines, rules
-from workflow_scheduler.core.match.glob import compile_globs
+from workflow_scheduler.core.match.github_rule import Rule, event_line, repository_line, rule_keys, rule_lines, rules
 from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
 from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.event import EventView
@@ -51,7 +60,6 @@ extras = ""
 
 MISSED_SECONDS = 300.0
 FILES_SECONDS = 6.0  # GitHub gives up after ten
-_ALWAYS_WITH_REF = frozenset({"push", "pull_request", "pull_request_review", "pull_request_review_comment"})
 _REPOSITORY_NAME = re2.compile(r"[A-Za-z0-9_.-]+/(?:[A-Za-z0-9_.-]+|\*)")
 _SUB_KEYS_MAX = 20
 _SIGNATURE = "x-hub-signature-256"
@@ -107,6 +115,12 @@ class Config(BaseConfig):
         description="`app`: the GitHub App of the service; `webhook`: a webhook with `secret`. Default: the App where "
         "there is one and no `secret` is named.",
     )
+    create_hook: bool = Field(
+        default=False,
+        title="Create the webhook",
+        description="Have the deployment make or update the webhook at GitHub, with `secret`; the token of "
+        "`connection` must be allowed to.",
+    )
     connection: Line | None = Field(
         default=None,
         title="Connection",
@@ -129,7 +143,10 @@ class Config(BaseConfig):
         return repository
 
     @model_validator(mode="after")
-    def _app_has_its_secret(self) -> Self:
+    def _one_way(self) -> Self:
+        if self.create_hook and (self.via == "app" or self.connection is None):
+            message = "`create_hook` needs a `connection` with a token that may manage webhooks"
+            raise ValueError("`create_hook` is for webhooks: the App has its own" if self.via == "app" else message)
         if self.via == "app" and self.secret != APP_SECRET:
             message = f"the deliveries of the App are checked with {APP_SECRET}: leave `secret` out with `via: app`"
             raise ValueError(message)
@@ -198,22 +215,10 @@ def index_keys(config: Config) -> tuple[str, ...]:
 
 def sub_keys(config: Config) -> tuple[str, ...]:
     """Return the events that count, with the branch or tag where only plain names are given."""
-    keys = [key for event, rule in config.events.items() for key in _rule_keys(event, rule)]
+    keys = [key for event, rule in config.events.items() for key in rule_keys(event, rule)]
     if len(keys) > _SUB_KEYS_MAX:
         keys = list(config.events)
     return tuple(dict.fromkeys(keys)) or ("",)
-
-
-def _rule_keys(event: str, rule: Rule) -> list[str]:
-    if event not in _ALWAYS_WITH_REF:
-        return [event]
-    keys: list[str] = []
-    for kind, patterns in (("heads", rule.branches), ("tags", rule.tags)):
-        literals = compile_globs(patterns).literals
-        if literals is None:
-            return [event]
-        keys += [f"{event}:refs/{kind}/{one}" for one in sorted(literals)]
-    return [event] if not keys or rule.branches_ignore or rule.tags_ignore else keys
 
 
 def secret_name(config: Config) -> str | None:
@@ -285,7 +290,7 @@ async def complete(configs: Sequence[Config], event: EventView, io: SourceIO) ->
 
     Where they cannot be had in time, the attributes say why.
     """
-    facts = _facts(event)
+    facts = facts_in(event)
     if facts.files_note is None:
         return None
     asking = (one for one in configs if (one.connection or one.via == "app") and _asks_for_files(one, facts))
@@ -317,13 +322,17 @@ async def _api(config: Config, repository: str, io: SourceIO) -> GitHubApi:
 
 
 async def resolve(config: Config, around: Resolving) -> Resolved:
-    """Find the installation of the GitHub App, where the App delivers.
+    """Find the installation of the GitHub App, where the App delivers; make the webhook, where that is wanted.
 
     Raises:
-        ValidationFailed: the App is not installed there, not the tenant's there, or a secret is not set.
+        ValidationFailed: the App is not installed there, not the tenant's there, a secret is not set, or the token may
+            not make the webhook.
         SchedulerError: GitHub cannot be asked now.
 
     """
+    if config.create_hook:
+        wanted = Wanted(config.repository, config.connection or "", config.secret, tuple(config.events))
+        return await hooked(wanted, around)
     way = Reach(config.repository, config.via, config.secret, config.installation, config.connection)
     return await reached(way, around)
 
@@ -354,12 +363,12 @@ async def poll(config: Config, cursor: Any, io: SourceIO) -> Polled:
             raise Rejected(NO_APP, fix=NO_APP_FIX)
         return await missed(AppHook(access, config.installation or ""), cursor, io, hear)
     api = await GitHubApi.of(config.connection or "", io)
-    return await missed(OwnHooks(api, config.repository), cursor, io, hear)
+    return await missed(OwnHooks(api, config.repository, digest(io.tenant_id, config.secret)), cursor, io, hear)
 
 
 def matches(config: Config, event: EventView) -> Verdict:
     """Compare repository, event, action, refs, files and authors; what GitHub did not send is unknown."""
-    facts = _facts(event)
+    facts = facts_in(event)
     lines = [repository_line(config.repository, facts), event_line(config.events, facts)]
     signed = event.attributes.get("signed_with") if isinstance(event.attributes, dict) else None
     if signed:  # one delivery is heard for all triggers of a tenant; it counts for those whose own secret it passed
@@ -378,21 +387,6 @@ def matches(config: Config, event: EventView) -> Verdict:
         if all(_is_cut_off(line, facts) for line in undecided):
             return Verdict(result=None, predicates=verdict.predicates, fallback="fire")
     return verdict
-
-
-def _facts(event: EventView) -> Facts:
-    """Return the facts of an event; made once, however many triggers look at it."""
-    found: Facts | None = event.__dict__.get("github_facts")
-    if found is None:
-        attributes = event.attributes if isinstance(event.attributes, dict) else {}
-        kind = attributes.get("event")
-        kind = kind if isinstance(kind, str) else event.event.type.removeprefix("github.")
-        found = facts_of(kind, event.data)
-        files = attributes.get("files")
-        if isinstance(files, list):  # all of them, as GitHub told when it was asked
-            found = msgspec.structs.replace(found, files=tuple(map(str, files)), files_note=None)
-        event.__dict__["github_facts"] = found
-    return found
 
 
 def _is_cut_off(line: Predicate, facts: Facts) -> bool:

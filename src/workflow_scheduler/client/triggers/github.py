@@ -22,6 +22,7 @@ class GitHub(Trigger):
         authors: Regular expressions (RE2) for every event, see the same filter of one event.
         github_app_installation_id: Only deliveries of this installation of the GitHub App.
         via: `app`: the GitHub App of the service; `webhook`: a webhook with `secret`. Default: the App …
+        create_hook: Have the deployment make or update the webhook at GitHub, with `secret`; the token of …
         connection: A connection of kind `http` with a token that may read what GitHub leaves out; with the App, …
         on_truncated: `fire`: the workflow runs; `unknown`: `on_unknown` decides.
 
@@ -35,5 +36,6 @@ class GitHub(Trigger):
     authors: str | Sequence[str] | UnsetType = UNSET
     github_app_installation_id: str | UnsetType | None = UNSET
     via: Literal["app", "webhook"] | UnsetType | None = UNSET
+    create_hook: bool | UnsetType = UNSET
     connection: str | UnsetType | None = UNSET
     on_truncated: Literal["fire", "unknown"] | UnsetType = UNSET

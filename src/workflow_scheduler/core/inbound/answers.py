@@ -1,10 +1,19 @@
-"""What the status of a peer's HTTP answer means for a source that asked."""
+"""What the status of a peer's HTTP answer, or that there is none, means for a source that asked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-from workflow_scheduler.core.errors import NotConnected, Rejected, RetryAfter
+from workflow_scheduler.core.errors import (
+    EgressRefused,
+    NotConnected,
+    OutcomeUnknown,
+    Rejected,
+    RetryAfter,
+    TooLarge,
+    ValidationFailed,
+)
 from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.core.time.retry_after import SECONDS_MAX, retry_after_seconds
 
@@ -58,3 +67,14 @@ def asked_wait(headers: Mapping[str, str], now: int) -> float | None:
         seconds = reset - now / SECOND_US if reset >= _EPOCH_SECONDS_LEAST else reset
         return min(max(seconds, 0.0), SECONDS_MAX)
     return None
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Turn the errors of the ways out into those that sources know: away now, or refused for good."""
+    try:
+        yield
+    except OutcomeUnknown as error:
+        raise NotConnected(error.detail, fix=error.fix) from error
+    except (EgressRefused, TooLarge, ValidationFailed) as error:
+        raise Rejected(error.detail, fix=error.fix) from error

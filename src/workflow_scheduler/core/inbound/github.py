@@ -13,6 +13,7 @@ import msgspec
 
 from workflow_scheduler.core.errors import BadRequest
 from workflow_scheduler.core.inbound.body import BOM, read_body, read_json
+from workflow_scheduler.core.model.event import EventView
 
 EVENTS = frozenset(
     """
@@ -91,6 +92,21 @@ def facts_of(event: str, payload: Any) -> Facts:
         body=body,
         commits=commits,
     )
+
+
+def facts_in(event: EventView) -> Facts:
+    """Return the facts of an event; made once, however many triggers look at it."""
+    found: Facts | None = event.__dict__.get("github_facts")
+    if found is None:
+        attributes = event.attributes if isinstance(event.attributes, dict) else {}
+        kind = attributes.get("event")
+        kind = kind if isinstance(kind, str) else event.event.type.removeprefix("github.")
+        found = facts_of(kind, event.data)
+        files = attributes.get("files")
+        if isinstance(files, list):  # all of them, as GitHub told when it was asked
+            found = msgspec.structs.replace(found, files=tuple(map(str, files)), files_note=None)
+        event.__dict__["github_facts"] = found
+    return found
 
 
 def payload_of(body: bytes, content_type: str) -> tuple[bytes, dict[str, Any]]:

@@ -31,6 +31,15 @@ class Sign(Protocol):
         ...
 
 
+class Refused(Rejected):
+    """GitHub refuses a request for good; `http_status` is its status."""
+
+    def __init__(self, detail: str, fix: str | None, http_status: int) -> None:
+        """Say what was refused, and with which status."""
+        super().__init__(detail, fix=fix)
+        self.http_status = http_status
+
+
 class GitHubApi:
     """One server of GitHub, for one caller."""
 
@@ -73,9 +82,9 @@ class GitHubApi:
         reply = await self._ask("GET", self._base + path, None)
         return None if reply.status == _NOT_FOUND else self._read(reply)
 
-    async def post(self, path: str, body: Any) -> Any:
-        """Make something at a path, and return the answer."""
-        return self._read(await self._ask("POST", self._base + path, msgspec.json.encode(body)))
+    async def write(self, method: str, path: str, body: Any) -> Any:
+        """Make or change something at a path, and return the answer."""
+        return self._read(await self._ask(method, self._base + path, msgspec.json.encode(body)))
 
     async def items(self, path: str) -> list[Any]:
         """Return all items of a list, of PAGES_MAX pages at most."""
@@ -92,7 +101,7 @@ class GitHubApi:
         """Return what is at a path, or at the whole address of a next page, and the address of the next page.
 
         Raises:
-            Rejected, RetryAfter, NotConnected: as the server answers.
+            Refused, RetryAfter, NotConnected: as the server answers.
 
         """
         url = path if path.startswith("http") else self._base + path
@@ -119,7 +128,10 @@ class GitHubApi:
         )
 
     def _read(self, reply: HttpReply) -> Any:
-        check_answer(reply.status, reply.headers, reply.url, self._now(), reply.body)
+        try:
+            check_answer(reply.status, reply.headers, reply.url, self._now(), reply.body)
+        except Rejected as error:
+            raise Refused(error.detail, error.fix, reply.status) from None
         try:
             return msgspec.json.decode(reply.body)
         except msgspec.MsgspecError as error:

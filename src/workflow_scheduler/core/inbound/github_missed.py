@@ -22,6 +22,8 @@ from workflow_scheduler.core.time.clock import SECOND_US
 
 ENDPOINT: Final = "/api/v1/github/webhook"
 PATHS: Final = (ENDPOINT, "/webhooks/github/")
+MARK: Final = "hook="
+"""Begins the query of the address of a webhook that a deployment made: whose it is, see `github_hooks`."""
 SETTLED_US: Final = 60 * SECOND_US
 PORTION: Final = 50
 _GOOD = range(200, 300)
@@ -57,9 +59,10 @@ class Hooks(Protocol):
 class OwnHooks:
     """The webhooks of a repository, or for `owner/*` of an organization, that come here."""
 
-    def __init__(self, api: GitHubApi, repository: str) -> None:
-        """Ask `api`, whose token may read them."""
+    def __init__(self, api: GitHubApi, repository: str, mark: str) -> None:
+        """Ask `api`, whose token may read them; of those that deployments made, only that with `mark` counts."""
         self._api = api
+        self._mark = MARK + mark
         self._repository = repository
 
     async def bases(self) -> list[str]:
@@ -72,12 +75,16 @@ class OwnHooks:
         owner, _, name = self._repository.partition("/")
         place = f"/orgs/{owner}/hooks" if name == "*" else f"/repos/{self._repository}/hooks"
         hooks = msgspec.convert(await self._api.items(place), list[_Hook])
-        mine = [one for one in hooks if urlsplit(str(one.config.get("url"))).path.startswith(PATHS)]
+        mine = [one for one in hooks if self._comes_here(str(one.config.get("url")))]
         if not mine:
             raise Rejected(
                 f"no webhook of {self._repository} comes to {ENDPOINT}", fix="Add one, see docs/how-to/github.md."
             )
         return [f"{place}/{hook.id}/deliveries" for hook in mine]
+
+    def _comes_here(self, url: str) -> bool:
+        parts = urlsplit(url)
+        return parts.path.startswith(PATHS) and (not parts.query.startswith(MARK) or parts.query == self._mark)
 
     async def deliveries(self, base: str, after: int | None) -> list[Delivery]:
         """Return what `listed` does."""

@@ -27,6 +27,9 @@ def _globs(title: str, hyphened: str | None = None) -> Any:
     )
 
 
+_ALWAYS_WITH_REF = frozenset({"push", "pull_request", "pull_request_review", "pull_request_review_comment"})
+
+
 class Rule(BaseConfig):
     """The filters for one event; all that are given must fit."""
 
@@ -132,3 +135,16 @@ def event_line(events: Mapping[str, Rule], facts: Facts) -> Predicate:
     if not events:
         return Predicate("event", "any but ping", facts.event, facts.event != "ping")
     return Predicate("event", list(events), facts.event, facts.event in events)
+
+
+def rule_keys(event: str, rule: Rule) -> list[str]:
+    """Return the finer keys of an event: with each branch and tag, where only plain names are given."""
+    if event not in _ALWAYS_WITH_REF:
+        return [event]
+    keys: list[str] = []
+    for kind, patterns in (("heads", rule.branches), ("tags", rule.tags)):
+        literals = compile_globs(patterns).literals
+        if literals is None:
+            return [event]
+        keys += [f"{event}:refs/{kind}/{one}" for one in sorted(literals)]
+    return [event] if not keys or rule.branches_ignore or rule.tags_ignore else keys

@@ -43,6 +43,11 @@ class Resolving(Protocol):
         """The time in microseconds UTC."""
         ...
 
+    @property
+    def public_url(self) -> str:
+        """The address at which providers reach this service, without a slash at the end; empty where none is set."""
+        ...
+
     async def secret(self, name: str) -> str | None:
         """Return a secret's value, or None."""
         ...

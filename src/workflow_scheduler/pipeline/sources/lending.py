@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from socket import socket
 from typing import Any, TypeVar
 
-from workflow_scheduler.core.errors import EgressRefused, NotConnected, OutcomeUnknown, Rejected, TooLarge
-from workflow_scheduler.core.errors import ValidationFailed as Invalid
+from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.http_auth import headers_of
+from workflow_scheduler.core.inbound.answers import own_errors
 from workflow_scheduler.core.model.connection import KINDS, Http
 from workflow_scheduler.core.model.connection_fields import Fields
 from workflow_scheduler.core.ports.connections import Connections
@@ -213,17 +213,6 @@ class LentIO:
         if connection is None:
             return {}
         return headers_of(await self.connection(connection, Http), url, body, self.now())
-
-
-@contextmanager
-def own_errors() -> Iterator[None]:
-    """Turn the errors of the ways out into those that sources know: away now, or refused for good."""
-    try:
-        yield
-    except OutcomeUnknown as error:
-        raise NotConnected(error.detail, fix=error.fix) from error
-    except (EgressRefused, TooLarge, Invalid) as error:
-        raise Rejected(error.detail, fix=error.fix) from error
 
 
 @asynccontextmanager

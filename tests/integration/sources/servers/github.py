@@ -37,6 +37,8 @@ class GitHub:
         self.files = []
         self.behind = 0
         self.asked = []
+        self.made = []
+        self.may_manage = True
         self._ids = itertools.count(1000)
         self._runner = None
 
@@ -52,6 +54,8 @@ class GitHub:
         app = web.Application(middlewares=[self._guard])
         base = "/{scope:repos/acme/billing|orgs/acme}/hooks"
         app.router.add_get(base, self._hooks)
+        app.router.add_post(base, self._make_hook)
+        app.router.add_patch(base + "/{hook}", self._change_hook)
         app.router.add_get(base + "/{hook}/deliveries", self._deliveries)
         app.router.add_get(base + "/{hook}/deliveries/{id}", self._delivery)
         repository = "/repos/acme/billing"
@@ -108,8 +112,26 @@ class GitHub:
         return await handler(request)
 
     async def _hooks(self, _request):
+        if not self.may_manage:
+            return web.json_response({"message": "Not Found"}, status=404)
         other = {"id": 7, "config": {"url": "https://ci.example.test/hook"}}
-        return web.json_response([other, {"id": HOOK, "config": {"url": self.hook_url, "content_type": "json"}}])
+        mine = [{"id": HOOK, "config": {"url": self.hook_url, "content_type": "json"}}] if self.hook_url else []
+        return web.json_response([other, *mine, *map(_masked, self.made)])
+
+    async def _make_hook(self, request):
+        asked = await request.json()
+        if unknown := set(asked["events"]) - {"push", "issues", "pull_request", "*"}:
+            error = {"message": "Validation Failed", "errors": [f"The events {unknown} are not supported"]}
+            return web.json_response(error, status=422)
+        self.made.append({"id": 100 + len(self.made), **asked})
+        return web.json_response(_masked(self.made[-1]), status=201)
+
+    async def _change_hook(self, request):
+        for one in self.made:
+            if str(one["id"]) == request.match_info["hook"]:
+                one.update(await request.json())
+                return web.json_response(_masked(one))
+        return web.json_response({"message": "Not Found"}, status=404)
 
     async def _deliveries(self, request):
         if request.match_info["hook"] != str(HOOK):
@@ -141,3 +163,7 @@ class GitHub:
             if str(one["id"]) == request.match_info["id"]:
                 return web.json_response(one)
         return web.json_response({"message": "Not Found"}, status=404)
+
+
+def _masked(hook):
+    return {**hook, "config": {**hook["config"], "secret": "********"}}
