@@ -338,6 +338,11 @@ class TestOperating:
         assert wfs("connection", "rm", "web").code == wfs("connection", "rm", "dead").code == 0
         assert wfs("connection", "rm", "web").code == 3
 
+    def test_installations_of_the_github_app_are_listed_and_given_up(self, deployed, wfs):
+        assert wfs("github", "ls", "--json").json["items"] == []
+        assert wfs("github", "ls").code == 0
+        assert wfs("github", "release", "77").code == 3
+
     def test_an_owner_decides_about_code(self, deployed, wfs):
         assert wfs("tenant", "set", "--forbid-code", "--json").json["allow_code"] is False
         assert wfs("tenant", "show", "--json").json["code_allowed"] is False

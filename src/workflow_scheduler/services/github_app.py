@@ -36,6 +36,7 @@ from workflow_scheduler.services.github_access import AppAccess
 from workflow_scheduler.stores.portable.github_installations import InstallationRepository
 
 _FORM: Final = "application/x-www-form-urlencoded"
+_OPERATOR: Final = "Have GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY and WFS_GITHUB_API_URL checked by who runs the service."
 _NOT_INSTALLED: Final = "the GitHub App of this service is not installed at `{}`"
 _INSTALL: Final = (
     "Install it there, with access to the repository; or add a webhook to the repository and write `via: webhook`."
@@ -97,10 +98,14 @@ class GitHubApp:
 
         Raises:
             ValidationFailed: the App is not installed there, or the installation is not the tenant's.
+            Rejected: GitHub does not know the App.
             SchedulerError: GitHub cannot be asked now.
 
         """
-        found = await self._client.installation(place.account, place.repository)
+        try:
+            found = await self._client.installation(place.account, place.repository)
+        except Rejected as error:
+            raise Rejected(f"GitHub refuses the App of this service: {error.detail}", fix=_OPERATOR) from error
         if found is None:
             raise _refused("repository", _NOT_INSTALLED.format(place.repository or place.account), _INSTALL)
         if found.suspended_at is not None:

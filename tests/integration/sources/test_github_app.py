@@ -133,6 +133,12 @@ async def test_a_suspended_installation_is_refused_until_it_is_not(bench, peer):
     await bench.deploy()
 
 
+async def test_an_app_that_github_does_not_know_is_said_so(bench, peer, monkeypatch):
+    monkeypatch.setattr("servers.github_app.APP_ID", "another")
+    with pytest.raises(AssertionError, match=r"GitHub refuses the App of this service.*GITHUB_APP_ID"):
+        await bench.deploy()
+
+
 async def test_a_trigger_with_a_secret_of_its_own_is_left_to_its_webhook(bench, peer):
     await bench.ask("POST", "/api/v1/secrets", {"name": "gh", "value": "own"})
     asked = len(peer.asked)
