@@ -295,3 +295,21 @@ async def test_installations_are_listed_and_given_up(tenants, peer):
     assert (await tenants.deploy(tenants.eve, connection="owner-token")).status == 200
     guid = await peer.app_issue(tenants.http, 2)
     assert await tenants.events(tenants.eve) == [guid]
+
+
+async def test_the_local_tenant_hears_what_is_nobodys_and_not_what_is_anothers(tenants, peer):
+    local = tenants.client("local")
+    assert (await tenants.deploy(local, via="webhook")).status == 200
+    unclaimed = await peer.app_issue(tenants.http, 1)
+    await tenants.connect(tenants.ann, "owner-token")
+    await tenants.deploy(tenants.ann, connection="owner-token")
+    mine = await peer.app_issue(tenants.http, 2)
+    assert await tenants.events(local) == [unclaimed]
+    assert await tenants.events(tenants.ann) == [mine]
+    reply = await tenants.deploy(local)
+    assert (reply.status, reply.json()["errors"][0]["field"]) == (422, "triggers.it.repository")
+
+
+async def test_a_webhook_needs_a_secret_of_the_tenant_also_where_the_app_has_one(tenants):
+    reply = await tenants.deploy(tenants.eve, via="webhook")
+    assert (reply.status, reply.json()["errors"][0]["field"]) == (422, "triggers.it.secret")
