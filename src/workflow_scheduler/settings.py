@@ -13,6 +13,7 @@ from workflow_scheduler.core.definition.problems import sentence
 from workflow_scheduler.core.errors import FieldError, ValidationFailed
 
 ROLES = ("api", "ingest", "dispatch", "timer", "sources", "engine")
+_ADDRESS = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
 
 
 def _named(name: str, default: Any, description: str, **rules: Any) -> Any:
@@ -116,11 +117,9 @@ class Settings(BaseSettings):
     github_app_id: str = _named("GITHUB_APP_ID", "", "Id of the GitHub App.")
     github_app_private_key: SecretStr = _named("GITHUB_APP_PRIVATE_KEY", SecretStr(""), "PEM key of the GitHub App.")
     github_api_url: str = _named(
-        "WFS_GITHUB_API_URL",
-        "https://api.github.com",
-        "GitHub's API for the GitHub App; of GitHub Enterprise Server `https://HOST/api/v3`.",
-        pattern=r"^https?://[^\s/]+(/\S*)?$",
-    )
+        "WFS_GITHUB_API_URL", "https://api.github.com", "GitHub's REST API; or an Enterprise Server's (`/api/v3`).",
+        pattern=_ADDRESS,
+    )  # fmt: skip
     github_webhook_secret: SecretStr = _named(
         "GITHUB_WEBHOOK_SECRET",
         SecretStr(""),
@@ -134,6 +133,22 @@ class Settings(BaseSettings):
     slack_signing_secret: SecretStr = _named("SLACK_SIGNING_SECRET", SecretStr(""), "Secret of Slack's signatures.")
     google_client_id: str = _named("GOOGLE_CLIENT_ID", "", "OAuth client id at Google.")
     google_client_secret: SecretStr = _named("GOOGLE_CLIENT_SECRET", SecretStr(""), "OAuth client secret at Google.")
+    github_url: str = _named(
+        "WFS_GITHUB_URL", "https://github.com", "Where people consent at GitHub; or a GitHub Enterprise Server.",
+        pattern=_ADDRESS,
+    )  # fmt: skip
+    slack_url: str = _named(
+        "WFS_SLACK_URL", "https://slack.com", "Where people consent at Slack, with its Web API below `/api`.",
+        pattern=_ADDRESS,
+    )  # fmt: skip
+    google_authorize_url: str = _named(
+        "WFS_GOOGLE_AUTHORIZE_URL", "https://accounts.google.com/o/oauth2/v2/auth", "Where people consent at Google.",
+        pattern=_ADDRESS,
+    )  # fmt: skip
+    google_token_url: str = _named(
+        "WFS_GOOGLE_TOKEN_URL", "https://oauth2.googleapis.com/token", "Where consents become tokens at Google.",
+        pattern=_ADDRESS,
+    )  # fmt: skip
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = _named(
         "LOG_LEVEL", "INFO", "Least severe level that is logged."

@@ -26,6 +26,7 @@ const pages = {
   explain: lazy(() => import("./pages/explain")),
   approvals: lazy(() => import("./pages/approvals")),
   connections: lazy(() => import("./pages/connections")),
+  consent: lazy(() => import("./pages/consent")),
   templates: lazy(() => import("./pages/templates")),
   deadLetters: lazy(() => import("./pages/dead-letters")),
   metrics: lazy(() => import("./pages/metrics")),
@@ -57,6 +58,7 @@ export function App() {
           <Route path="/explain">{() => <pages.explain />}</Route>
           <Route path="/approvals">{() => <pages.approvals />}</Route>
           <Route path="/connections">{() => <pages.connections />}</Route>
+          <Route path="/connections/consent">{() => <pages.consent />}</Route>
           <Route path="/templates">{() => <pages.templates />}</Route>
           <Route path="/dead-letters">{() => <pages.deadLetters />}</Route>
           <Route path="/metrics">{() => <pages.metrics />}</Route>

@@ -59,11 +59,11 @@ def page(
     )
 
 
-def document(content: str, status: int = 200) -> HTMLResponse:
+def document(content: str, status: int = 200, title: str = "Answer") -> HTMLResponse:
     """Return a whole page around `content`, which is HTML already."""
     text = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<title>Answer</title><link rel="stylesheet" href="/docs/docs.css"><main>{content}</main></html>'
+        f'<title>{title}</title><link rel="stylesheet" href="/docs/docs.css"><main>{content}</main></html>'
     )
     return HTMLResponse(text, status_code=status, headers=HEADERS)
 

@@ -38,6 +38,7 @@ RESOURCES = (
     "connections",
     "connection_kinds",
     "github_installations",
+    "consents",
     "tenant",
     "keys",
     "members",

@@ -74,6 +74,17 @@ class Tested(LastTest):
     kind: str
 
 
+class Consent(BaseModel):
+    """What a person consented to at a provider."""
+
+    provider: str = Field(description="github, slack or google.")
+    account: str = Field(description="The account or workspace, as the provider names it.")
+    scopes: str = Field(description="What may be done with it, separated by spaces.")
+    user_id: str = Field(description="Who consented.")
+    at: str
+    renews_at: str | None = Field(description="When its present token ends; the next one is asked for before that.")
+
+
 class ShownConnection(BaseModel):
     """A connection without its secrets."""
 
@@ -89,6 +100,7 @@ class ShownConnection(BaseModel):
     expires_at: str | None
     expired: bool
     last_test: LastTest | None
+    consent: Consent | None = Field(description="Whose consent it lives on, where a person gave one at a provider.")
 
 
 class ConnectionPage(BaseModel):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from workflow_scheduler.services.calendar_dates import CalendarDates
     from workflow_scheduler.services.calendars import Calendars
     from workflow_scheduler.services.connections import ConnectionStore
+    from workflow_scheduler.services.consents import Consents
     from workflow_scheduler.services.dead_letters import DeadLetters
     from workflow_scheduler.services.deployments import Deployments
     from workflow_scheduler.services.events import Events
@@ -93,6 +94,7 @@ class ApiContext:
     secrets: SecretStore
     connections: ConnectionStore
     github_installations: GitHubInstallations
+    consents: Consents
     tenant: TenantSettings
     keys: Keys
     members: Members

@@ -65,7 +65,7 @@ class Front:
         check_target(scope)
         state = scope.setdefault("state", {})
         principal = None
-        if scope["path"].startswith(PRIVATE):
+        if scope["path"].startswith(PRIVATE) and not is_callback(scope["path"]):
             principal = await self._context.authenticator.authenticate(scope["headers"])
             state["principal"] = principal
             await self._check_role(principal, scope)
@@ -133,6 +133,11 @@ def _check_content(scope: Scope, content: bytes) -> None:
         with suppress(BadRequest):
             bodies.without_nul(bodies.decode_json(content))
             scope["headers"] = [*scope["headers"], (b"content-type", b"application/json")]
+
+
+def is_callback(path: str) -> bool:
+    """Return whether providers lead browsers to `path`, which know no credentials; the resource looks for them."""
+    return path.startswith("/api/v1/auth/") and path.endswith("/callback")
 
 
 class _Answer:

@@ -16,12 +16,16 @@ _DRY_SUFFIXES = ("/validate", "/validate/dependencies", "/preview", "/lab", "/de
 _DRY_PREFIX = "/api/v1/imports/"
 # Whom an answer is wanted from is written in the wait itself.
 _ANSWERED = "/api/v1/waits/"
+# A browser is led through these with GET, and comes back with a connection.
+_CONSENTS = "/api/v1/auth/"
 
 
 def needed(method: str, path: str) -> Role:
     """Return the least role that may send such a request."""
     if any(path == prefix or path.startswith(prefix + "/") for prefix in OWNED):
         return Role.OWNER
+    if path.startswith(_CONSENTS):
+        return Role.EDITOR
     if method in _LOOKING or changes_nothing(path) or _answers(path):
         return Role.VIEWER
     return Role.EDITOR

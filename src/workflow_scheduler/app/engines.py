@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from workflow_scheduler.app.pipeline import Pipeline
+from workflow_scheduler.app.providers import providers
 from workflow_scheduler.app.temporal import TemporalParts, temporal_parts
 from workflow_scheduler.core.model.connection import Connection
 from workflow_scheduler.core.model.principal import Principal
@@ -32,6 +33,7 @@ from workflow_scheduler.pipeline.sources.lending import Lender
 from workflow_scheduler.pipeline.sources.pokes import Pokes
 from workflow_scheduler.pipeline.sources.supervisor import Supervisor
 from workflow_scheduler.services.connections import ConnectionStore
+from workflow_scheduler.services.consent_tokens import ConsentTokens
 from workflow_scheduler.services.tenant import TenantSettings
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.stores.portable.connections import ConnectionRepository
@@ -67,7 +69,9 @@ class Engines(Pipeline):
         self.tenant = TenantSettings(
             self.store, self.clock, allow_code=settings.allow_code, code_tenants=settings.code_tenant_set
         )
-        self.connections = ConnectionStore(ConnectionRepository(self.store), self.vault, self.clock, self._probe)
+        rows, self.providers = ConnectionRepository(self.store), providers(settings)
+        tokens = ConsentTokens(rows, self.vault, self.clock, self.providers, self.outbound)
+        self.connections = ConnectionStore(rows, self.vault, self.clock, self._probe, tokens)
         dialer = GuardedDialer(guard)
         self.resources = JobResources(
             self.outbound, self.workers, dialer, self.connections, self.tenant, (str(Path.cwd()),)

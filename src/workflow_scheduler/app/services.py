@@ -16,6 +16,7 @@ from workflow_scheduler.services.backfills import Backfills
 from workflow_scheduler.services.blackouts import Blackouts
 from workflow_scheduler.services.calendar_dates import CalendarDates
 from workflow_scheduler.services.calendars import Calendars
+from workflow_scheduler.services.consents import Consents
 from workflow_scheduler.services.dead_letters import DeadLetters
 from workflow_scheduler.services.definitions import Definitions
 from workflow_scheduler.services.deployments import Deployments
@@ -38,6 +39,7 @@ from workflow_scheduler.services.triggers import Triggers
 from workflow_scheduler.services.waits import Waits
 from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.settings import Settings
+from workflow_scheduler.stores.portable.consents import ConsentRepository
 from workflow_scheduler.stores.portable.github_installations import InstallationRepository
 from workflow_scheduler.stores.portable.keys import KeyRepository
 from workflow_scheduler.telemetry.tracing import connect
@@ -105,7 +107,7 @@ class Services(Engines):
             held=Held(store, clock, self.inbox),
             explain=explain, dead_letters=DeadLetters(store, clock, self.redrive),
             replay=Replay(store, clock, self.inbox, self.manual, self.matcher, self.catalog),
-            secrets=self.secrets, connections=self.connections, tenant=self.tenant,
+            secrets=self.secrets, connections=self.connections, consents=self._consents(), tenant=self.tenant,
             github_installations=self._installations(), keys=keys, members=members,
             audit=Audit(store, clock), waits=waits,
             trigger_types=self.types, job_types=self.jobs,
@@ -126,6 +128,10 @@ class Services(Engines):
             resolution.installations = self.github_app.cover
             requirements.given = self.github_app.given
         return resolution
+
+    def _consents(self) -> Consents:
+        rows = ConsentRepository(self.store)
+        return Consents(rows, self.connections, self.providers, self.vault, self.clock, self.outbound)
 
     def _ended(self, run_id: str) -> None:
         """Give the place of an ended run to the next one."""

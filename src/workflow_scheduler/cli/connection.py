@@ -1,4 +1,4 @@
-"""`connection add|ls|show|test|rotate|rm`."""
+"""`connection add|authorize|ls|show|test|rotate|rm`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from workflow_scheduler.cli import options, output, times
-from workflow_scheduler.cli.session import session_of
+from workflow_scheduler.cli.exits import Exit
+from workflow_scheduler.cli.session import Session, session_of
 from workflow_scheduler.client.http import segment
+from workflow_scheduler.core.errors import NotFound
 
 app = typer.Typer(help="Connections: named credentials that jobs use.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name that jobs use.")]
@@ -23,7 +25,9 @@ _BASE = "/api/v1/connections"
 _SECRETS = {"smtp": "password", "sql": "password", "slack": "token", "http": "secret"}
 _SHOWN = (
     "name", "kind", "fields", "secrets", "updated_at", "updated_by", "rotated_at", "expires_at", "expired", "last_test",
+    "consent",
 )  # fmt: skip
+_LOOK_SECONDS = 1.0
 
 
 @app.command()
@@ -51,6 +55,41 @@ def add(
     made = session.client.post(_BASE, body)
     output.show(
         session, made, lambda one: output.note(f"connection {one['name']} is set; try it: connection test {name}")
+    )
+
+
+@app.command()
+def authorize(
+    context: typer.Context,
+    name: Name,
+    provider: Annotated[str, typer.Option(help="github, slack or google.")],
+    scopes: Annotated[str | None, typer.Option(help="What to ask for, in place of the provider's usual.")] = None,
+    wait: Annotated[str, typer.Option(help="How long to wait for the consent; 0 does not wait.")] = "10m",
+) -> None:
+    """Connect an account: print the address at which a person consents, and wait until the connection is there.
+
+    The browser has to be signed in to the web app as who begins here. Connecting a name again replaces its account.
+    """
+    session, seconds = session_of(context), times.seconds(wait)
+    before = _consented(session, name)
+    begun = session.client.call(
+        "GET",
+        f"/api/v1/auth/{segment(provider)}/start",
+        query={"connection": name, "scopes": scopes},
+        headers={"Accept": "application/json"},
+    )
+    if not seconds:
+        output.show(session, begun, lambda one: output.write(one["address"]))
+        output.note(f"open it in a browser; look for the connection with: connection show {name}")
+        return
+    (output.note if session.machine else output.write)(begun["address"])
+    output.note(f"open it in a browser; waiting until {name} is connected …")
+    made = _awaited(session, name, before, seconds)
+    if made is None:
+        output.note(f"{name} is not connected yet; look again with: connection show {name}")
+        raise typer.Exit(Exit.TIMED_OUT)
+    output.show(
+        session, made, lambda one: output.note(f"connection {name} is set: {one['consent']['account'] or provider}")
     )
 
 
@@ -112,6 +151,30 @@ def rm(context: typer.Context, name: Name) -> None:
     session = session_of(context)
     session.client.delete(f"{_BASE}/{segment(name)}")
     output.show(session, {"deleted": name}, lambda _: output.note(f"deleted {name}"))
+
+
+def _consented(session: Session, name: str) -> str | None:
+    """Return when the consent was given on which a connection lives, if there is one."""
+    try:
+        consent = session.client.get(f"{_BASE}/{segment(name)}")["consent"]
+    except NotFound:
+        return None
+    return None if consent is None else str(consent["at"])
+
+
+def _awaited(session: Session, name: str, before: str | None, seconds: float) -> dict[str, Any] | None:
+    """Return the connection once it lives on another consent than `before`; None when that takes too long."""
+    import asyncio
+
+    from workflow_scheduler.core.time.clock import SystemClock
+
+    clock = SystemClock()
+    deadline = clock.monotonic() + seconds
+    while _consented(session, name) in {None, before}:
+        if clock.monotonic() >= deadline:
+            return None
+        asyncio.run(clock.sleep(min(_LOOK_SECONDS, seconds)))
+    return dict(session.client.get(f"{_BASE}/{segment(name)}"))
 
 
 def _secret(field: str) -> str:

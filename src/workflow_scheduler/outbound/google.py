@@ -122,7 +122,7 @@ class Client:
             url = account.token_uri
             form = {"grant_type": _GRANT, "assertion": self._assertion(now)}
         elif fields.refresh_token is not None:
-            url = GOOGLE_TOKENS if fields.endpoint is None else f"{self.address('oauth2')}/token"
+            url = fields.tokens
             form = {
                 "grant_type": "refresh_token", "refresh_token": fields.refresh_token,
                 "client_id": fields.client_id or "", "client_secret": fields.client_secret or "",

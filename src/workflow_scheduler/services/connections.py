@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
-from pydantic import ValidationError
 
 from workflow_scheduler.core.errors import (
     Conflict,
     FieldError,
-    NotFound,
-    PreconditionFailed,
+    NotConnected,
     Rejected,
     SchedulerError,
+    Unavailable,
     ValidationFailed,
-    did_you_mean,
     unknown_field,
 )
 from workflow_scheduler.core.model.connection import KINDS, Connection, secret_names
 from workflow_scheduler.core.model.connection_fields import Fields
+from workflow_scheduler.core.model.consent import Granted, Provider
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.connections import ConnectionRow, ConnectionRows
 from workflow_scheduler.core.ports.store import Page
 from workflow_scheduler.core.ports.vault import Vault
 from workflow_scheduler.core.time.clock import Clock, to_iso
+from workflow_scheduler.services.connection_rules import (
+    changed,
+    check_destination,
+    check_expiry,
+    check_name,
+    checked,
+    missing,
+)
+from workflow_scheduler.services.consent_tokens import ConsentTokens, consent_shape, unreadable
 
-NAME_CHARACTERS_MAX = 128
 DETAIL_CHARACTERS_MAX = 500
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
-_SAME_PLACE = frozenset({"username", "sender", "header", "auth", "region", "access_key_id", "client_id"})
-"""What may change without the secrets being given again; every other field may say where they go, or how safely."""
 _encode = msgspec.json.encode
 Probe = Callable[[Principal, Connection], Awaitable[str]]
 
@@ -44,28 +49,47 @@ class Draft(msgspec.Struct, frozen=True):
     expires_at: int | None = None
 
 
+class _Base(NamedTuple):
+    """What a row takes the place of, if anything, and the secrets of a consent, which stay with its token."""
+
+    known: ConnectionRow | None = None
+    granted: Mapping[str, Any] = MappingProxyType({})
+
+
+_NEW = _Base()
+
+
 class ConnectionStore:
     """The connections of all tenants; implements core.ports.connections.Connections.
 
     Nothing is kept in memory: after a rotation the next job of any instance gets the new secret.
     """
 
-    def __init__(self, rows: ConnectionRows, vault: Vault, clock: Clock, probe: Probe) -> None:
-        """Keep them in `rows`, secrets sealed by `vault`; `probe` connects for a test and says what it found."""
+    def __init__(
+        self, rows: ConnectionRows, vault: Vault, clock: Clock, probe: Probe, tokens: ConsentTokens | None = None
+    ) -> None:
+        """Keep them in `rows`, secrets sealed by `vault`; `probe` connects for a test and says what it found.
+
+        `tokens` knows the providers at which people consent.
+        """
         self._rows = rows
         self._vault = vault
         self._clock = clock
         self._probe = probe
+        self._tokens = tokens or ConsentTokens(rows, vault, clock)
 
     async def open(self, tenant_id: str, name: str) -> Connection | None:
         """Return the connection with its secrets, or None when the tenant has none of that name.
 
+        A token that ends soon is renewed first, where its provider lets it be.
+
         Raises:
-            Rejected: its secrets cannot be opened any more.
+            Rejected: its secrets cannot be opened any more, or the consent that it lives on has ended.
+            Unavailable, NotConnected: its token has ended and cannot be renewed now.
 
         """
         row = await self._rows.get(tenant_id, name)
-        return None if row is None else self._opened(row)
+        return None if row is None else self._opened(await self._tokens.fresh(row))
 
     async def create(self, principal: Principal, name: str, draft: Draft) -> dict[str, Any]:
         """Store a connection. The same connection once more is no conflict: a repeated request does no harm.
@@ -75,10 +99,10 @@ class ConnectionStore:
             Conflict: there is another one of that name.
 
         """
-        _check_name(name)
-        fields = _checked(draft.kind, draft.fields)
+        check_name(name)
+        fields = checked(draft.kind, draft.fields)
         now = self._clock.now()
-        _check_expiry(draft.expires_at, now)
+        check_expiry(draft.expires_at, now)
         row = self._sealed(principal, name, fields, draft, now)
         if await self._rows.add(row):
             return shape(row, fields, now)
@@ -116,17 +140,20 @@ class ConnectionStore:
         """
         known = await self._row(principal, name)
         if revision is not None and revision != known.revision:
-            raise _changed(name)
-        kept: dict[str, Any] = {}
-        if draft.kind == known.kind:
-            kept = {key: value for key, value in self._secrets(known).items() if key not in draft.fields}
-        fields = _checked(draft.kind, {**kept, **draft.fields})
-        _check_destination(kept, _json(known.fields), fields)
+            raise changed(name)
+        same = draft.kind == known.kind
+        granted = self._tokens.secrets(known) if same else {}
+        lives_on = bool(granted) and not granted.keys() & draft.fields.keys()
+        kept = {key: value for key, value in self._secrets(known).items() if key not in draft.fields} if same else {}
+        fields = checked(draft.kind, {**kept, **draft.fields}, consented=lives_on)
+        check_destination(kept, _json(known.fields), fields)
         now = self._clock.now()
-        _check_expiry(draft.expires_at, now)
-        row = self._sealed(principal, name, fields, draft, now, known)
+        check_expiry(draft.expires_at, now)
+        if lives_on and draft.expires_at is None:
+            draft = msgspec.structs.replace(draft, expires_at=known.expires_at)
+        row = self._sealed(principal, name, fields, draft, now, _Base(known, granted if lives_on else {}))
         if not await self._rows.replace(row, known.revision):
-            raise _changed(name)
+            raise changed(name)
         return shape(row, fields, now)
 
     async def rotate(
@@ -149,16 +176,20 @@ class ConnectionStore:
             listed = wrong or [FieldError("secrets", f"name at least one of {', '.join(names)}")]
             raise ValidationFailed(f"{listed[0].field}: {listed[0].message}", errors=listed)
         now = self._clock.now()
-        _check_expiry(expires_at, now)
-        fields = _checked(known.kind, {**_json(known.fields), **self._secrets(known), **secrets}, "secrets")
+        check_expiry(expires_at, now)
+        granted = self._tokens.secrets(known)
+        lives_on = bool(granted) and not granted.keys() & secrets.keys()
+        given = {**_json(known.fields), **self._secrets(known), **secrets}
+        fields = checked(known.kind, given, "secrets", consented=lives_on)
         if test:
-            ok, detail = await self._try(principal, Connection(name, known.kind, fields, expires_at))
+            ok, detail = await self._try(principal, Connection(name, known.kind, self._tokens.lend(fields), expires_at))
             if not ok:
                 raise Conflict(f"the new secrets do not work, the old ones stay: {detail}")
-        draft = Draft(known.kind, {}, expires_at)
-        row = msgspec.structs.replace(self._sealed(principal, name, fields, draft, now, known), rotated_at=now)
+        draft = Draft(known.kind, {}, expires_at or known.expires_at if lives_on else expires_at)
+        sealed = self._sealed(principal, name, fields, draft, now, _Base(known, granted if lives_on else {}))
+        row = msgspec.structs.replace(sealed, rotated_at=now)
         if not await self._rows.replace(row, known.revision):
-            raise _changed(name)
+            raise changed(name)
         return shape(row, fields, now)
 
     async def test(self, principal: Principal, name: str) -> dict[str, Any]:
@@ -170,8 +201,8 @@ class ConnectionStore:
         """
         row = await self._row(principal, name)
         try:
-            connection = self._opened(row)
-        except Rejected as error:
+            connection = self._opened(await self._tokens.fresh(row))
+        except (Rejected, Unavailable, NotConnected) as error:
             ok, detail = False, error.detail
         else:
             ok, detail = await self._try(principal, connection)
@@ -189,7 +220,7 @@ class ConnectionStore:
         """
         users = await self._rows.delete(principal.tenant_id, name)
         if users is None:
-            raise _missing(name)
+            raise missing(name)
         if users:
             raise Conflict(
                 f"the connection `{name}` is used by the live workflow `{users[0]}`"
@@ -204,10 +235,48 @@ class ConnectionStore:
         absent = {name for name in names if await self._rows.get(tenant_id, name) is None}
         return [FieldError(path, f"there is no connection `{name}`") for path, name in wanted.items() if name in absent]
 
+    async def check_grantable(self, principal: Principal, name: str, provider: Provider) -> ConnectionRow | None:
+        """Return what a consent at `provider` would replace: nothing, or a connection that lives on one already.
+
+        Raises:
+            ValidationFailed: the name cannot be used.
+            Conflict: there is another connection of that name.
+
+        """
+        check_name(name)
+        known = await self._rows.get(principal.tenant_id, name)
+        if known is not None and (known.token is None or known.token.provider != provider.name):
+            raise Conflict(
+                f"there is a connection `{name}` already that was not made by a consent at {provider.title}",
+                fix="choose another name, or delete that connection first",
+                errors=[FieldError("connection", f"`{name}` is another connection")],
+            )
+        return known
+
+    async def grant(self, principal: Principal, name: str, provider: Provider, granted: Granted) -> dict[str, Any]:
+        """Store what a person consented to, as a new connection or in place of what an earlier consent gave.
+
+        Raises:
+            Conflict: there is another connection of that name.
+            PreconditionFailed: somebody changed it meanwhile.
+
+        """
+        known = await self.check_grantable(principal, name, provider)
+        before: dict[str, Any] = {} if known is None else {**_json(known.fields), **self._own(known)}
+        fields = checked(provider.kind, {**before, **granted.fields, **granted.secrets}, consented=True)
+        now = self._clock.now()
+        draft = Draft(provider.kind, {}, granted.ends_at)
+        row = self._sealed(principal, name, fields, draft, now, _Base(known, granted.secrets))
+        token = self._tokens.sealed(principal, name, provider, granted, now)
+        row = msgspec.structs.replace(row, token=token, rotated_at=None if known is None else now)
+        if not await self._rows.grant(row, None if known is None else known.revision):
+            raise changed(name)
+        return shape(row, fields, now)
+
     async def _row(self, principal: Principal, name: str) -> ConnectionRow:
         row = await self._rows.get(principal.tenant_id, name)
         if row is None:
-            raise _missing(name)
+            raise missing(name)
         return row
 
     async def _try(self, principal: Principal, connection: Connection) -> tuple[bool, str]:
@@ -224,39 +293,42 @@ class ConnectionStore:
         fields: Fields,
         draft: Draft,
         now: int,
-        known: ConnectionRow | None = None,
+        base: _Base = _NEW,
     ) -> ConnectionRow:
+        known, granted = base
         whole = fields.model_dump(mode="json", by_alias=True)
         names = secret_names(type(fields))
         hidden = {key: whole.pop(key) for key in names if whole.get(key) is not None}
+        own = {key: value for key, value in hidden.items() if key not in granted}
         return ConnectionRow(
             tenant_id=principal.tenant_id,
             name=name,
             kind=draft.kind,
             fields=_encode({key: value for key, value in whole.items() if value is not None}).decode(),
-            sealed=self._vault.seal(_encode(hidden), _context(principal.tenant_id, name)),
+            sealed=self._vault.seal(_encode(own), _context(principal.tenant_id, name)),
             revision=1 if known is None else known.revision + 1,
             created_at=now if known is None else known.created_at,
             updated_at=now,
             updated_by=principal.user_id,
             rotated_at=None if known is None else known.rotated_at,
             expires_at=draft.expires_at,
+            token=known.token if known is not None and granted else None,
         )
 
     def _secrets(self, row: ConnectionRow) -> dict[str, Any]:
+        return {**self._own(row), **self._tokens.secrets(row)}
+
+    def _own(self, row: ConnectionRow) -> dict[str, Any]:
         try:
             return _json(self._vault.open(row.sealed, _context(row.tenant_id, row.name)))
         except Rejected:
-            raise Rejected(
-                f"the secrets of the connection `{row.name}` cannot be opened: the key file is another one",
-                fix="restore the key file, or set the connection again",
-            ) from None
+            raise unreadable(row.name) from None
 
     def _fields(self, row: ConnectionRow) -> Fields:
-        return _checked(row.kind, {**_json(row.fields), **self._secrets(row)})
+        return checked(row.kind, {**_json(row.fields), **self._secrets(row)}, consented=row.token is not None)
 
     def _opened(self, row: ConnectionRow) -> Connection:
-        return Connection(row.name, row.kind, self._fields(row), row.expires_at)
+        return Connection(row.name, row.kind, self._tokens.lend(self._fields(row)), row.expires_at)
 
     def _shape(self, row: ConnectionRow) -> dict[str, Any]:
         try:
@@ -289,6 +361,7 @@ def _shape(row: ConnectionRow, fields: dict[str, Any], secrets: list[str], now: 
         "expires_at": None if row.expires_at is None else to_iso(row.expires_at),
         "expired": row.expires_at is not None and row.expires_at <= now,
         "last_test": tested,
+        "consent": None if row.token is None else consent_shape(row.token, row.expires_at),
     }
 
 
@@ -299,56 +372,3 @@ def _json(text: str | bytes) -> dict[str, Any]:
 def _context(tenant_id: str, name: str) -> str:
     """Bind the ciphertext to its place, so that it opens nowhere else."""
     return f"connection:{tenant_id}:{name}"
-
-
-def _missing(name: str) -> NotFound:
-    return NotFound(f"there is no connection `{name}`", fix="list the connections: GET /api/v1/connections")
-
-
-def _changed(name: str) -> PreconditionFailed:
-    return PreconditionFailed(f"the connection `{name}` was changed meanwhile", fix="read it again and repeat")
-
-
-def _check_name(name: str) -> None:
-    if not 0 < len(name) <= NAME_CHARACTERS_MAX or not _NAME_CHARACTERS.issuperset(name):
-        message = f"must be 1 to {NAME_CHARACTERS_MAX} letters, digits, underscores, dots or dashes"
-        raise ValidationFailed(f"name {message}", errors=[FieldError("name", message)])
-
-
-def _check_expiry(expires_at: int | None, now: int) -> None:
-    if expires_at is not None and expires_at <= now:
-        message = "must be in the future"
-        raise ValidationFailed(f"expires_at {message}", errors=[FieldError("expires_at", message)])
-
-
-def _check_destination(kept: Mapping[str, Any], was: Mapping[str, Any], fields: Fields) -> None:
-    """Refuse to lead a stored secret to another place: who cannot read it could have it sent to themselves."""
-    kind = type(fields)
-    open_fields = [key for key in kind.model_fields if key not in _SAME_PLACE and key not in secret_names(kind)]
-    moved = [key for key in open_fields if getattr(fields, key) != was.get(key, kind.model_fields[key].default)]
-    if kept and moved:
-        errors = [FieldError(f"fields.{key}", f"give it again, because `{moved[0]}` changes") for key in kept]
-        raise ValidationFailed(f"{errors[0].field}: {errors[0].message}", errors=errors)
-
-
-def _checked(kind: str, given: Mapping[str, Any], place: str = "fields") -> Fields:
-    """Return the fields of a connection; what was sent is never quoted, since it may be a secret in a wrong place."""
-    model = KINDS.get(kind)
-    if model is None:
-        near = did_you_mean(kind, KINDS)
-        message = f"must be one of {', '.join(KINDS)}"
-        raise ValidationFailed(f"kind {message}", errors=[FieldError("kind", message, suggestion=near)])
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-    errors = []
-    for one in found:
-        field = ".".join([place, *map(str, one["loc"])])
-        message = one["msg"].removeprefix("Value error, ")
-        if one["type"] == "extra_forbidden":
-            message = unknown_field(str(one["loc"][-1]), model.model_fields)
-        elif one["type"] == "missing":
-            message = f"`{one['loc'][-1]}` is required"
-        errors.append(FieldError(field, message))
-    raise ValidationFailed("; ".join(f"{one.field}: {one.message}" for one in errors), errors=errors)

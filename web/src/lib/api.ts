@@ -48,8 +48,8 @@ export function url(path: string, query: Query = {}): string {
   return text ? `${path}?${text}` : path;
 }
 
-export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return answer<T>(await fetch(path, { headers: credentials(), signal: signal ?? null }));
+export async function get<T>(path: string, signal?: AbortSignal, headers?: Record<string, string>): Promise<T> {
+  return answer<T>(await fetch(path, { headers: { ...credentials(), ...headers }, signal: signal ?? null }));
 }
 
 export interface Sending {

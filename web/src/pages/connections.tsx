@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { useGet, usePages, useSend } from "../lib/hooks";
 import type { Page as Items, Schema } from "../lib/types";
+import { Connect, Reconnect, type Provider } from "../parts/connect";
 import { Button, Dialog, Empty, Loaded, Page, Panel, Status, Twin, When } from "../parts/basic";
 import { Buttons, SchemaForm, type Values } from "../parts/form";
 import { Table } from "../parts/table";
@@ -11,6 +12,7 @@ interface Connection {
   fields: Record<string, unknown>;
   expires_at: string | null;
   updated_at: string;
+  consent: { provider: string; account: string; scopes: string } | null;
 }
 
 interface Kind {
@@ -21,10 +23,18 @@ interface Kind {
 
 export default function Connections() {
   const list = usePages<Connection>("/api/v1/connections");
+  const providers = useGet<Items<Provider>>("/api/v1/auth");
   const [adding, setAdding] = useState(false);
+  const [connecting, setConnecting] = useState<Provider | null>(null);
+  const known = (providers.data?.items ?? []).filter((one) => one.configured);
   const remove = useSend();
   return (
-    <Page title="Connections" about="Addresses and credentials that triggers and jobs use by name. Secrets are never shown again." actions={<Button kind="main" onClick={() => setAdding(true)}>Add a connection</Button>}>
+    <Page title="Connections" about="Addresses and credentials that triggers and jobs use by name. Secrets are never shown again." actions={
+      <>
+        {known.map((one) => <Button key={one.provider} onClick={() => setConnecting(one)}>Connect {one.title}</Button>)}
+        <Button kind="main" onClick={() => setAdding(true)}>Add a connection</Button>
+      </>
+    }>
       {remove.error && <p className="field-error" role="alert">{remove.error.message}</p>}
       <Panel>
         <Loaded of={list}>
@@ -35,17 +45,23 @@ export default function Connections() {
               id={(row) => row.name}
               columns={[
                 { name: "Name", cell: (row) => row.name },
-                { name: "Kind", cell: (row) => row.kind },
+                { name: "Kind", cell: (row) => row.consent?.account ? `${row.kind}, ${row.consent.account}` : row.kind },
                 { name: "Expires", cell: (row) => <When at={row.expires_at} /> },
                 { name: "Changed", cell: (row) => <When at={row.updated_at} /> },
                 { name: "Works", cell: (row) => <Test name={row.name} /> },
-                { name: "", cell: (row) => <Button kind="quiet" label={`Delete ${row.name}`} onClick={() => remove.mutate({ path: `/api/v1/connections/${row.name}`, method: "DELETE" })}>Delete</Button> },
+                { name: "", cell: (row) => (
+                  <span className="row tight">
+                    {row.consent && <Reconnect name={row.name} provider={row.consent.provider} scopes={row.consent.scopes} />}
+                    <Button kind="quiet" label={`Delete ${row.name}`} onClick={() => remove.mutate({ path: `/api/v1/connections/${row.name}`, method: "DELETE" })}>Delete</Button>
+                  </span>
+                ) },
               ]}
             />
           )}
         </Loaded>
       </Panel>
       {adding && <Add onClose={() => setAdding(false)} />}
+      {connecting && <Connect provider={connecting} onClose={() => setConnecting(null)} />}
     </Page>
   );
 }

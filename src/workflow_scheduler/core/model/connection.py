@@ -188,6 +188,11 @@ class Google(Fields):
             raise ValueError(message)
         return self
 
+    @property
+    def tokens(self) -> str:
+        """The address that exchanges what a person consented to for a token."""
+        return GOOGLE_TOKENS if self.endpoint is None else f"{self.endpoint.rstrip('/')}/token"
+
     def account(self) -> GoogleAccount:
         """Return what the JSON key of the service account says.
 
@@ -200,6 +205,37 @@ class Google(Fields):
         except msgspec.MsgspecError:
             message = "`service_account` must be the JSON key file of a service account, whole"
             raise ValueError(message) from None
+
+
+class ConsentedGoogle(Google):
+    """An account of a person who consented to this installation's own OAuth client.
+
+    The connection stores neither the client's secret nor where it is sent: both are lent to it while it is open, so
+    that no tenant can read the one or choose the other.
+    """
+
+    token_url: str = Field(default=GOOGLE_TOKENS, exclude=True, repr=False)
+
+    @model_validator(mode="after")
+    def _whole(self) -> ConsentedGoogle:
+        own = ("endpoint", "service_account", "subject", "client_secret")
+        wrong = next((name for name in own if getattr(self, name) is not None), None)
+        if wrong is not None:
+            message = f"a person consented to this account, which has no `{wrong}`; give all credentials anew instead"
+            raise ValueError(message)
+        if self.client_id is None or self.refresh_token is None:
+            message = "`client_id` and `refresh_token` belong together"
+            raise ValueError(message)
+        return self
+
+    @property
+    def tokens(self) -> str:
+        """The address that exchanges its credentials for a token."""
+        return self.token_url
+
+    def lent(self, client_secret: str, token_url: str) -> ConsentedGoogle:
+        """Return it with what it needs to be used."""
+        return self.model_copy(update={"client_secret": client_secret, "token_url": token_url})
 
 
 class GoogleAccount(msgspec.Struct, frozen=True):
@@ -230,6 +266,9 @@ KINDS: Final[Mapping[str, type[Fields]]] = MappingProxyType(
         "amqp": Amqp,
     }
 )
+
+CONSENTED: Final[Mapping[str, type[Fields]]] = MappingProxyType({"google": ConsentedGoogle})
+"""What stands in for a kind where a person consented to this installation's client."""
 
 
 class Connection(msgspec.Struct, frozen=True):

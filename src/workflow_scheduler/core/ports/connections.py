@@ -7,12 +7,14 @@ from typing import Protocol
 import msgspec
 
 from workflow_scheduler.core.model.connection import Connection
+from workflow_scheduler.core.model.consent import Pending, Token
 
 
 class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A stored connection: `fields` are the open ones as JSON, `sealed` the secret ones. Times are microseconds UTC.
 
-    `revision` grows with every change. `tested_at`, `test_ok` and `test_detail` tell of the last test.
+    `revision` grows with every change. `tested_at`, `test_ok` and `test_detail` tell of the last test. `token` is there
+    where a person consented to it at a provider: it holds secrets that `sealed` does not.
     """
 
     tenant_id: str
@@ -29,6 +31,7 @@ class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tested_at: int | None = None
     test_ok: bool | None = None
     test_detail: str | None = None
+    token: Token | None = None
 
 
 class ConnectionRows(Protocol):
@@ -39,7 +42,23 @@ class ConnectionRows(Protocol):
         ...
 
     async def replace(self, row: ConnectionRow, revision: int) -> bool:
-        """Replace what is stored at `revision`; False when it is at another one."""
+        """Replace what is stored at `revision`; False when it is at another one. Without `row.token` its token goes."""
+        ...
+
+    async def grant(self, row: ConnectionRow, revision: int | None) -> bool:
+        """Store a connection with its token: a new one, or in place of what is at `revision`; False when it is not."""
+        ...
+
+    async def claim_renewal(self, token: Token, now: int, until: int) -> bool:
+        """Take the renewal of a token until `until`; False when another instance has it, or has done it already."""
+        ...
+
+    async def release_renewal(self, token: Token) -> None:
+        """Give the renewal of a token back that came to nothing."""
+        ...
+
+    async def renewed(self, token: Token, ends_at: int | None) -> bool:
+        """Store a token that was renewed, and when its consent ends; False when its connection has another one now."""
         ...
 
     async def get(self, tenant_id: str, name: str) -> ConnectionRow | None:
@@ -69,4 +88,20 @@ class Connections(Protocol):
             Rejected: its secrets cannot be opened any more.
 
         """
+        ...
+
+
+class ConsentRows(Protocol):
+    """Consents in the database that were asked for and not answered yet."""
+
+    async def add(self, row: Pending) -> None:
+        """Store one; those that have expired go."""
+        ...
+
+    async def find(self, digest: str) -> Pending | None:
+        """Return the one with that digest, over all tenants: it is what names the tenant."""
+        ...
+
+    async def take(self, row: Pending) -> bool:
+        """Remove one; False when somebody else has taken it."""
         ...

@@ -6,11 +6,17 @@ from typing import Any
 
 import msgspec
 
+from workflow_scheduler.core.model.consent import Token
 from workflow_scheduler.core.ports.connections import ConnectionRow
 from workflow_scheduler.core.ports.store import Row, Sql, Store, Work
 
-_NAMES = ConnectionRow.__struct_fields__
-_SELECT = f"SELECT {', '.join(_NAMES)} FROM connections WHERE tenant_id = :tenant"
+_NAMES = tuple(name for name in ConnectionRow.__struct_fields__ if name != "token")
+_TOKEN = Token.__struct_fields__
+_SELECT = (
+    f"SELECT {', '.join('c.' + name for name in _NAMES)}, {', '.join('t.' + name for name in _TOKEN)}"
+    " FROM connections c LEFT JOIN oauth_tokens t ON t.tenant_id = c.tenant_id AND t.connection = c.name"
+    " WHERE c.tenant_id = :tenant"
+)
 _LIVE = (
     "SELECT w.name, v.definition FROM workflows w JOIN workflow_versions v"
     " ON v.tenant_id = w.tenant_id AND v.workflow_id = w.id AND v.version = w.live_version"
@@ -30,12 +36,28 @@ class ConnectionRepository:
         return await self._store.transact(_add(row))
 
     async def replace(self, row: ConnectionRow, revision: int) -> bool:
-        """Replace what is stored at `revision`; False when it is at another one."""
+        """Replace what is stored at `revision`; False when it is at another one. Without `row.token` its token goes."""
         return await self._store.transact(_replace(row, revision))
+
+    async def grant(self, row: ConnectionRow, revision: int | None) -> bool:
+        """Store a connection with its token: a new one, or in place of what is at `revision`; False when it is not."""
+        return await self._store.transact(_grant(row, revision))
+
+    async def claim_renewal(self, token: Token, now: int, until: int) -> bool:
+        """Take the renewal of a token until `until`; False when another instance has it, or has done it already."""
+        return await self._store.transact(_claim(token, now, until))
+
+    async def release_renewal(self, token: Token) -> None:
+        """Give the renewal of a token back that came to nothing."""
+        await self._store.transact(_release(token))
+
+    async def renewed(self, token: Token, ends_at: int | None) -> bool:
+        """Store a token that was renewed, and when its consent ends; False when its connection has another one now."""
+        return await self._store.transact(_renewed(token, ends_at))
 
     async def get(self, tenant_id: str, name: str) -> ConnectionRow | None:
         """Return one connection."""
-        rows = await self._store.read(f"{_SELECT} AND name = :name", {"tenant": tenant_id, "name": name})
+        rows = await self._store.read(f"{_SELECT} AND c.name = :name", {"tenant": tenant_id, "name": name})
         return _row(rows[0]) if rows else None
 
     async def delete(self, tenant_id: str, name: str) -> list[str] | None:
@@ -45,7 +67,7 @@ class ConnectionRepository:
     async def list(self, tenant_id: str, after: str | None, limit: int) -> list[ConnectionRow]:
         """Return up to `limit` connections of a tenant by name, later than the name `after`."""
         rows = await self._store.read(
-            f"{_SELECT} AND name > :after ORDER BY name LIMIT :limit",
+            f"{_SELECT} AND c.name > :after ORDER BY c.name LIMIT :limit",
             {"tenant": tenant_id, "after": after or "", "limit": limit},
         )
         return [_row(row) for row in rows]
@@ -80,10 +102,15 @@ def _find(found: dict[str, str], path: str, config: Any) -> None:
 
 
 def _row(row: Row) -> ConnectionRow:
-    values = dict(zip(_NAMES, row, strict=True))
+    values = dict(zip(_NAMES, row[: len(_NAMES)], strict=True))
     values["sealed"] = bytes(values["sealed"])
     values["test_ok"] = None if values["test_ok"] is None else bool(values["test_ok"])
-    return ConnectionRow(**values)
+    return ConnectionRow(**values, token=_token(row[len(_NAMES) :]))
+
+
+def _token(row: Row) -> Token | None:
+    values = dict(zip(_TOKEN, row, strict=True))
+    return None if values["id"] is None else Token(**{**values, "sealed": bytes(values["sealed"])})
 
 
 def _params(row: ConnectionRow) -> dict[str, Any]:
@@ -108,7 +135,61 @@ def _replace(row: ConnectionRow, revision: int) -> Work[bool]:
         " RETURNING name",
         {**_params(row), "was": revision},
     )
+    if rows and row.token is None:
+        yield _no_token(row.tenant_id, row.name)
     return bool(rows)
+
+
+def _grant(row: ConnectionRow, revision: int | None) -> Work[bool]:
+    token = row.token
+    stored = yield from (_add(row) if revision is None else _replace(row, revision))
+    if not stored or token is None:
+        return False
+    yield _no_token(row.tenant_id, row.name)
+    yield Sql(
+        f"INSERT INTO oauth_tokens ({', '.join(_TOKEN)}) VALUES ({', '.join(':' + name for name in _TOKEN)})",
+        msgspec.structs.asdict(token),
+    )
+    return True
+
+
+def _claim(token: Token, now: int, until: int) -> Work[bool]:
+    rows = yield Sql(
+        "UPDATE oauth_tokens SET renewing_until = :until WHERE tenant_id = :tenant AND id = :id"
+        " AND updated_at = :was AND renewing_until <= :now RETURNING id",
+        {"tenant": token.tenant_id, "id": token.id, "was": token.updated_at, "now": now, "until": until},
+    )
+    return bool(rows)
+
+
+def _release(token: Token) -> Work[None]:
+    yield Sql(
+        "UPDATE oauth_tokens SET renewing_until = 0 WHERE tenant_id = :tenant AND id = :id AND updated_at = :was",
+        {"tenant": token.tenant_id, "id": token.id, "was": token.updated_at},
+    )
+
+
+def _renewed(token: Token, ends_at: int | None) -> Work[bool]:
+    rows = yield Sql(
+        "UPDATE oauth_tokens SET sealed = :sealed, expires_at = :expires, updated_at = :now, renewing_until = 0"
+        " WHERE tenant_id = :tenant AND id = :id RETURNING id",
+        {
+            "tenant": token.tenant_id, "id": token.id, "sealed": token.sealed, "expires": token.expires_at,
+            "now": token.updated_at,
+        },
+    )  # fmt: skip
+    if rows and ends_at is not None:
+        yield Sql(
+            "UPDATE connections SET expires_at = :ends WHERE tenant_id = :tenant AND name = :name",
+            {"tenant": token.tenant_id, "name": token.connection, "ends": ends_at},
+        )
+    return bool(rows)
+
+
+def _no_token(tenant_id: str, name: str) -> Sql:
+    return Sql(
+        "DELETE FROM oauth_tokens WHERE tenant_id = :tenant AND connection = :name", {"tenant": tenant_id, "name": name}
+    )
 
 
 def _tested(params: dict[str, Any]) -> Work[None]:
@@ -131,4 +212,5 @@ def _delete(tenant_id: str, name: str) -> Work[list[str] | None]:
         yield Sql(
             "DELETE FROM connections WHERE tenant_id = :tenant AND name = :name", {"tenant": tenant_id, "name": name}
         )
+        yield _no_token(tenant_id, name)
     return users
