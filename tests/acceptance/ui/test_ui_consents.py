@@ -44,7 +44,7 @@ def test_an_account_is_connected_tested_and_connected_again(window, registered):
     window.see("http, ann-at-github")
     assert window.page.url == f"{registered.url}/connections"
     window.click("Test")
-    window.see("it answers")
+    window.see("answered 200")
     window.click("Reconnect code")
     wait_until(lambda: registered.call("GET", "/api/v1/connections/code")["revision"] == 2, what="a second consent")
     window.see("http, ann-at-github")

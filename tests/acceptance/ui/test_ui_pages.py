@@ -9,9 +9,9 @@ SIZES = {"wide": {"width": 1360, "height": 900}, "narrow": {"width": 320, "heigh
 FIXED = [
     "/", "/workflows", "/workflows/new", "/workflows/new?from=yaml", "/runs", "/events", "/upcoming",
     "/upcoming?view=week", "/upcoming/calendars", "/upcoming/calendars/festive", "/upcoming/blackouts",
-    "/upcoming/backfills", "/explain", "/approvals", "/connections", "/templates", "/dead-letters",
-    "/metrics", "/settings/health", "/settings/members", "/settings/keys", "/settings/secrets", "/settings/limits",
-    "/settings/quarantine", "/settings/audit",
+    "/upcoming/backfills", "/explain", "/approvals", "/connections", "/connections/consent", "/templates",
+    "/dead-letters", "/metrics", "/settings/health", "/settings/members", "/settings/keys", "/settings/secrets",
+    "/settings/limits", "/settings/quarantine", "/settings/audit",
 ]  # fmt: skip
 
 
