@@ -94,9 +94,13 @@ class ConsentTokens:
             if token is None or token.expires_at is None or token.expires_at - EARLY_US > now:
                 return row
             kept, provider = self._open(token), self._providers.get(token.provider)
-            if kept.renewal is None or provider is None or not provider.configured or self._outbound is None:
-                return row  # `expires_at` of the connection says when it ends
             good = token.expires_at > now
+            if kept.renewal is None:
+                return row  # `expires_at` of the connection says when it ends
+            if provider is None or not provider.configured or self._outbound is None:
+                if good:
+                    return row
+                raise _unregistered(row.name, token)
             if await self._rows.claim_renewal(token, now, now + LEASE_US):
                 return await self._renewed(row, token, kept, provider, good=good)
             if good:
@@ -158,6 +162,14 @@ def consent_shape(token: Token, ends_at: int | None) -> dict[str, Any]:
         "at": to_iso(token.created_at),
         "renews_at": None if ends is None else to_iso(ends),
     }
+
+
+def _unregistered(name: str, token: Token) -> Rejected:
+    setting = token.provider.upper()
+    return Rejected(
+        f"the token of the connection `{name}` has ended, and the service is registered at {token.provider} no more",
+        fix=f"set {setting}_CLIENT_ID and {setting}_CLIENT_SECRET of the client that people consented to",
+    )
 
 
 def unreadable(name: str) -> Rejected:

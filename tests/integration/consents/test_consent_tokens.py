@@ -146,6 +146,19 @@ async def test_a_consent_that_was_taken_back_says_how_to_connect_again(bench):
     assert await bench.value() in bench.peer.tokens
 
 
+async def test_an_installation_that_is_registered_no_more_says_so_when_the_token_has_ended(bench):
+    bench.peer.seconds = HOURS
+    await bench.connect()
+    tokens = ConsentTokens(bench.rows, bench.vault, bench.clock)
+    later = ConnectionStore(bench.rows, bench.vault, bench.clock, bench._probe, tokens)
+    bench.clock.jump(HOURS - 1)
+    assert (await later.open("acme", "code")).fields.secret in bench.peer.tokens
+    bench.clock.jump(2)
+    with pytest.raises(Rejected, match="registered at github no more") as caught:
+        await later.open("acme", "code")
+    assert "GITHUB_CLIENT_ID" in caught.value.fix
+
+
 async def test_a_token_without_a_renewal_says_when_it_ends(bench, monkeypatch):
     bench.peer.seconds = HOURS
     given = bench.peer._given
