@@ -30,6 +30,7 @@ RESOURCES = (
     "forecast",
     "calendars",
     "events",
+    "attachments",
     "runs",
     "dead_letters",
     "waits",

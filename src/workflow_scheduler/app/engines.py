@@ -36,6 +36,7 @@ from workflow_scheduler.services.connections import ConnectionStore
 from workflow_scheduler.services.consent_tokens import ConsentTokens
 from workflow_scheduler.services.tenant import TenantSettings
 from workflow_scheduler.settings import Settings
+from workflow_scheduler.stores.portable.attachments import AttachmentRepository
 from workflow_scheduler.stores.portable.connections import ConnectionRepository
 from workflow_scheduler.stores.portable.github_installations import InstallationRepository
 
@@ -74,8 +75,9 @@ class Engines(Pipeline):
         self.connections = ConnectionStore(rows, self.vault, self.clock, self._probe, tokens)
         dialer = GuardedDialer(guard)
         self.resources = JobResources(
-            self.outbound, self.workers, dialer, self.connections, self.tenant, (str(Path.cwd()),)
-        )
+            outbound=self.outbound, workers=self.workers, dialer=dialer, connections=self.connections,
+            code_rule=self.tenant, attachments=AttachmentRepository(self.store), python_path=(str(Path.cwd()),),
+        )  # fmt: skip
         self._wire_sources(guard, dialer)
         self.embedded.connect(
             resources=self.resources,

@@ -1,7 +1,8 @@
-"""`events ls|show|tail|send|fixture`."""
+"""`events ls|show|tail|send|fixture|attachments|attachment`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,13 +11,14 @@ from workflow_scheduler.cli import options, output, times
 from workflow_scheduler.cli.files import value_of
 from workflow_scheduler.cli.run_view import tell_decision
 from workflow_scheduler.cli.session import session_of
-from workflow_scheduler.client.http import segment
+from workflow_scheduler.client.http import problem, segment
 from workflow_scheduler.core.ids import mint
 from workflow_scheduler.core.time.clock import SystemClock
 
 app = typer.Typer(help="Events: whatever was heard.", no_args_is_help=True)
 _BASE = "/api/v1/events"
 _WAIT_SECONDS = 330.0
+_OK = 200
 _STRUCTURED = "application/cloudevents+json"
 
 
@@ -146,6 +148,37 @@ def fixture(
     output.put(found, line=session.form == "jsonl")
     if hidden:
         output.note(f"taken out: {', '.join(hidden)}")
+
+
+@app.command()
+def attachments(context: typer.Context, event: Annotated[str, typer.Argument(metavar="EVENT")]) -> None:
+    """List the files that are stored with an event."""
+    session = session_of(context)
+    found = session.client.get(f"{_BASE}/{segment(event)}/attachments")
+    columns = {"N": "number", "NAME": "name", "TYPE": "content_type", "BYTES": "size", "REF": "ref"}
+    output.show(session, found, lambda value: output.table(value["items"], columns, "no stored attachments"))
+
+
+@app.command()
+def attachment(
+    context: typer.Context,
+    event: Annotated[str, typer.Argument(metavar="EVENT")],
+    number: Annotated[int, typer.Argument(metavar="N", min=0, help="Its number, as `events attachments` lists it.")],
+    to: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file that is written; - prints it.")],
+) -> None:
+    """Save a file that is stored with an event."""
+    client = session_of(context).client
+    answer = client.send("GET", f"{_BASE}/{segment(event)}/attachments/{number}", timeout=_WAIT_SECONDS)
+    if answer.status != _OK:
+        raise problem(answer)
+    if to == "-":
+        typer.get_binary_stream("stdout").write(answer.content)
+        return
+    try:
+        Path(to).write_bytes(answer.content)
+    except OSError as error:
+        raise typer.BadParameter(f"`{to}` cannot be written: {error.strerror}") from error
+    output.note(f"{to}: {len(answer.content)} bytes")
 
 
 def _sent(answer: dict[str, Any]) -> None:

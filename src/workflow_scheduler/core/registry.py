@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.match.verdict import Verdict
+from workflow_scheduler.core.model.attachment import Attachment
 from workflow_scheduler.core.model.event import EventView
 from workflow_scheduler.core.ports.engine import JobContext
 from workflow_scheduler.core.time.fire import Fire
@@ -67,6 +68,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `data` and `attributes` are JSON bytes. `index_keys` and `sub_keys` say where the matcher looks (see TriggerType).
     Where a poll or stream leaves `source` or `index_keys` empty, they are made from its source key.
+    `attachments` of polls and streams are stored before the event, whose data describes each of them in a list
+    `attachments`; the pipeline adds `ref` there, by which jobs name it.
     """
 
     source: str
@@ -79,6 +82,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     index_keys: tuple[str, ...] = ()
     sub_keys: tuple[str, ...] = ("",)
     traceparent: str | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Example(msgspec.Struct, frozen=True):

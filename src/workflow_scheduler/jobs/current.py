@@ -2,11 +2,12 @@
 
 While a function runs on the loop or in a thread, what it prints and what it logs through `logging` goes to the job's
 log. `print` still reaches the service's own output for everything outside of jobs. Code asks for its job with
-`current_job()`, for example for the idempotency key.
+`current_job()`, for example for the idempotency key, and for what came with its event with `attachment()`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ class _Inside:
 
     def __init__(self, context: JobContext) -> None:
         self.context = context
+        self.loop = _running()
         self._open = {"stdout": "", "stderr": ""}
 
     def write(self, text: str, stream: str) -> None:
@@ -48,6 +50,32 @@ def current_job() -> JobContext | None:
     """Return the context of the job that this code runs in, or None outside of jobs."""
     inside = _inside.get()
     return None if inside is None else inside.context
+
+
+def attachment(ref: str) -> bytes:
+    """Return the content of what a reference names (`event.data.attachments[0].ref`), for functions in a thread.
+
+    A coroutine awaits `current_job().resources.attachments.open(tenant_id, ref)` instead.
+
+    Raises:
+        Rejected: the tenant has no such attachment.
+        RuntimeError: this is no thread of a job.
+
+    """
+    inside = _inside.get()
+    loop = None if inside is None else inside.loop
+    if inside is None or loop is None or loop is _running():
+        message = "attachment() is for plain functions of a job; a coroutine awaits current_job().resources.attachments"
+        raise RuntimeError(message)
+    opened = inside.context.resources.attachments.open(inside.context.tenant_id, ref)
+    return asyncio.run_coroutine_threadsafe(opened, loop).result()[1]
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 @contextmanager

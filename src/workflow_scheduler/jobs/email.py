@@ -2,7 +2,8 @@
 
 The mail server comes from a connection of kind `smtp`, or from `server` with the password in a secret. Text and subject
 take `${…}` like every field; in `html` each value is escaped, so that it can never become markup (`${…}` needs no
-quoting there). Attachments are given as text, base64, or a JSON value such as a job's output.
+quoting there). Attachments are given as text, base64, a JSON value such as a job's output, or by the reference of what
+came with an event; `attachments: ${event.data.attachments}` passes on all of a mail.
 
 The Message-ID is made from the job's idempotency key: it is the same for every attempt, so that a mailbox shows a
 message that was sent twice only once. The output is `{"message_id", "accepted", "refused"}`; `refused` names the
@@ -17,6 +18,7 @@ import base64
 import binascii
 import hashlib
 import mimetypes
+from collections.abc import Mapping
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -29,6 +31,7 @@ import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from workflow_scheduler.core.errors import Rejected, SchedulerError
+from workflow_scheduler.core.model.attachment import media_type
 from workflow_scheduler.core.model.connection import Security, Smtp
 from workflow_scheduler.core.model.connection_fields import Line, one_line
 from workflow_scheduler.core.model.workflow import Duration
@@ -95,19 +98,41 @@ class Server(ClosedConfig):
 class Attachment(ClosedConfig):
     """A file."""
 
-    filename: Line = Field(title="File name", description="The name that the recipient sees.")
+    filename: Line | None = Field(
+        default=None, title="File name", description="The name that the recipient sees; with `ref` it has one already."
+    )
     text: str | None = Field(default=None, title="Text", description="The content as text.")
     base64: str | None = Field(default=None, title="Base64", description="The content as base64.")
     json_: Any = Field(default=None, alias="json", title="JSON", description="A value that is attached as JSON.")
+    ref: Line | None = Field(
+        default=None,
+        title="Reference",
+        description="A stored attachment of an event: ${event.data.attachments[0].ref}.",
+    )
     content_type: Line | None = Field(
         default=None, title="Content type", description="By default what the file name says."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _described(cls, value: Any) -> Any:
+        """Take what an event says of an attachment for the attachment."""
+        if not isinstance(value, Mapping) or "sha256" not in value:
+            return value
+        if "ref" not in value:
+            reason = value.get("left_out", "its trigger has no `attachments: stored`")
+            message = f"the attachment `{value.get('name')}` is not stored: {reason}"
+            raise ValueError(message)
+        return {"ref": value["ref"]}
+
     @model_validator(mode="after")
     def _one_content(self) -> Attachment:
-        given = (self.text is not None) + (self.base64 is not None) + ("json_" in self.model_fields_set)
-        if given != 1:
-            message = "write one of `text`, `base64` and `json`"
+        given = [self.text is not None, self.base64 is not None, "json_" in self.model_fields_set, self.ref is not None]
+        if sum(given) != 1:
+            message = "write one of `text`, `base64`, `json` and `ref`"
+            raise ValueError(message)
+        if self.filename is None and self.ref is None:
+            message = "an attachment needs a `filename`"
             raise ValueError(message)
         return self
 
@@ -177,7 +202,7 @@ async def run(config: Config, context: JobContext) -> dict[str, Any]:
     sender = config.from_ or server.sender
     if sender is None:
         raise Rejected("the message has no sender", fix="Write `from`, or give the connection a `sender`.")
-    message = compose(config, sender, context)
+    message = compose(await _with_files(config, context), sender, context)
     recipients = list(dict.fromkeys(parseaddr(one)[1] for one in (*config.to, *config.cc, *config.bcc)))
     mailer = Mailer(server, context.resources.dialer, config.timeout)
     try:
@@ -189,6 +214,21 @@ async def run(config: Config, context: JobContext) -> dict[str, Any]:
         context.log(f"{address} was refused: {reason}", "system")
     accepted = [one for one in recipients if one not in refused]
     return {"message_id": str(message["Message-ID"]), "accepted": accepted, "refused": refused}
+
+
+async def _with_files(config: Config, context: JobContext) -> Config:
+    """Return the message with what its references name in place of them."""
+    found = tuple([one if one.ref is None else await _file(one, one.ref, context) for one in config.attachments])
+    return config.model_copy(update={"attachments": found})
+
+
+async def _file(one: Attachment, ref: str, context: JobContext) -> Attachment:
+    stored, content = await context.resources.attachments.open(context.tenant_id, ref)
+    return Attachment(
+        filename=one.filename or " ".join(stored.name.split()) or "attachment",
+        content_type=one.content_type or media_type(stored.content_type),
+        base64=base64.b64encode(content).decode(),
+    )
 
 
 def retryable(error: Exception) -> bool:
@@ -247,7 +287,7 @@ def _attach(message: EmailMessage, attachments: tuple[Attachment, ...]) -> None:
                 f"the attachments are larger than {ATTACHMENTS_BYTES_MAX} bytes",
                 fix="Store the file elsewhere and send its address.",
             )
-        kind = one.content_type or mimetypes.guess_type(one.filename)[0] or "application/octet-stream"
+        kind = one.content_type or mimetypes.guess_type(one.filename or "")[0] or "application/octet-stream"
         main, slash, sub = kind.partition("/")
         if not slash or not sub or main in {"multipart", "message"}:
             raise Rejected(f"`{kind}` is not the content type of a file")

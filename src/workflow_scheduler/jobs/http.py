@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from workflow_scheduler.core.errors import Rejected, RetryAfter, SchedulerError, Unavailable
 from workflow_scheduler.core.http_auth import headers_of
+from workflow_scheduler.core.model.attachment import media_type
 from workflow_scheduler.core.model.connection import Http
 from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.workflow import Duration
@@ -98,6 +99,11 @@ class Config(ClosedConfig):
     headers: dict[str, str] = Field(default_factory=dict, title="Headers", description="Request headers.")
     json_: Any = Field(default=None, alias="json", title="JSON", description="A value that is sent as JSON.")
     body: str | None = Field(default=None, title="Body", description="A body that is sent as it is, as UTF-8.")
+    attachment: Line | None = Field(
+        default=None,
+        title="Attachment",
+        description="Reference of a stored attachment that is sent as the body: ${event.data.attachments[0].ref}.",
+    )
     expect: tuple[Expected, ...] = Field(
         default=("2xx",), title="Expected statuses", description="Statuses that count as success: 200, 404, 2xx."
     )
@@ -118,8 +124,9 @@ class Config(ClosedConfig):
 
     @model_validator(mode="after")
     def _one_body(self) -> Config:
-        if self.body is not None and "json_" in self.model_fields_set:
-            message = "write either `json` or `body`"
+        given = (self.body is not None) + (self.attachment is not None) + ("json_" in self.model_fields_set)
+        if given > 1:
+            message = "write one of `json`, `body` and `attachment`"
             raise ValueError(message)
         if self.connection is not None and self.auth is not None:
             message = "write either `connection` or `auth`"
@@ -150,6 +157,9 @@ async def _request(config: Config, context: JobContext) -> HttpRequest:
     elif config.body is not None:
         headers["Content-Type"] = "text/plain; charset=utf-8"
         body = config.body.encode()
+    elif config.attachment is not None:
+        one, body = await context.resources.attachments.open(context.tenant_id, config.attachment)
+        headers["Content-Type"] = media_type(one.content_type)
     url = _with_query(config)
     credentials = await _credentials(config, context)
     if credentials is not None:

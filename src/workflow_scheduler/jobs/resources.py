@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, cast
 
+from workflow_scheduler.core.ports.attachments import Attachments
 from workflow_scheduler.core.ports.connections import Connections
 from workflow_scheduler.core.ports.resources import CodeRule, Dialer, Outbound
 
@@ -79,22 +81,14 @@ class PatientWorkers:
         """Wait for nothing: running calls end by themselves, or with the process."""
 
 
+@dataclass(kw_only=True, slots=True)
 class JobResources:
-    """The Resources of a process (see core/ports/resources.py)."""
+    """The Resources of a process (see core/ports/resources.py). Users' modules are in `python_path`, after sys.path."""
 
-    def __init__(
-        self,
-        outbound: Outbound,
-        workers: ThreadWorkers,
-        dialer: Dialer,
-        connections: Connections,
-        code_rule: CodeRule,
-        python_path: Sequence[str] = (),
-    ) -> None:
-        """Lend all of these; look for users' modules in `python_path` after sys.path."""
-        self.outbound = outbound
-        self.workers = workers
-        self.dialer = dialer
-        self.connections = connections
-        self.code_rule = code_rule
-        self.python_path = tuple(python_path)
+    outbound: Outbound
+    workers: ThreadWorkers
+    dialer: Dialer
+    connections: Connections
+    code_rule: CodeRule
+    attachments: Attachments
+    python_path: Sequence[str] = ()

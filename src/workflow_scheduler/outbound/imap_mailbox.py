@@ -18,6 +18,7 @@ from imap_tools.mailbox import BaseMailBox
 from imap_tools.message import MailMessage
 
 from workflow_scheduler.core.errors import NotConnected, Rejected
+from workflow_scheduler.core.model.attachment import Attachment
 from workflow_scheduler.core.model.connection import Imap
 from workflow_scheduler.core.ports.resources import Dialer
 
@@ -29,6 +30,9 @@ TEXT_CHARACTERS_MAX = 100_000
 HEADER_CHARACTERS_MAX = 2_000
 ATTACHMENTS_MAX = 100
 INCLUDED_BYTES_MAX = 200_000
+STORED_MAIL_BYTES_MAX = 35_000_000
+STORED_BYTES_MAX = 10_000_000
+STORED_TOGETHER_BYTES_MAX = 25_000_000
 _UID = re.compile(rb"UID (\d+)")
 _SIZE = re.compile(rb"RFC822\.SIZE (\d+)")
 _DAY = re.compile(rb'INTERNALDATE "\s?(\d{1,2}-\w{3}-\d{4}) ')
@@ -74,8 +78,17 @@ class _Client(imaplib.IMAP4):
 class Mailbox:
     """A connection with one folder open; `close` may be called from another thread."""
 
-    def __init__(self, fields: Imap, dialer: Dialer, folder: str = "INBOX", *, writable: bool = False) -> None:
-        """Open nothing yet."""
+    def __init__(
+        self,
+        fields: Imap,
+        dialer: Dialer,
+        folder: str = "INBOX",
+        *,
+        writable: bool = False,
+        mail_bytes_max: int = MAIL_BYTES_MAX,
+    ) -> None:
+        """Open nothing yet; of a mail over `mail_bytes_max` only the beginning is read."""
+        self._mail_bytes_max = mail_bytes_max
         self._fields = fields
         self._dialer = dialer
         self._folder = folder
@@ -174,12 +187,12 @@ class Mailbox:
             portion: list[int] = []
             total = 0
             for uid in [one for one in uids if one in facts]:
-                total += min(facts[uid][0], MAIL_BYTES_MAX)
+                total += min(facts[uid][0], self._mail_bytes_max)
                 if portion and total > PORTION_BYTES_MAX:
                     break
                 portion.append(uid)
-            small = [uid for uid in portion if facts[uid][0] <= MAIL_BYTES_MAX]
-            large = [uid for uid in portion if facts[uid][0] > MAIL_BYTES_MAX]
+            small = [uid for uid in portion if facts[uid][0] <= self._mail_bytes_max]
+            large = [uid for uid in portion if facts[uid][0] > self._mail_bytes_max]
             texts = self._texts(small, "BODY.PEEK[]") | self._texts(large, f"BODY.PEEK[]<0.{HEAD_BYTES}>")
             # One that has no text was removed meanwhile.
             return [Mail(uid, facts[uid][1], texts[uid], uid in small) for uid in portion if uid in texts]
@@ -225,8 +238,36 @@ def content_of(mail: Mail, *, include: bool) -> dict[str, Any]:
     With `include` small attachments come with their content, in base64.
     """
     found = MailMessage.from_bytes(mail.raw)
+    data = _text_of(found, mail)
+    if mail.whole:
+        data["attachments"] = [_attachment(one, include=include) for one in found.attachments[:ATTACHMENTS_MAX]]
+    return data
+
+
+def content_with_files(mail: Mail) -> tuple[dict[str, Any], tuple[Attachment, ...]]:
+    """Return what a mail says, and the attachments that are to be stored; `left_out` says why one is not."""
+    found = MailMessage.from_bytes(mail.raw)
+    data = _text_of(found, mail)
+    files: list[Attachment] = []
+    total = 0
+    for number, one in enumerate(found.attachments[:ATTACHMENTS_MAX] if mail.whole else ()):
+        facts = _attachment(one, include=False)
+        data["attachments"].append(facts)
+        if facts["size"] > STORED_BYTES_MAX:
+            facts["left_out"] = f"it is larger than {STORED_BYTES_MAX} bytes"
+        elif total + facts["size"] > STORED_TOGETHER_BYTES_MAX:
+            facts["left_out"] = f"the attachments are larger than {STORED_TOGETHER_BYTES_MAX} bytes together"
+        else:
+            total += facts["size"]
+            named = {name: facts[name] for name in ("name", "content_type", "sha256")}
+            files.append(Attachment(number=number, content=one.payload, **named))
+    return data, tuple(files)
+
+
+def _text_of(found: MailMessage, mail: Mail) -> dict[str, Any]:
+    """Return everything but the attachments; with the number of those that are not even described, where there are."""
     headers = {name: _header(found, name) for name in ("message-id", "in-reply-to", "references")}
-    attachments = found.attachments[:ATTACHMENTS_MAX]
+    unlisted = len(found.attachments) - ATTACHMENTS_MAX if mail.whole else 0
     return {
         "from": found.from_[:HEADER_CHARACTERS_MAX],
         "from_name": (found.from_values.name if found.from_values else "")[:HEADER_CHARACTERS_MAX],
@@ -240,8 +281,8 @@ def content_of(mail: Mail, *, include: bool) -> dict[str, Any]:
         "text": found.text[:TEXT_CHARACTERS_MAX],
         "html": found.html[:TEXT_CHARACTERS_MAX],
         "whole": mail.whole,
-        "attachments": [_attachment(one, include=include) for one in attachments] if mail.whole else [],
-    }
+        "attachments": [],
+    } | ({"attachments_left_out": unlisted} if unlisted > 0 else {})
 
 
 def _header(found: MailMessage, name: str) -> str:

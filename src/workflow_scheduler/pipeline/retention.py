@@ -62,6 +62,7 @@ class Retention:
             "logs": await sweep.logs(now - min(ages.logs, runs)),
             "runs": await sweep.runs(now - runs),
             "events": await sweep.events(now - events),
+            "attachments": await sweep.attachments(now - events),
             "occurrences": await sweep.occurrences(now - max(events, runs)),
             "dead_letters": await sweep.dead_letters(now - max(events, runs)),
             "backfills": await sweep.backfills(now - max(events, runs)),

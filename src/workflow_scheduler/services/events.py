@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from workflow_scheduler.core.errors import NotFound
+from workflow_scheduler.core.model.attachment import StoredAttachment
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.core.ports.store import Page, Store
 from workflow_scheduler.core.time.clock import Clock
 from workflow_scheduler.services.sentences import decided
 from workflow_scheduler.services.shapes import decision_shape, event_shape, shaped
+from workflow_scheduler.stores.portable.attachments import AttachmentRepository
 from workflow_scheduler.stores.portable.decisions import DecisionRepository, DecisionRow
 from workflow_scheduler.stores.portable.events import EventFilter, EventRepository
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
@@ -31,6 +34,7 @@ class Events:
         self._clock = clock
         self._events = EventRepository(store)
         self._decisions = DecisionRepository(store)
+        self._attachments = AttachmentRepository(store)
 
     async def page(
         self,
@@ -62,6 +66,38 @@ class Events:
         items, broken = shaped([row], "events", lambda event: event.id, event_shape)
         await quarantine(self._store, tenant, broken, now)
         return items[0]
+
+    async def attachments(self, principal: Principal, event_id: str) -> list[dict[str, Any]]:
+        """Return what is known of the stored attachments of an event.
+
+        Raises:
+            NotFound: the tenant has no such event.
+
+        """
+        tenant = principal.tenant_id
+        await self._events.get(tenant, event_id, self._clock.now())
+        found = await self._attachments.of_event(tenant, event_id)
+        return [
+            {
+                "number": one.number, "name": one.name, "content_type": one.content_type, "size": one.size,
+                "sha256": one.sha256, "ref": one.ref,
+            }
+            for one in found
+        ]  # fmt: skip
+
+    async def attachment(
+        self, principal: Principal, event_id: str, number: int
+    ) -> tuple[StoredAttachment, AsyncIterator[bytes]]:
+        """Return a stored attachment of an event, and its content part by part.
+
+        Raises:
+            NotFound: the tenant has no such event, or it no such attachment.
+
+        """
+        tenant = principal.tenant_id
+        await self._events.get(tenant, event_id, self._clock.now())
+        found = await self._attachments.get(tenant, event_id, number)
+        return found, self._attachments.content(tenant, found)
 
     async def decisions(
         self, principal: Principal, event_id: str, *, limit: int = 100, cursor: str | None = None

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from workflow_scheduler.core.errors import NotConnected
+from workflow_scheduler.core.errors import NotConnected, Rejected
+from workflow_scheduler.core.model.attachment import StoredAttachment
 from workflow_scheduler.core.model.connection import Connection
 from workflow_scheduler.core.model.connection_fields import Fields
 from workflow_scheduler.core.model.run import RunStatus
@@ -54,6 +55,25 @@ class FakeConnections:
         return None if found is None else Connection(name, found[0], found[1], self.expires_at)
 
 
+class FakeAttachments:
+    """Attachments by their references, with their content."""
+
+    def __init__(self) -> None:
+        """Know none; tests fill `known`."""
+        self.known: dict[str, tuple[StoredAttachment, bytes]] = {}
+
+    async def open(self, _tenant_id: str, ref: str) -> tuple[StoredAttachment, bytes]:
+        """Return what stands under a reference.
+
+        Raises:
+            Rejected: there is nothing.
+
+        """
+        if ref not in self.known:
+            raise Rejected(f"there is no attachment `{ref}`")
+        return self.known[ref]
+
+
 class FakeCodeRule:
     """Allows every tenant to run code, or none."""
 
@@ -83,6 +103,7 @@ class FakeResources:
         self.dialer: Dialer = dialer or FakeMailDialer()
         self.connections = FakeConnections(connections)
         self.code_rule = FakeCodeRule()
+        self.attachments = FakeAttachments()
         self._threads = ThreadWorkers(2)
         self.workers: Workers = workers or self._threads
         self.python_path = tuple(python_path)

@@ -24,6 +24,7 @@ from workflow_scheduler.core.inbound.identity import source_key as key_of
 from workflow_scheduler.core.match.fields import Texts
 from workflow_scheduler.core.match.name import is_pattern, name_matches
 from workflow_scheduler.core.match.verdict import Predicate, Verdict, conjunction
+from workflow_scheduler.core.model.attachment import Attachment
 from workflow_scheduler.core.model.connection import Imap as Fields
 from workflow_scheduler.core.model.connection_fields import Line
 from workflow_scheduler.core.model.event import Event, EventView
@@ -81,10 +82,11 @@ class Config(BaseConfig):
     check_interval: Duration = Field(
         default=60.0, ge=1, le=3_600, title="Check interval", description="How often the server is asked: 60s."
     )
-    attachments: Literal["described", "included"] = Field(
+    attachments: Literal["described", "included", "stored"] = Field(
         default="described",
         title="Attachments",
-        description="described: name, type, size and hash; included: with their content, up to 200 kB each.",
+        description="described: name, type, size and hash; included: with their content, up to 200 kB each; "
+        "stored: kept beside the event, up to 10 MB each, with a reference for jobs.",
     )
     start: Literal["latest", "earliest"] = Field(
         default="latest",
@@ -159,9 +161,11 @@ def silence_seconds(config: Config) -> float:
 async def open(config: Config, position: Any, io: SourceIO) -> AsyncIterator[Received]:  # noqa: A001 -- the contract of streams
     """Read the mails after `position`."""
     fields = await io.connection(config.connection, Fields)
-    from workflow_scheduler.outbound.imap_mailbox import Mailbox
+    from workflow_scheduler.outbound.imap_mailbox import MAIL_BYTES_MAX, STORED_MAIL_BYTES_MAX, Mailbox
 
-    box = Mailbox(fields, io.dialer, config.folder, writable=config.mark_as_read)
+    keeps = config.attachments == "stored"
+    most = STORED_MAIL_BYTES_MAX if keeps else MAIL_BYTES_MAX
+    box = Mailbox(fields, io.dialer, config.folder, writable=config.mark_as_read, mail_bytes_max=most)
     try:
         following = await io.call(box.open)
         io.alive()
@@ -176,10 +180,9 @@ async def open(config: Config, position: Any, io: SourceIO) -> AsyncIterator[Rec
                 await _pause(config, box, io)
                 continue
             stored = asyncio.Event()
-            yield Received(
-                heard=_heard(config, at, mails), position=msgspec.to_builtins(at), ack=partial(_told, stored)
-            )
-            if at.marks:
+            heard = await io.call(partial(_heard, config, at, mails))
+            yield Received(heard=heard, position=msgspec.to_builtins(at), ack=partial(_told, stored))
+            if at.marks or keeps:  # files are large: what is read ahead would fill the memory
                 await stored.wait()
     finally:
         box.close()
@@ -218,11 +221,15 @@ async def _pause(config: Config, box: Mailbox, io: SourceIO) -> None:
 
 def _heard(config: Config, at: Cursor, mails: Sequence[Mail]) -> list[Heard]:
     """Return the events of mails, and move the place behind them."""
-    from workflow_scheduler.outbound.imap_mailbox import content_of
+    from workflow_scheduler.outbound.imap_mailbox import content_of, content_with_files
 
     found = []
     for mail in mails:
-        data = content_of(mail, include=config.attachments == "included")
+        files: tuple[Attachment, ...] = ()
+        if config.attachments == "stored":
+            data, files = content_with_files(mail)
+        else:
+            data = content_of(mail, include=config.attachments == "included")
         known = hashlib.sha256(data["message_id"].encode()).hexdigest()[:16] if data["message_id"] else None
         is_again = mail.uid <= at.again and known is not None and known in at.recent
         at.uid, at.day = mail.uid, mail.day or at.day
@@ -230,7 +237,7 @@ def _heard(config: Config, at: Cursor, mails: Sequence[Mail]) -> list[Heard]:
             at.recent = [*(one for one in at.recent if one != known), known][-RECENT_MAX:]
         if is_again:
             continue
-        one = _event(at, mail, data)
+        one = _event(at, mail, data, files)
         if config.mark_as_read:
             if not _counts(config, one):
                 continue
@@ -239,11 +246,12 @@ def _heard(config: Config, at: Cursor, mails: Sequence[Mail]) -> list[Heard]:
     return found
 
 
-def _event(at: Cursor, mail: Mail, data: dict[str, Any]) -> Heard:
+def _event(at: Cursor, mail: Mail, data: dict[str, Any], files: tuple[Attachment, ...]) -> Heard:
     attributes = {"uid": mail.uid, "uidvalidity": at.uidvalidity}
     return Heard(
         source="", type="email.received", event_key=f"{at.uidvalidity}/{mail.uid}", data=_encode(data),
         attributes=_encode(attributes), subject=data["subject"][:500] or None, time=_instant(data["date"]),
+        attachments=files,
     )  # fmt: skip
 
 

@@ -271,3 +271,24 @@ jobs:
     assert [one.field for one in caught.value.errors] == ["jobs.a.with.statement", "jobs.b.with.statements[1]"]
     assert all("write `:name` in its place" in one.message for one in caught.value.errors)
     assert caught.value.errors[0].line == 7
+
+
+@pytest.mark.parametrize(
+    ("attachment", "words"),
+    [
+        ({"filename": "a.txt"}, "write one of `text`, `base64`, `json` and `ref`"),
+        ({"text": "hi"}, "an attachment needs a `filename`"),
+        ({"name": "big.pdf", "sha256": "0", "left_out": "it is larger than 5 bytes"}, "`big.pdf` is not stored: it is"),
+        ({"name": "a.pdf", "sha256": "0"}, "`a.pdf` is not stored: .*attachments: stored"),
+    ],
+)
+async def test_an_attachment_that_cannot_be_sent_is_refused_with_the_reason(attachment, words, office, contexts):
+    with pytest.raises(ValidationError, match=words):
+        await send(contexts(office), attachments=[attachment])
+
+
+async def test_a_reference_that_is_gone_fails_the_job_for_good(office, contexts):
+    with pytest.raises(Rejected, match="there is no attachment `e/0`") as caught:
+        await send(contexts(office), attachments=[{"ref": "e/0"}])
+    assert not email.retryable(caught.value)
+    assert office.box.messages == []

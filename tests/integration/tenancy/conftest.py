@@ -6,9 +6,11 @@ import pytest
 from joserfc import jwk, jwt
 
 from workflow_scheduler.app import Application
+from workflow_scheduler.core.model.attachment import Attachment
 from workflow_scheduler.core.model.github import installation_of
 from workflow_scheduler.core.model.principal import Principal
 from workflow_scheduler.settings import Settings
+from workflow_scheduler.stores.portable import attachments
 from workflow_scheduler.stores.portable.github_installations import InstallationRepository
 from workflow_scheduler.testing.asgi import AsgiClient
 from workflow_scheduler.testing.factories import Rows, make_dead_letter
@@ -33,6 +35,7 @@ FLOW = {
     "jobs": {"work": {"uses": "noop"}},
 }
 SLOW = {"version": 1, "name": "slow-one", "jobs": {"nap": {"uses": "sleep_for", "with": {"duration": "1h"}}}}
+INVOICE = Attachment(number=1, name="invoice.pdf", content_type="application/pdf", sha256="0" * 64, content=b"%PDF")
 ASKING = {"version": 1, "name": "asking", "jobs": {"ask": {"uses": "approval", "with": {"ask": "Go on?"}}}}
 
 
@@ -84,6 +87,7 @@ class Tenancy:
         heard = (await self.nobody.post("/api/v1/public/webhook/orders?wait=run", json={"amount": 1})).json()
         started = (await ann.post("/v2/workflows/slow-one/execute", json={"input": 1})).json()
         rows = Rows(self.application.store)
+        await attachments.keep(self.application.store, "acme", heard["event_id"], [INVOICE])
         letter = await rows.dead_letter(make_dead_letter(tenant_id="acme"))
         broken = {"tenant_id": "acme", "kind": "events", "id": heard["event_id"]}
         await rows.raw("quarantine", **broken, detail="no JSON", found_at=1)

@@ -20,7 +20,7 @@ QUERIES = {
     "/api/v1/workflows/{workflow_id}": "?force=true",
     "/api/v1/runs/{run_id}/wait": "?timeout=0",
 }
-FIXED = {"version": "1", "kind": "events", "system": "argo", "provider": "google"}
+FIXED = {"version": "1", "number": "1", "kind": "events", "system": "argo", "provider": "google"}
 JSON = {"content-type": "application/json"}
 PUBLIC = ("/webhooks/", "/api/v1/public/")
 

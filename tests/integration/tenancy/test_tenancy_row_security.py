@@ -34,6 +34,8 @@ async def test_no_row_is_seen_without_the_right_tenant(tenancy, database):
             "workflows",
             "workflow_templates",
             "trigger_index",
+            "attachments",
+            "attachment_parts",
         } <= filled
         await connection.execute("SET ROLE wfs_service")
         nothing = dict.fromkeys(tables, 0)

@@ -2,10 +2,13 @@
 import asyncio
 import logging
 import sys
+from functools import partial
 
 import pytest
 
-from workflow_scheduler.jobs.current import current_job, inside_job
+from workflow_scheduler.core.errors import Rejected
+from workflow_scheduler.core.model.attachment import StoredAttachment
+from workflow_scheduler.jobs.current import attachment, current_job, inside_job
 from workflow_scheduler.testing.job_context import FakeJobContext, FakeResources
 
 
@@ -85,3 +88,18 @@ def test_the_streams_keep_their_other_abilities():
         assert sys.stdout.isatty() in (True, False)
         sys.stdout.flush()
         assert sys.stdout.encoding
+
+
+async def test_a_plain_function_reads_what_came_with_the_event():
+    context = FakeJobContext()
+    stored = StoredAttachment(event_id="e", number=0, name="a", content_type="a/b", size=2, sha256="0")
+    context.resources.attachments.known["e/0"] = (stored, b"hi")
+    with inside_job(context):
+        assert await context.resources.workers.call(partial(attachment, "e/0")) == b"hi"
+        with pytest.raises(Rejected, match="there is no attachment `e/1`"):
+            await context.resources.workers.call(partial(attachment, "e/1"))
+        with pytest.raises(RuntimeError, match="plain functions"):
+            attachment("e/0")
+    with pytest.raises(RuntimeError, match="plain functions"):
+        attachment("e/0")
+    context.resources.close()

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from workflow_scheduler.core.errors import NotConnected, OutcomeUnknown, Rejected, RetryAfter, Unavailable
+from workflow_scheduler.core.model.attachment import StoredAttachment
 from workflow_scheduler.core.ports.resources import HttpReply
 from workflow_scheduler.jobs import http
 from workflow_scheduler.testing.job_context import FakeJobContext, FakeOutbound, FakeResources
@@ -167,3 +168,15 @@ async def test_redirects_can_be_refused():
 def test_configurations_that_are_refused(config):
     with pytest.raises(ValidationError):
         http.Config.model_validate({"url": URL, **config})
+
+
+async def test_an_attachment_is_sent_as_the_body():
+    outbound = FakeOutbound([answer()])
+    context = FakeJobContext(resources=FakeResources(outbound))
+    stored = StoredAttachment(event_id="e", number=0, name="a", content_type="Application/PDF", size=4, sha256="0")
+    context.resources.attachments.known["e/0"] = (stored, b"%PDF")
+    await http.run(http.Config.model_validate({"url": URL, "method": "PUT", "attachment": "e/0"}), context)
+    (request,) = outbound.requests
+    assert (request.body, request.headers["Content-Type"]) == (b"%PDF", "application/pdf")
+    with pytest.raises(ValidationError, match="write one of `json`, `body` and `attachment`"):
+        await call(body="a", attachment="e/0")

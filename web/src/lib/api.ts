@@ -52,6 +52,17 @@ export async function get<T>(path: string, signal?: AbortSignal, headers?: Recor
   return answer<T>(await fetch(path, { headers: { ...credentials(), ...headers }, signal: signal ?? null }));
 }
 
+/** Fetch a file with our credentials, and hand it to the browser to be saved. */
+export async function save(path: string, name: string): Promise<void> {
+  const response = await fetch(path, { headers: credentials() });
+  if (!response.ok) await answer(response);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name.split(/[\\/]/).pop() || "attachment";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 export interface Sending {
   method?: "POST" | "PUT" | "DELETE";
   body?: unknown;

@@ -1,4 +1,6 @@
+import { useState } from "react";
 import { Link } from "wouter";
+import { save } from "../lib/api";
 import { useGet, useSend } from "../lib/hooks";
 import type { Decision, StoredEvent } from "../lib/types";
 import { Button, Empty, Fact, Facts, Json, Loaded, Page, Panel, Twin, When } from "../parts/basic";
@@ -17,6 +19,46 @@ export default function EventPage({ id }: { id: string }) {
     <Page title={found.data ? found.data.event.type : "Event"} about={<>event <code>{id}</code></>} actions={<Replay id={id} />}>
       <Loaded of={found}>{(value) => <EventFunnel explained={value} />}</Loaded>
     </Page>
+  );
+}
+
+interface Attachment {
+  number: number;
+  name: string;
+  content_type: string;
+  size: number;
+}
+
+/** The files that are stored with an event, where its data names any. */
+function Attachments({ id, data }: { id: string; data: unknown }) {
+  const described = (data as { attachments?: { ref?: string }[] } | null)?.attachments;
+  const stored = Array.isArray(described) && described.some((one) => one?.ref?.startsWith(`${id}/`));
+  return stored ? <StoredFiles id={id} /> : null;
+}
+
+function StoredFiles({ id }: { id: string }) {
+  const found = useGet<{ items: Attachment[] }>(`/api/v1/events/${id}/attachments`);
+  const [failure, setFailure] = useState("");
+  const keep = (one: Attachment) => {
+    setFailure("");
+    save(`/api/v1/events/${id}/attachments/${one.number}`, one.name).catch((error: Error) => setFailure(error.message));
+  };
+  return (
+    <Panel title="Attachments">
+      <Loaded of={found}>
+        {({ items }) => (
+          <Facts>
+            {items.map((one) => (
+              <Fact key={one.number} name={one.name || `Number ${one.number}`}>
+                {one.content_type}, {one.size.toLocaleString()} bytes{" "}
+                <Button onClick={() => keep(one)}>Save {one.name || one.number}</Button>
+              </Fact>
+            ))}
+          </Facts>
+        )}
+      </Loaded>
+      {failure && <span className="field-error" role="alert">{failure}</span>}
+    </Panel>
   );
 }
 
@@ -58,6 +100,7 @@ export function EventFunnel({ explained }: { explained: Explained }) {
         </Panel>
         <Panel title="Payload"><Json value={event.data} label="Payload" /></Panel>
       </div>
+      <Attachments id={event.id} data={event.data} />
       {event.attributes && Object.keys(event.attributes).length > 0 && <Panel title="Attributes"><Json value={event.attributes} label="Attributes" /></Panel>}
       <Twin cli={`workflow-scheduler explain ${event.id}`} />
     </>

@@ -23,7 +23,7 @@ class Email(Trigger):
         body_filter: Texts of which one stands in the body; with `*` or `?`, all of it fits. Case does not count.
         mark_as_read: Whether mails that count are marked as read once stored.
         check_interval: How often the server is asked: 60s.
-        attachments: described: name, type, size and hash; included: with their content, up to 200 kB each.
+        attachments: described: name, type, size and hash; included: with their content, up to 200 kB each; …
         start: Where the first reading begins: at what comes, or at what is there.
 
     """
@@ -37,5 +37,5 @@ class Email(Trigger):
     body_filter: str | Sequence[str] | UnsetType = UNSET
     mark_as_read: bool | UnsetType = UNSET
     check_interval: str | float | UnsetType = UNSET
-    attachments: Literal["described", "included"] | UnsetType = UNSET
+    attachments: Literal["described", "included", "stored"] | UnsetType = UNSET
     start: Literal["latest", "earliest"] | UnsetType = UNSET

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from workflow_scheduler.core.ports.attachments import Attachments
 from workflow_scheduler.core.ports.connections import Connections
 
 T = TypeVar("T")
@@ -116,6 +117,11 @@ class Resources(Protocol):
     @property
     def connections(self) -> Connections:
         """The tenants' connections."""
+        ...
+
+    @property
+    def attachments(self) -> Attachments:
+        """Files that came with the tenants' events."""
         ...
 
     @property

@@ -11,12 +11,14 @@ import structlog
 
 from workflow_scheduler.core.errors import BadRequest, LeaseLost, SchedulerError, Unavailable
 from workflow_scheduler.core.inbound.storable import check_storable
+from workflow_scheduler.core.model.attachment import Attachment, reference
 from workflow_scheduler.core.model.event import Event
 from workflow_scheduler.core.model.trigger import Trigger
 from workflow_scheduler.core.ports.store import CursorMove, SourceId, Store
 from workflow_scheduler.core.registry import Heard
 from workflow_scheduler.core.time.clock import MINUTE_US, Clock
 from workflow_scheduler.pipeline.inbox import Inbox
+from workflow_scheduler.stores.portable import attachments as stored_attachments
 from workflow_scheduler.stores.portable import claims, source_items
 from workflow_scheduler.stores.portable.sources import SourceRow
 
@@ -95,10 +97,13 @@ class Hearing:
             LeaseLost: another instance holds the source now.
 
         """
-        events = [self._event(held, one) for one in heard]
-        good = [event for event in events if await self._storable(held, event)]
+        whole = [self._event(held, one) for one in heard]
+        files = {event.id: one.attachments for event, one in zip(whole, heard, strict=True) if one.attachments}
+        good = [event for event in whole if await self._storable(held, event)]
         portions = list(_portions(good)) or [[]]
         for portion in portions:
+            for event in portion:
+                await self._keep(event, files.get(event.id, ()))
             move = self._move(held, None, bool(portion))
             if portion is portions[-1]:
                 move = msgspec.structs.replace(move, cursor=cursor, items=items)
@@ -122,8 +127,7 @@ class Hearing:
             try:
                 await self._inbox.accept_all(events, move)
             except Unavailable:
-                await self._clock.sleep(wait * (0.5 + self._clock.random()))
-                wait = min(wait * 2, RETRY_SECONDS_MAX)
+                wait = await self._patience(wait)
             except LeaseLost:
                 raise
             except SchedulerError as error:
@@ -131,6 +135,22 @@ class Hearing:
                 return
             else:
                 return
+
+    async def _keep(self, event: Event, attachments: Sequence[Attachment]) -> None:
+        """Store the attachments of an event before the event itself, however long the store is away."""
+        wait = RETRY_SECONDS
+        while attachments:
+            try:
+                await stored_attachments.keep(self._store, event.tenant_id, event.id, attachments)
+            except Unavailable:
+                wait = await self._patience(wait)
+            else:
+                return
+
+    async def _patience(self, wait: float) -> float:
+        """Wait for about `wait` seconds, and return for how long to wait the next time."""
+        await self._clock.sleep(wait * (0.5 + self._clock.random()))
+        return min(wait * 2, RETRY_SECONDS_MAX)
 
     async def _write_apart(self, held: Held, events: Sequence[Event], move: CursorMove, error: SchedulerError) -> None:
         """Write events one by one, because one of them is refused: it is listed as quarantined and holds up no other.
@@ -174,7 +194,16 @@ class Hearing:
             index_keys=heard.index_keys or (row.key,),
             attributes=attributes,
         )
-        return self._inbox.event(whole, tenant_id=row.tenant_id, provider=row.type)
+        event = self._inbox.event(whole, tenant_id=row.tenant_id, provider=row.type)
+        return _with_references(event, heard.attachments) if heard.attachments else event
+
+
+def _with_references(event: Event, attachments: Sequence[Attachment]) -> Event:
+    """Return the event with the reference of each attachment beside what its data says of it."""
+    data = msgspec.json.decode(event.data)
+    for one in attachments:
+        data["attachments"][one.number]["ref"] = reference(event.id, one.number)
+    return msgspec.structs.replace(event, data=msgspec.json.encode(data))
 
 
 def _portions(events: Sequence[Event]) -> Iterator[list[Event]]:

@@ -16,6 +16,7 @@ from workflow_scheduler.stores.portable.scan import id_floor
 from workflow_scheduler.stores.portable.tenants import tenants_of
 
 PORTION = 500
+ATTACHMENTS = 5
 _ENDED = "status IN ('SUCCEEDED', 'FAILED', 'CANCELLED')"
 
 Progress = tuple[int, str | None]
@@ -43,6 +44,10 @@ class Sweeper:
     async def events(self, before: int) -> int:
         """Delete events received before an instant (microseconds) with their decisions, but not those of open runs."""
         return await self._sweep("events", lambda tenant, after: _events(tenant, after, before, self._portion))
+
+    async def attachments(self, before: int) -> int:
+        """Delete attachments from before an instant whose events are gone, or were never stored."""
+        return await self._sweep("attachments", lambda tenant, _after: _attachments(tenant, before))
 
     async def runs(self, before: int) -> int:
         """Delete runs that ended before an instant, with their jobs and logs."""
@@ -127,6 +132,24 @@ def _events(tenant: str, after: str, before: int, limit: int) -> Work[Progress]:
     yield from _delete("decisions", "event_id", tenant, old)
     deleted = yield from _delete("events", "id", tenant, old)
     return deleted, _following(ids, limit)
+
+
+def _attachments(tenant: str, before: int) -> Work[Progress]:
+    """Delete a few at a time: each may be large."""
+    rows = yield Sql(
+        """SELECT a.event_id, a.number FROM attachments a
+           WHERE a.tenant_id = :tenant AND a.event_id < :floor AND NOT EXISTS
+             (SELECT 1 FROM events e WHERE e.tenant_id = a.tenant_id AND e.id = a.event_id)
+           ORDER BY a.event_id, a.number LIMIT :n""",
+        {"tenant": tenant, "floor": id_floor(before), "n": ATTACHMENTS},
+    )
+    for event_id, number in rows:
+        for table in ("attachment_parts", "attachments"):
+            yield Sql(
+                f"DELETE FROM {table} WHERE tenant_id = :tenant AND event_id = :event AND number = :number",
+                {"tenant": tenant, "event": event_id, "number": number},
+            )
+    return len(rows), "" if len(rows) == ATTACHMENTS else None
 
 
 def _rounds(tenant: str, before: int, limit: int) -> Work[Progress]:

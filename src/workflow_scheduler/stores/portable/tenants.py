@@ -7,6 +7,7 @@ from workflow_scheduler.core.ports.store import Store
 TABLES = frozenset(
     {
         "events",
+        "attachments",
         "runs",
         "decisions",
         "job_logs",

@@ -1,0 +1,19 @@
+-- Files that came with events: what is known of each, and its content in parts. They are written before their event.
+CREATE TABLE attachments (
+  tenant_id TEXT COLLATE "C" NOT NULL, event_id TEXT COLLATE "C" NOT NULL, number BIGINT NOT NULL,
+  name TEXT COLLATE "C" NOT NULL, content_type TEXT COLLATE "C" NOT NULL, size BIGINT NOT NULL,
+  sha256 TEXT COLLATE "C" NOT NULL,
+  PRIMARY KEY (tenant_id, event_id, number)
+);
+CREATE TABLE attachment_parts (
+  tenant_id TEXT COLLATE "C" NOT NULL, event_id TEXT COLLATE "C" NOT NULL, number BIGINT NOT NULL,
+  part BIGINT NOT NULL, content BYTEA NOT NULL,
+  PRIMARY KEY (tenant_id, event_id, number, part)
+);
+ALTER TABLE attachment_parts ALTER COLUMN content SET STORAGE EXTERNAL;
+ALTER TABLE attachments ENABLE ROW LEVEL SECURITY;
+ALTER TABLE attachments FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON attachments USING ((SELECT current_setting('wfs.tenant', true)) IN (tenant_id, '*'));
+ALTER TABLE attachment_parts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE attachment_parts FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON attachment_parts USING ((SELECT current_setting('wfs.tenant', true)) IN (tenant_id, '*'));
