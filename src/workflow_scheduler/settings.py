@@ -150,6 +150,13 @@ class Settings(BaseSettings):
         pattern=_ADDRESS,
     )  # fmt: skip
 
+    pubsub_emulator: str = _named(
+        "PUBSUB_EMULATOR_HOST",
+        "",
+        "Emulator of Google Pub/Sub (`localhost:8085`), for connections without an `endpoint`; it gets no credentials.",
+        pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$|^$",
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = _named(
         "LOG_LEVEL", "INFO", "Least severe level that is logged."
     )

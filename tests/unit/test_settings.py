@@ -37,6 +37,7 @@ FIXED = [
     "LOG_FORMAT",
     "ENVIRONMENT",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "PUBSUB_EMULATOR_HOST",
 ]
 
 
@@ -78,8 +79,9 @@ def test_secrets_are_not_shown():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"port": 70_000}, {"log_format": "xml"}, {"roles": "api,king"}, {"retention_events_days": 3}]
-)
+    "wrong", [{"port": 70_000}, {"log_format": "xml"}, {"roles": "api,king"}, {"retention_events_days": 3},
+              {"pubsub_emulator": "http://localhost:8085"}, {"pubsub_emulator": "localhost"}],
+)  # fmt: skip
 def test_values_that_cannot_work_are_refused(wrong):
     with pytest.raises(ValidationError):
         Settings(_env_file=None, **wrong)

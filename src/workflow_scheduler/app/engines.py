@@ -131,7 +131,7 @@ class Engines(Pipeline):
         self.source_workers = PatientWorkers(SOURCE_THREADS)
         lender = Lender(
             self.outbound, self.streams, dialer, self.connections, self.secrets, self.source_workers, self.tenant,
-            self.clock, self.settings.own_url,
+            self.clock, self.settings.own_url, self.settings.pubsub_emulator,
         )  # fmt: skip
         hearing = Hearing(self.store, self.inbox, self.clock)
         self.supervisor = Supervisor(

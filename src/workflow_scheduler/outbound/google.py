@@ -183,6 +183,11 @@ def _problem(reply: HttpReply) -> Exception:
     return Refused(f"Google refuses the request ({reply.status}): {words or min(reasons)}", reply.status)
 
 
+def for_pubsub(fields: Google, emulator: str) -> Google:
+    """Return with which account, and where, Pub/Sub is asked: at the emulator, where a connection names no endpoint."""
+    return fields if fields.endpoint is not None or not emulator else Google(endpoint=f"http://{emulator}")
+
+
 class Pulled(NamedTuple):
     """A message of a subscription, and by what it is acknowledged."""
 

@@ -246,6 +246,7 @@ class LoneIO:
         *,
         secrets: Mapping[str, str] | None = None,
         connections: Mapping[str, tuple[str, Fields]] | None = None,
+        pubsub_emulator: str = "",
     ) -> None:
         """Open nothing yet; use as `async with LoneIO() as io`."""
         guard = EgressGuard([LOOPBACK])
@@ -263,6 +264,7 @@ class LoneIO:
             FakeCodeRule(),
             self._clock,
             PUBLIC_URL,
+            pubsub_emulator,
         )
 
     async def __aenter__(self) -> LentIO:

@@ -114,9 +114,11 @@ class _Bucket:
     """One bucket, as one look needs it."""
 
     def __init__(self, config: Config, io: SourceIO, fields: Google) -> None:
-        from workflow_scheduler.outbound.google import Client
+        from workflow_scheduler.outbound.google import Client, for_pubsub
 
         self._config = config
+        queue = for_pubsub(fields, io.pubsub_emulator)
+        self._queue = Client(io.send, queue, BOTH, io.kept if queue is fields else {}, io.now)
         self._client = Client(io.send, fields, SCOPE if config.subscription is None else BOTH, io.kept, io.now)
         self._url = f"{self._client.address('storage')}/storage/v1/b/{config.bucket}/o"
 
@@ -152,7 +154,7 @@ class _Bucket:
         """Acknowledge the notifications that `cursor` names, which are stored by now, and take the next ones."""
         from workflow_scheduler.outbound.google import Subscription
 
-        read = Subscription(self._client, subscription)
+        read = Subscription(self._queue, subscription)
         await read.acknowledge(list(cursor or ()))
         pulled = await read.pull(PULLED_MAX, wait=False)
         found = [self._change(one.message.get("attributes") or {}, one.message) for one in pulled]

@@ -2,6 +2,8 @@
 
 A message is acknowledged after it is stored; until then it is kept from other readers for `hold`. The id of the message
 makes it count once, however often it is delivered. Messages of one ordering key come in their order.
+
+Where PUBSUB_EMULATOR_HOST is set, subscriptions of connections without an `endpoint` are those of that emulator.
 """
 
 from __future__ import annotations
@@ -100,9 +102,9 @@ def silence_seconds(config: Config) -> float:  # noqa: ARG001 -- the contract of
 
 async def open(config: Config, position: Any, io: SourceIO) -> AsyncIterator[Received]:  # noqa: A001, ARG001 -- the contract of streams; the subscription knows the place
     """Read what the subscription holds."""
-    from workflow_scheduler.outbound.google import Client, Subscription
+    from workflow_scheduler.outbound.google import Client, Subscription, for_pubsub
 
-    fields = await io.connection(config.connection, Google)
+    fields = for_pubsub(await io.connection(config.connection, Google), io.pubsub_emulator)
     read = Subscription(Client(io.send, fields, SCOPE, io.kept, io.now), config.subscription)
     first = True
     while True:

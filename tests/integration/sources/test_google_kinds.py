@@ -4,13 +4,14 @@ import json
 
 import msgspec
 import pytest
+from aiohttp import web
 from peers.gcs import Listed, Notified, Paged
 from peers.google_pubsub import Peer as Numbers
 from pydantic import ValidationError
 
 from workflow_scheduler.core.errors import Rejected
 from workflow_scheduler.core.model.connection import Google
-from workflow_scheduler.testing.sources import LoneIO
+from workflow_scheduler.testing.sources import LoneIO, SourceBench
 from workflow_scheduler.triggers import gcs, google_pubsub
 
 
@@ -223,3 +224,73 @@ def test_a_notification_cannot_tell_a_change_from_a_new_object():
 def test_credentials_that_cannot_work_are_refused(given, words):
     with pytest.raises(ValidationError, match=words):
         Google.model_validate(given)
+
+
+PERSON = {"client_id": "us", "client_secret": "a secret", "refresh_token": "1//refresh"}
+
+
+class Emulator(Numbers):
+    """A subscription at an emulator: it wants no credentials, and takes note of what it is sent."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = set()
+
+    @web.middleware
+    async def _guard(self, request, handler):
+        self.shown.add(request.headers.get("Authorization"))
+        return await handler(request)
+
+    @property
+    def connections(self):
+        return {"cloud": {"kind": "google", "fields": PERSON}}
+
+    @property
+    def host(self):
+        return f"127.0.0.1:{self.port}"
+
+
+ACCOUNT = Google(**PERSON)
+
+
+@only(Emulator)
+async def test_the_emulator_of_the_installation_is_asked_without_credentials(peer):
+    peer.put(b"7")
+    config = google_pubsub.Config(connection="cloud", subscription=peer.subscription)
+    async with LoneIO(connections={"cloud": ("google", ACCOUNT)}, pubsub_emulator=peer.host) as io:
+        stream = google_pubsub.open(config, None, io)
+        received = await anext(stream)
+        assert [one.data for one in received.heard] == [b"7"]
+        await received.ack()
+        await stream.aclose()
+    assert (peer.acknowledged, peer.shown, peer.exchanged) == (1, {None}, [])
+
+
+@only(Emulator)
+async def test_notifications_of_a_bucket_come_from_the_emulator_too(peer):
+    peer.put(b"{}", {"eventType": "OBJECT_FINALIZE", "bucketId": "files", "objectId": "a.csv", "objectGeneration": "1"})
+    config = gcs.Config(connection="cloud", bucket="files", subscription=peer.subscription)
+    async with LoneIO(connections={"cloud": ("google", ACCOUNT)}, pubsub_emulator=peer.host) as io:
+        page = await gcs.poll(config, None, io)
+    assert [one.subject for one in page.heard] == ["a.csv"]
+    assert (peer.shown, peer.exchanged) == ({None}, [])
+
+
+@only(Numbers)
+async def test_an_endpoint_of_the_connection_comes_before_the_emulator(peer):
+    peer.put(b"7")
+    config = google_pubsub.Config(connection="cloud", subscription=peer.subscription)
+    fields = Google.model_validate(peer.connections["cloud"]["fields"])
+    async with LoneIO(connections={"cloud": ("google", fields)}, pubsub_emulator="127.0.0.1:1") as io:
+        stream = google_pubsub.open(config, None, io)
+        assert len((await anext(stream)).heard) == 1
+        await stream.aclose()
+    assert len(peer.exchanged) == 1
+
+
+@only(Emulator)
+async def test_the_setting_reaches_the_triggers(peer, tmp_path):
+    async with SourceBench(tmp_path, peer, pubsub_emulator=peer.host) as bench:
+        await peer.publish(range(3))
+        assert await bench.heard(3) == {0: 1, 1: 1, 2: 1}
+    assert peer.shown == {None}

@@ -171,6 +171,11 @@ class SourceIO(Protocol):
         """The GitHub App, for installations of the tenant; None where the service has none."""
         ...
 
+    @property
+    def pubsub_emulator(self) -> str:
+        """HOST:PORT of the emulator of Google Pub/Sub that this installation uses; empty where it uses none."""
+        ...
+
     def now(self) -> int:
         """Return the instant in microseconds UTC."""
         ...

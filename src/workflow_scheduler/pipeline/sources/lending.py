@@ -71,6 +71,7 @@ class Lender:
         code_rule: CodeRule,
         clock: Clock,
         public_url: str,
+        pubsub_emulator: str = "",
     ) -> None:
         """Lend these; `workers` are threads of the sources' own, since some hold one as long as they live.
 
@@ -86,6 +87,7 @@ class Lender:
         self.clock = clock
         self.public_url = public_url
         self.github_app: Callable[[str], GitHubAccess] | None = None
+        self.pubsub_emulator = pubsub_emulator
 
     def lend(self, tenant_id: str, pulse: Pulse, kept: dict[str, Any], items: Items) -> LentIO:
         """Return what a source of the tenant gets; `kept` outlives the single poll, `items` the process."""
@@ -125,6 +127,11 @@ class LentIO:
         """The GitHub App, for installations of the tenant."""
         give = self._lender.github_app
         return None if give is None else give(self.tenant_id)
+
+    @property
+    def pubsub_emulator(self) -> str:
+        """HOST:PORT of the emulator of Google Pub/Sub; empty where there is none."""
+        return self._lender.pubsub_emulator
 
     def now(self) -> int:
         """Return the instant in microseconds UTC."""
