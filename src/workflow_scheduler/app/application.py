@@ -96,6 +96,7 @@ class Application(Services):
         self._begin("calendars", self.context.calendars.watch())
         if "sources" in roles:
             self._begin("internal", self.internal.loop())
+            self._begin("expiring", self.expiring.loop())
             self._begin("sources", self.supervisor.loop())
         if "timer" in roles:
             self._begin("timer", self.timer.loop())

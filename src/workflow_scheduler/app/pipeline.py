@@ -29,6 +29,7 @@ from workflow_scheduler.pipeline.pools import Pools
 from workflow_scheduler.pipeline.recovery import Recovery
 from workflow_scheduler.pipeline.redrive import Redrive
 from workflow_scheduler.pipeline.sources.backfill import BackfillSource
+from workflow_scheduler.pipeline.sources.expiring import Expiring
 from workflow_scheduler.pipeline.sources.internal import InternalSource
 from workflow_scheduler.pipeline.sources.manual import ManualSource
 from workflow_scheduler.pipeline.sources.missed import Misses
@@ -110,6 +111,7 @@ class Pipeline:
         self.reruns = RerunSource(self.inbox, self.recovery, self.vault)
         self.internal = InternalSource(store, self.inbox, clock)
         self.misses = Misses(store, self.cache, self.inbox, clock, self.internal.hint)
+        self.expiring = Expiring(store, clock, self.internal.hint)
         self.shaped = Shaped(store, self.cache, self.inbox, clock)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, self.types)
         self.push.guard = ReplayGuard(self.store)

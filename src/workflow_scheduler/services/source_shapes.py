@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from workflow_scheduler.core.time.clock import DAY_US, SECOND_US
+from workflow_scheduler.core.model.expiry import WEEK_US
+from workflow_scheduler.core.time.clock import SECOND_US
 from workflow_scheduler.services.definition_shapes import moment
 from workflow_scheduler.stores.portable import sources
 from workflow_scheduler.stores.portable.sources import SourceRow
 
 UNATTENDED_US = 60 * SECOND_US
-EXPIRY_US = 3 * DAY_US
 _TROUBLE = frozenset({sources.BACKING_OFF, sources.OPEN, sources.REFUSED})
 _NAMES = {sources.OPEN: "circuit_open"}
 
@@ -40,7 +40,7 @@ def source_shape(row: SourceRow, sharing: int, now: int) -> dict[str, Any]:
         "failures": row.failures,
         "next_attempt_at": moment(row.next_at),
         "credentials_expire_at": moment(row.expires_at),
-        "credentials_expire_soon": row.expires_at is not None and row.expires_at - now < EXPIRY_US,
+        "credentials_expire_soon": row.expires_at is not None and row.expires_at - now <= WEEK_US,
         "shared_by": sharing,
         "held_by": row.owner,
         "error": error,
@@ -63,7 +63,7 @@ def source_status(source: dict[str, Any]) -> tuple[str, str]:
         (
             source["credentials_expire_soon"],
             "expiring",
-            f"The credentials end at {source['credentials_expire_at']}.",
+            f"The credentials end at {source['credentials_expire_at']}: renew them before.",
         ),
     )
     proof = f"The trigger is live; its peer last proved to be there at {source['last_alive_at']}."

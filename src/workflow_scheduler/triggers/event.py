@@ -1,10 +1,10 @@
 """An internal event of this system, or a CloudEvent that was posted to `/api/v1/events`.
 
 Internal events are `workflow_completed`, `workflow_failed`, `workflow_cancelled`, `workflow_deployed`,
-`run_paused`, `approval_pending`, `trigger_failed`, `source_down`, `source_up`, `dependency_missed`, `dead_letter`,
-`user_created` and `api_key_created`; `event` names one, several, or a pattern such as `order.*`. `filter` looks into
-the data: each key is a path (`customer.country`), each value the wanted value, a pattern for text (`critical_*`), or a
-list of which one must fit.
+`run_paused`, `approval_pending`, `trigger_failed`, `source_down`, `source_up`, `credentials_expiring`,
+`dependency_missed`, `dead_letter`, `user_created` and `api_key_created`; `event` names one, several, or a pattern such
+as `order.*`. `filter` looks into the data: each key is a path (`customer.country`), each value the wanted value, a
+pattern for text (`critical_*`), or a list of which one must fit.
 """
 
 from __future__ import annotations

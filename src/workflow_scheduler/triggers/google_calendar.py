@@ -181,10 +181,7 @@ async def poll(config: Config, cursor: Any, io: SourceIO) -> Polled:
     if not more:
         heard += await _starting(config, calendar, state, io.now())
         await _keep_channel(config, calendar, state, io)
-    return Polled(
-        heard=heard, cursor=msgspec.to_builtins(state), more=more,
-        expires_at=None if state.channel is None else state.channel.expires_at,
-    )  # fmt: skip
+    return Polled(heard=heard, cursor=msgspec.to_builtins(state), more=more)
 
 
 async def _changes(config: Config, calendar: Calendar, state: Cursor) -> list[Heard]:

@@ -14,7 +14,8 @@ from workflow_scheduler.core.match.verdict import TRUE
 from workflow_scheduler.core.ports.sources import Polled
 from workflow_scheduler.core.registry import Config as ClosedConfig
 from workflow_scheduler.core.registry import Heard
-from workflow_scheduler.core.time.clock import DAY_US, SystemClock, from_iso
+from workflow_scheduler.core.time.clock import DAY_US, SystemClock, from_iso, to_iso
+from workflow_scheduler.pipeline.sources.expiring import Expiring
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.testing.asgi import AsgiClient
 from workflow_scheduler.testing.clock import FakeClock
@@ -29,7 +30,7 @@ FLOW = {
 WATCH = {
     "version": 1,
     "name": "watch",
-    "triggers": {"trouble": {"type": "event", "event": ["source_down", "source_up"]}},
+    "triggers": {"trouble": {"type": "event", "event": ["source_down", "source_up", "credentials_expiring"]}},
     "jobs": {"one": {"uses": "noop"}},
 }
 
@@ -197,6 +198,67 @@ async def test_lag_and_expiry_are_shown(bench):
     assert (health["status"], health["source"]["lag"]) == ("expiring", 41)
     assert health["source"]["credentials_expire_soon"] is True
     assert health["source"]["last_event_at"] == health["source"]["last_alive_at"]
+
+
+async def test_what_is_renewed_does_not_end_any_more(bench):
+    bench.peer.says = Polled(expires_at=bench.clock.now() + DAY_US)
+    await bench.look()
+    assert (await bench.health())["status"] == "expiring"
+    bench.peer.says = NotConnected("away")
+    await bench.next_look()
+    assert (await bench.health())["source"]["credentials_expire_soon"] is True
+    bench.peer.says = Polled()
+    await bench.next_look()
+    assert (await bench.health())["source"]["credentials_expire_at"] is None
+
+
+async def tell_twice(bench):
+    """Let two instances look at once, and return what was told so far."""
+    others = [Expiring(bench.app.store, bench.clock, bench.app.internal.hint) for _ in range(2)]
+    await asyncio.gather(*(one.tell_some() for one in others))
+    await bench.look()
+    return [data for kind, data in await bench.told() if kind == "credentials_expiring"]
+
+
+async def test_a_week_and_a_day_before_credentials_end_it_is_told_once(bench):
+    end = bench.clock.now() + 8 * DAY_US
+    bench.peer.says = Polled(expires_at=end)
+    await bench.look()
+    assert await tell_twice(bench) == []
+    bench.clock.jump(DAY_US / 1e6)
+    (week,) = await tell_twice(bench)
+    assert (week["source"], week["trigger_name"], week["workflow_name"]) == ("/moody/here", ["it"], ["hears"])
+    assert (week["expires_at"], week["lead_days"], week["connection"]) == (to_iso(end), 7, None)
+    assert "Renew" in week["remedy"]
+    assert "renew them before" in (await bench.health())["summary"]
+    bench.clock.jump(5.9 * DAY_US / 1e6)
+    assert len(await tell_twice(bench)) == 1
+    bench.clock.jump(0.2 * DAY_US / 1e6)
+    assert [one["lead_days"] for one in await tell_twice(bench)] == [7, 1]
+    bench.clock.jump(2 * DAY_US / 1e6)
+    assert len(await tell_twice(bench)) == 2
+    bench.peer.says = Polled(expires_at=bench.clock.now() + 5 * DAY_US)
+    await bench.next_look()
+    assert [one["lead_days"] for one in await tell_twice(bench)] == [7, 1, 7], "new ones have notices of their own"
+
+
+async def test_a_connection_that_ends_is_told_with_who_uses_it(bench):
+    end = bench.clock.now() + DAY_US // 2
+    web = {"name": "web", "kind": "http", "fields": {"auth": "bearer", "secret": "x"}, "expires_at": to_iso(end)}
+    assert (await bench.http.post("/api/v1/connections", json=web)).status == 201
+    calls = {"version": 1, "name": "calls", "jobs": {
+        "one": {"uses": "http", "with": {"url": "https://example.test", "connection": "web"}}}}  # fmt: skip
+    await bench.deploy(calls)
+    (told,) = await tell_twice(bench)
+    assert (told["connection"], told["kind"], told["workflow_name"]) == ("web", "http", ["calls"])
+    assert (told["lead_days"], told["expires_at"], told["source"]) == (1, to_iso(end), None)
+    assert "connection rotate web" in told["remedy"]
+    assert len(await tell_twice(bench)) == 1
+    fresh = {"secrets": {"secret": "y"}, "test": False, "expires_at": to_iso(end + 20 * DAY_US)}
+    assert (await bench.http.post("/api/v1/connections/web/rotate", json=fresh)).status == 200
+    assert len(await tell_twice(bench)) == 1
+    bench.clock.jump(14 * DAY_US / 1e6)
+    assert [one["lead_days"] for one in await tell_twice(bench)] == [1, 7]
 
 
 async def test_the_figures_say_how_sources_do(bench):

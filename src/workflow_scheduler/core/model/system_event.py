@@ -14,6 +14,7 @@ SOURCE_ACCESS = "/system/access"
 SOURCE_WORKFLOWS = "/system/workflows"
 SOURCE_WAITS = "/system/waits"
 SOURCE_TRIGGERS = "/system/triggers"
+SOURCE_CONNECTIONS = "/system/connections"
 SOURCE_DEAD_LETTERS = "/system/dead-letters"
 
 _END_FIELDS = (
@@ -55,6 +56,19 @@ SYSTEM_EVENTS: dict[str, tuple[str, ...]] = {
         "remedy",
     ),
     "source_up": ("source", "type", "trigger_id", "trigger_name", "workflow_id", "workflow_name", "since"),
+    "credentials_expiring": (
+        "connection",
+        "kind",
+        "source",
+        "type",
+        "trigger_id",
+        "trigger_name",
+        "workflow_id",
+        "workflow_name",
+        "expires_at",
+        "lead_days",
+        "remedy",
+    ),
     "dependency_missed": (
         "trigger_id",
         "trigger_name",

@@ -192,7 +192,10 @@ class SourceIO(Protocol):
         ...
 
     def expires(self, at: int) -> None:
-        """Say when the credentials or the subscription end, microseconds UTC; shown in the trigger's health."""
+        """Say when the credentials end, microseconds UTC: shown in the trigger's health, and told in good time.
+
+        What is renewed without people's help is not for here. The end of a connection is known already.
+        """
         ...
 
     async def send(self, request: HttpRequest) -> HttpReply:

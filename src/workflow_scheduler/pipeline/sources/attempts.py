@@ -30,6 +30,7 @@ def went_well(row: SourceRow, pulse: Pulse, now: int, wait_seconds: float) -> Re
         alive_at=now,
         lag=pulse.lag,
         expires_at=pulse.expires_at,
+        credentials_end=pulse.credentials_end,
     )
 
 
@@ -74,4 +75,5 @@ def went_wrong(row: SourceRow, error: Exception, pulse: Pulse, clock: Clock, ear
         alive_at=now if isinstance(error, RetryAfter) else pulse.alive_at,
         lag=pulse.lag,
         expires_at=pulse.expires_at,
+        credentials_end=pulse.credentials_end,
     )

@@ -41,9 +41,16 @@ class Pulse:
         self.connected_at: int | None = None
         self.alive_at: int | None = None
         self.lag: int | None = None
-        self.expires_at: int | None = None
+        self.connection_ends: int | None = None
+        self.credentials_end: int | None = None
         self.beat = clock.monotonic()
         self.on_connect: Callable[[], None] | None = None
+
+    @property
+    def expires_at(self) -> int | None:
+        """When the first ends of what it logs in with: the connection, or what the peer told of."""
+        ends = [end for end in (self.connection_ends, self.credentials_end) if end is not None]
+        return min(ends, default=None)
 
     def alive(self, lag: int | None = None) -> None:
         """Take note of a sign of life."""
@@ -147,7 +154,7 @@ class LentIO:
 
     def expires(self, at: int) -> None:
         """Say when the credentials end."""
-        self._pulse.expires_at = at
+        self._pulse.credentials_end = at
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send an HTTP request."""
@@ -206,13 +213,12 @@ class LentIO:
                 f"the connection `{name}` is of kind `{found.kind}`, and this trigger needs one of kind `{wanted}`",
                 fix="Name another connection in the trigger.",
             )
-        if found.expires_at is not None:
-            self._pulse.expires_at = found.expires_at
-            if found.expires_at <= self.now():
-                raise Rejected(
-                    f"the connection `{name}` has expired at {to_iso(found.expires_at)}",
-                    fix=f"Give it a new secret with `workflow-scheduler connection rotate {name}`.",
-                )
+        self._pulse.connection_ends = found.expires_at
+        if found.expires_at is not None and found.expires_at <= self.now():
+            raise Rejected(
+                f"the connection `{name}` has expired at {to_iso(found.expires_at)}",
+                fix=f"Give it a new secret with `workflow-scheduler connection rotate {name}`.",
+            )
         return found.fields
 
     async def credentials(self, connection: str | None, url: str, body: bytes = b"") -> dict[str, str]:

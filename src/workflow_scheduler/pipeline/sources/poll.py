@@ -55,7 +55,8 @@ class Poller:
         for _ in range(PAGES_MAX):
             page = await self._page(held, cursor, io)
             pulse.alive(page.lag)
-            pulse.expires_at = page.expires_at if page.expires_at is not None else pulse.expires_at
+            if page.expires_at is not None:
+                pulse.credentials_end = page.expires_at
             cursor = page.cursor
             moved = _encode(cursor)
             if page.heard or page.items or moved != (stored if stored is not None else b"null"):

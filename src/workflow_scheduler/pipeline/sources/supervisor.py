@@ -264,6 +264,7 @@ class Supervisor:
                         stable=stable,
                         lag=pulse.lag,
                         expires_at=pulse.expires_at,
+                        credentials_end=pulse.credentials_end,
                     ),
                 )
             )

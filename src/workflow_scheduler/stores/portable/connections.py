@@ -18,7 +18,7 @@ _SELECT = (
     " WHERE c.tenant_id = :tenant"
 )
 _LIVE = (
-    "SELECT w.name, v.definition FROM workflows w JOIN workflow_versions v"
+    "SELECT w.id, w.name, v.definition FROM workflows w JOIN workflow_versions v"
     " ON v.tenant_id = w.tenant_id AND v.workflow_id = w.id AND v.version = w.live_version"
     " WHERE w.tenant_id = :tenant AND w.live_version IS NOT NULL AND v.definition LIKE :pattern ORDER BY w.name"
 )
@@ -206,11 +206,16 @@ def _delete(tenant_id: str, name: str) -> Work[list[str] | None]:
     )
     if not there:
         return None
-    live = yield Sql(_LIVE, {"tenant": tenant_id, "pattern": f'%"{name}"%'})
-    users = [str(row[0]) for row in live if name in uses(msgspec.json.decode(row[1])).values()]
+    users = yield from live_users(tenant_id, name)
     if not users:
         yield Sql(
             "DELETE FROM connections WHERE tenant_id = :tenant AND name = :name", {"tenant": tenant_id, "name": name}
         )
         yield _no_token(tenant_id, name)
-    return users
+    return [user for _, user in users]
+
+
+def live_users(tenant_id: str, name: str) -> Work[list[tuple[str, str]]]:
+    """Return id and name of the live workflows that use a connection, by name."""
+    rows = yield Sql(_LIVE, {"tenant": tenant_id, "pattern": f'%"{name}"%'})
+    return [(str(row[0]), str(row[1])) for row in rows if name in uses(msgspec.json.decode(row[2])).values()]

@@ -74,6 +74,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How an attempt went, and when there is to be another one (None: not before a deployment asks for it).
 
     `failed`: it counts as a failure. `well`: the peer did what it should. `revision` is the one that was acted on.
+    `expires_at` is when something ends that it logs in with, `credentials_end` what the peer itself said of that.
     """
 
     status: str
@@ -88,6 +89,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     alive_at: int | None = None
     lag: int | None = None
     expires_at: int | None = None
+    credentials_end: int | None = None
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -98,6 +100,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stable: bool
     lag: int | None = None
     expires_at: int | None = None
+    credentials_end: int | None = None
 
 
 def _read(row: Row) -> SourceRow:
@@ -194,7 +197,8 @@ def note(facts: Sequence[tuple[SourceRow, Facts]], now: int) -> Work[None]:
     for row, fact in sorted(facts, key=lambda pair: pair[0].id):
         rows = yield Sql(
             "UPDATE sources SET status = 'connected', connected_at = :connected_at, alive_at = :alive_at, lag = :lag,"
-            " expires_at = :expires_at, failures = CASE WHEN :stable = 1 THEN 0 ELSE failures END, down_since = NULL,"
+            " expires_at = :expires_at, credentials_end = :credentials_end,"
+            " failures = CASE WHEN :stable = 1 THEN 0 ELSE failures END, down_since = NULL,"
             " error_code = NULL, error = NULL, remedy = NULL, error_at = NULL, updated_at = :now"
             f" WHERE {_HELD} RETURNING told_down",
             _where(row.id, fence=row.fence, now=now, **msgspec.structs.asdict(fact)) | {"stable": int(fact.stable)},
@@ -210,7 +214,7 @@ def settle(row: SourceRow, report: Report, down_us: int) -> Work[bool]:
     """
     values = {
         name: getattr(report, name)
-        for name in ("status", "next_at", "at", "revision", "code", "lag", "expires_at", "alive_at")
+        for name in ("status", "next_at", "at", "revision", "code", "lag", "expires_at", "credentials_end", "alive_at")
     }
     error = None if report.error is None else report.error[:_TEXT_MAX]
     remedy = None if report.remedy is None else report.remedy[:_TEXT_MAX]
@@ -218,7 +222,8 @@ def settle(row: SourceRow, report: Report, down_us: int) -> Work[bool]:
         f"""UPDATE sources SET owner = NULL, status = :status, updated_at = :at,
               next_at = CASE WHEN revision = :revision THEN :next_at ELSE :at END,
               alive_at = COALESCE(:alive_at, alive_at), lag = COALESCE(:lag, lag),
-              expires_at = COALESCE(:expires_at, expires_at),
+              expires_at = CASE WHEN :well = 1 THEN :expires_at ELSE COALESCE(:expires_at, expires_at) END,
+              credentials_end = CASE WHEN :well = 1 THEN :credentials_end ELSE credentials_end END,
               connected_at = CASE WHEN :well = 0 THEN connected_at WHEN down_since IS NULL AND connected_at IS NOT NULL
                 THEN connected_at ELSE :at END,
               failures = CASE WHEN :well = 1 THEN 0 ELSE failures + :failed END,
@@ -295,29 +300,29 @@ async def of_trigger(store: Store, tenant_id: str, trigger_id: str) -> tuple[Sou
 def _tell_up(row: SourceRow, now: int) -> Work[None]:
     rows = yield Sql(f"UPDATE sources SET told_down = 0 WHERE {_THIS} AND told_down = 1 RETURNING key", _where(row.id))
     if rows:
-        yield from _tell("source_up", row, {"since": now}, now)
+        yield from tell("source_up", row.id, {"since": now}, now)
 
 
 def _tell_down(row: SourceRow, report: Report, since: int) -> Work[None]:
     yield Sql(f"UPDATE sources SET told_down = 1 WHERE {_THIS}", _where(row.id))
     more = {"since": since, "code": report.code, "error": report.error, "remedy": report.remedy}
-    yield from _tell("source_down", row, {**more, "failures": row.failures + 1}, report.at)
+    yield from tell("source_down", row.id, {**more, "failures": row.failures + 1}, report.at)
 
 
-def _tell(kind: str, row: SourceRow, more: dict[str, Any], now: int) -> Work[None]:
+def tell(kind: str, source: SourceId, more: dict[str, Any], now: int) -> Work[None]:
+    """Put a system event about a source into the outbox, with the live triggers that it concerns."""
     rows = yield Sql(
         f"""SELECT t.id, t.name, t.workflow_id, w.name FROM trigger_index t
             JOIN workflows w ON w.tenant_id = t.tenant_id AND w.id = t.workflow_id
             WHERE t.tenant_id = :tenant AND t.trigger_subtype = :type AND t.source_key = :key
               AND t.deployment_status = 'active' ORDER BY t.id LIMIT {TOLD_TRIGGERS_MAX}""",
-        _where(row.id),
+        _where(source),
     )
     names = ("trigger_id", "trigger_name", "workflow_id", "workflow_name")
-    concerned = {name: list(dict.fromkeys(part[place] for part in rows)) for place, name in enumerate(names)}
-    data = {"source": f"/{row.type}/{row.key}", "type": row.type, **concerned, **more}
-    yield outbox.put(
-        SystemEvent(tenant_id=row.tenant_id, type=kind, source=SOURCE_TRIGGERS, subject=row.key, data=data), now
-    )
+    concerned = {one: list(dict.fromkeys(part[place] for part in rows)) for place, one in enumerate(names)}
+    tenant_id, name, key = source
+    data = {"source": f"/{name}/{key}", "type": name, **concerned, **more}
+    yield outbox.put(SystemEvent(tenant_id=tenant_id, type=kind, source=SOURCE_TRIGGERS, subject=key, data=data), now)
 
 
 async def figures(store: Store) -> list[tuple[str, str, int, int | None, int | None]]:

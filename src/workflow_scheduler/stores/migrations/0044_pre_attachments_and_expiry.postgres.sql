@@ -17,3 +17,10 @@ CREATE POLICY tenant ON attachments USING ((SELECT current_setting('wfs.tenant',
 ALTER TABLE attachment_parts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE attachment_parts FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON attachment_parts USING ((SELECT current_setting('wfs.tenant', true)) IN (tenant_id, '*'));
+-- Which notice of the end of credentials was told last: the instant at which it fell due.
+ALTER TABLE connections ADD COLUMN told_expiry BIGINT;
+ALTER TABLE sources ADD COLUMN told_expiry BIGINT;
+-- What a peer said of its end; `expires_at` is that of the connection where it ends sooner.
+ALTER TABLE sources ADD COLUMN credentials_end BIGINT;
+CREATE INDEX connections_expiry ON connections (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX sources_expiry ON sources (credentials_end) WHERE credentials_end IS NOT NULL;

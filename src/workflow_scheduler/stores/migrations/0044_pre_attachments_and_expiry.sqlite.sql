@@ -9,3 +9,10 @@ CREATE TABLE attachment_parts (
   content BLOB NOT NULL,
   PRIMARY KEY (tenant_id, event_id, number, part)
 ) STRICT;
+-- Which notice of the end of credentials was told last: the instant at which it fell due.
+ALTER TABLE connections ADD COLUMN told_expiry INTEGER;
+ALTER TABLE sources ADD COLUMN told_expiry INTEGER;
+-- What a peer said of its end; `expires_at` is that of the connection where it ends sooner.
+ALTER TABLE sources ADD COLUMN credentials_end INTEGER;
+CREATE INDEX connections_expiry ON connections (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX sources_expiry ON sources (credentials_end) WHERE credentials_end IS NOT NULL;
