@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from workflow_scheduler.core.dag.pools import missing, outside
 from workflow_scheduler.core.definition.check import Checked
+from workflow_scheduler.core.definition.trigger_check import CheckedTrigger
 from workflow_scheduler.core.errors import FieldError, ValidationFailed
 from workflow_scheduler.core.ports.resources import CodeRule
 from workflow_scheduler.services.tenant import CODE_FIX, CODE_REFUSED
@@ -102,7 +103,7 @@ class Requirements:
             raise ValidationFailed(f"{coded[0].field}: {coded[0].message}", fix=CODE_FIX, errors=coded)
 
     async def _check_secrets(self, tenant_id: str, checked: Checked) -> None:
-        wanted: dict[str, str] = {}
+        wanted: dict[str, tuple[str, str]] = {}  # field -> trigger and secret
         for trigger in checked.triggers.values():
             name_of = getattr(trigger.module, "secret_name", None)
             names_of = getattr(trigger.module, "secret_names", None)
@@ -111,11 +112,41 @@ class Requirements:
             for secret in filter(None, secrets):
                 if (trigger.type, secret) in self.given:
                     continue  # the type asks for it while it is resolved, where it needs the tenant's own
-                wanted.setdefault(secret, trigger.name)
-        missing = await self._secrets.missing(tenant_id, wanted) if wanted else []
-        if missing:
+                wanted[_field(checked, trigger, secret)] = (trigger.name, secret)
+        missing = await self._secrets.missing(tenant_id, {secret for _, secret in wanted.values()}) if wanted else []
+        errors = [
+            FieldError(field, f"the secret `{secret}` is not set")
+            for field, (_, secret) in wanted.items()
+            if secret in missing
+        ]
+        if errors:
+            name, secret = wanted[errors[0].field]
             raise ValidationFailed(
-                f"the secret `{missing[0]}` of the trigger `{wanted[missing[0]]}` is not set",
-                fix=f"set it: workflow-scheduler secret set {missing[0]}",
-                errors=[FieldError(f"triggers.{wanted[name]}", f"the secret `{name}` is not set") for name in missing],
+                f"the secret `{secret}` of the trigger `{name}` is not set",
+                fix=f"set it: workflow-scheduler secret set {secret}",
+                errors=errors,
             )
+
+
+def _field(checked: Checked, trigger: CheckedTrigger, secret: str) -> str:
+    """Return the field that names a secret; where none is written, the one that would."""
+    whole = f"triggers.{trigger.name}"
+    triggers = checked.loaded.value.get("triggers") if isinstance(checked.loaded.value, dict) else None
+    written = triggers.get(trigger.name) if isinstance(triggers, dict) else None
+    found = list(_places(written, secret, whole))
+    named = [path for path in found if "secret" in path.rpartition(".")[2]]
+    if named or found:
+        return (named or found)[0]
+    return f"{whole}.secret" if "secret" in trigger.module.Config.model_fields else whole
+
+
+def _places(value: Any, text: str, path: str) -> Iterator[str]:
+    """Yield the paths at which a text stands."""
+    if value == text:
+        yield path
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _places(part, text, f"{path}.{key}")
+    elif isinstance(value, list):
+        for place, part in enumerate(value):
+            yield from _places(part, text, f"{path}[{place}]")

@@ -204,8 +204,29 @@ async def test_a_trigger_whose_secret_is_not_set_is_refused(plane):
     with pytest.raises(ValidationFailed, match="the secret `s` of the trigger `t` is not set") as caught:
         await plane.deploy(definition(t=hook("a", SIGNED)))
     assert "secret set s" in caught.value.fix
+    assert [one.field for one in caught.value.errors] == ["triggers.t.signature.secret"]
     assert (await plane.deployments.status(LOCAL, "report"))["deployment"]["step"] == "secrets"
     assert await plane.keys() == []
+
+
+async def test_a_secret_that_is_not_set_is_named_at_every_field_that_names_it(plane):
+    plane.secrets.absent = {"s", "slack"}
+    said = {"type": "slack", "channels": ["C0123456789"], "secret": "slack"}
+    with pytest.raises(ValidationFailed) as caught:
+        await plane.deploy(definition(one=hook("s", SIGNED), two=hook("b", SIGNED), said=said))
+    assert [(one.field, one.message) for one in caught.value.errors] == [
+        ("triggers.one.signature.secret", "the secret `s` is not set"),
+        ("triggers.two.signature.secret", "the secret `s` is not set"),
+        ("triggers.said.secret", "the secret `slack` is not set"),
+    ]
+
+
+async def test_a_secret_that_nobody_wrote_is_asked_for_where_it_would_stand(plane):
+    plane.secrets.absent = {"GITHUB_WEBHOOK_SECRET"}
+    push = {"type": "github", "repository": "a/b", "events": {"push": {}}}
+    with pytest.raises(ValidationFailed) as caught:
+        await plane.deploy(definition(pushes=push))
+    assert [one.field for one in caught.value.errors] == ["triggers.pushes.secret"]
 
 
 async def test_a_path_is_shared_only_on_the_same_terms(plane):
