@@ -2,7 +2,8 @@
 
 The calendar is asked every so often for what changed since the last answer (a sync token). With `push` Google tells of
 changes at once, on a channel that is replaced at half its life; what it does not tell is found by asking. Where Google
-has forgotten the token (410), what changed since the last answer is looked up by its time, and counts once.
+has forgotten the token (410), what changed since the last answer is looked up by its time, and counts once. Deleted
+entries of which Google names no time are remembered for that, up to 2,000.
 
 An entry that starts within `starts_in` counts as `starting`, once for each time that it is set to.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
@@ -45,6 +47,7 @@ extras = ""
 NOTIFICATIONS = "/api/v1/google_calendar/notifications"
 PUSHED_EVERY = 600.0
 ASKED_EVERY = 60.0
+GONE_MAX = 2_000
 _LABEL_CHARACTERS = 60
 _encode = msgspec.json.encode
 Kind = Literal["created", "updated", "cancelled", "starting"]
@@ -99,7 +102,8 @@ class Cursor(msgspec.Struct, omit_defaults=True):
     """How far the calendar is read: `since` the newest change that was heard, microseconds.
 
     `what` is read now, from `page`; `newest` is the newest change of it. `started` are entries that counted as
-    starting, with their starts; `looked_at` is the last look at what starts.
+    starting, with their starts; `looked_at` is the last look at what starts. `gone` are marks of deleted entries of
+    which Google tells no time; `knows_gone`, whether they are all of those that there were.
     """
 
     what: What = "first"
@@ -109,6 +113,8 @@ class Cursor(msgspec.Struct, omit_defaults=True):
     newest: int = 0
     started: dict[str, int] = {}
     looked_at: int | None = None
+    gone: list[str] = []
+    knows_gone: bool = False
     channel: Channel | None = None
 
 
@@ -198,8 +204,11 @@ async def _changes(config: Config, calendar: Calendar, state: Cursor) -> list[He
     for one in found.items:
         updated, made = _instant(one.get("updated")), _instant(one.get("created"))
         state.newest = max(state.newest, updated or 0)
-        # After a forgotten token a deleted entry of which Google tells no time may be one that was heard long ago.
-        if not counts or (state.what == "again" and (updated or 0) <= state.since):
+        if updated is None and one.get("status") == "cancelled":
+            is_new = _is_news(state, one)
+        else:
+            is_new = state.what != "again" or (updated or 0) > state.since
+        if not counts or not is_new:
             continue
         kind: Kind = "updated" if (made or 0) <= state.since else "created"
         kind = "cancelled" if one.get("status") == "cancelled" else kind
@@ -209,6 +218,18 @@ async def _changes(config: Config, calendar: Calendar, state: Cursor) -> list[He
     return heard
 
 
+def _is_news(state: Cursor, one: Mapping[str, Any]) -> bool:
+    """Take note of a deleted entry of which Google tells no time; return whether that may be told.
+
+    After a forgotten token it may be one that was heard long ago, or that was gone before anything was heard.
+    """
+    mark = hashlib.sha256(item_key(str(one["id"]), str(one.get("etag"))).encode()).hexdigest()[:16]
+    known = mark in state.gone
+    if not known and len(state.gone) < GONE_MAX:
+        state.gone = [*state.gone, mark]
+    return state.what != "again" or (state.knows_gone and not known)
+
+
 def _go_on(state: Cursor, found: Events) -> None:
     state.page = found.page
     if found.page is not None:
@@ -216,6 +237,8 @@ def _go_on(state: Cursor, found: Events) -> None:
     if found.sync is None:
         raise Rejected("Google gave no sync token for the calendar", fix="Look whether the account may read all of it.")
     state.sync, state.since = found.sync, max(state.since, state.newest)
+    if state.what != "changes" or len(state.gone) >= GONE_MAX:
+        state.knows_gone = len(state.gone) < GONE_MAX
     state.what = "changes"
 
 

@@ -101,6 +101,46 @@ async def test_a_forgotten_token_loses_and_doubles_nothing(peer):
         assert await look.heard() == [("created", "Next")]
 
 
+async def test_what_was_deleted_while_the_token_was_forgotten_is_told_once(peer, monkeypatch):
+    monkeypatch.setattr(google_calendar, "GONE_MAX", 5)
+    look = Look(peer, config())
+    for name in ("before", "heard", "meanwhile", "many", "more"):
+        peer.set(name, summary=name)
+    peer.drop("before")
+    async with look:
+        peer.drop("heard")
+        assert await look.heard() == [("cancelled", "heard")]
+        peer.drop("meanwhile")
+        peer.forget_tokens()
+        assert await look.heard() == [("cancelled", "meanwhile")]
+        peer.forget_tokens()
+        assert await look.heard() == []
+        peer.drop("many")
+        peer.forget_tokens()
+        assert await look.heard() == [("cancelled", "many")]
+        peer.drop("more")
+        peer.set("last", summary="last")
+        assert sorted(await look.heard()) == [("cancelled", "more"), ("created", "last")]
+        peer.drop("last")
+        peer.forget_tokens()
+        assert await look.heard() == [], "more than can be remembered: nothing is told twice"
+
+
+async def test_a_place_that_remembers_no_deleted_entries_tells_none_of_before(peer):
+    look = Look(peer, config())
+    peer.set("before", summary="before")
+    peer.drop("before")
+    async with look:
+        for name in ("gone", "knows_gone"):
+            look.cursor.pop(name, None)  # as an earlier version has stored it
+        peer.forget_tokens()
+        assert await look.heard() == []
+        peer.set("a", summary="a")
+        peer.drop("a")
+        peer.forget_tokens()
+        assert await look.heard() == [("cancelled", "a")]
+
+
 async def test_more_than_a_page_is_read_page_by_page(peer):
     async with Look(peer, config()) as look:
         for number in range(230):

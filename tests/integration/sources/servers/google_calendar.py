@@ -48,6 +48,11 @@ class Calendars(Google):
         etag = f'"{self._change}"'
         self.entries[name] = (self._change, {**known, **fields, "updated": iso(self.now()), "etag": etag})
 
+    def drop(self, name):
+        """Delete an entry, of which only the least is told from now on."""
+        self._change = next(self._changes)
+        self.entries[name] = (self._change, {"id": name, "status": "cancelled", "etag": f'"{self._change}"'})
+
     def forget_tokens(self):
         self.oldest = self._change + 1
 
