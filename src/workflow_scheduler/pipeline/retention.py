@@ -67,6 +67,7 @@ class Retention:
             "dead_letters": await sweep.dead_letters(now - max(events, runs)),
             "backfills": await sweep.backfills(now - max(events, runs)),
             "rounds": await sweep.rounds(now - runs),
+            "source_items": await sweep.source_items(now - events),
             "audit": await sweep.audit(now - ages.audit),
             "idempotency_keys": await sweep.idempotency_keys(now - IDEMPOTENCY_US),
         }

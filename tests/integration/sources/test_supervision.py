@@ -15,6 +15,7 @@ from workflow_scheduler.core.ports.sources import Polled
 from workflow_scheduler.core.registry import Config as ClosedConfig
 from workflow_scheduler.core.registry import Heard
 from workflow_scheduler.core.time.clock import DAY_US, SystemClock, from_iso, to_iso
+from workflow_scheduler.pipeline.retention import Ages, Retention
 from workflow_scheduler.pipeline.sources.expiring import Expiring
 from workflow_scheduler.settings import Settings
 from workflow_scheduler.testing.asgi import AsgiClient
@@ -313,3 +314,43 @@ async def test_another_instance_takes_a_stream_over_in_time_and_nothing_is_lost_
         for bench in (first, second):
             await bench.stop()
         await peer.stop()
+
+
+async def remembered(bench):
+    store = bench.app.store
+    names = [row[0] for row in await store.read("SELECT name FROM source_items ORDER BY name")]
+    ((cursor,),) = await store.read("SELECT cursor FROM sources WHERE type = 'moody'")
+    return names, cursor is not None
+
+
+async def sweep(bench, days):
+    bench.clock.jump(days * DAY_US / 1e6)
+    await Retention(bench.app.store, bench.clock, Ages()).run_once()
+    return await remembered(bench)
+
+
+async def test_what_a_listing_remembers_goes_when_nobody_has_needed_it_for_long(bench):
+    names = [f"n{number:04}" for number in range(1_200)]
+    bench.peer.says = Polled(cursor={"whole": True}, items=dict.fromkeys(names, "1"))
+    await bench.look()
+    bench.peer.says = Polled(cursor={"whole": True})
+    assert await sweep(bench, 400) == (names, True), "it is needed"
+    off = await bench.http.post("/api/v1/deployment/workflows/hears/undeploy", json={})
+    assert off.status == 200, off.text
+    await bench.look()
+    assert await sweep(bench, 29) == (names, True)
+    await bench.deploy(FLOW)
+    await bench.look()
+    assert await sweep(bench, 29) == (names, True), "it came back in time"
+    await bench.http.post("/api/v1/deployment/workflows/hears/undeploy", json={})
+    await bench.look()
+    assert await sweep(bench, 31) == ([], False), "without its rows it begins like a new one"
+
+
+async def test_a_trigger_that_is_switched_off_is_still_there(bench):
+    bench.peer.says = Polled(cursor={"whole": True}, items={"a": "1"})
+    await bench.look()
+    trigger = (await bench.health())["trigger_id"]
+    await bench.http.post(f"/api/v1/triggers/{trigger}/mode", json={"mode": "disabled"})
+    await bench.look()
+    assert await sweep(bench, 400) == (["a"], True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workflow_scheduler.core.ports.store import Sql, Store, Work
-from workflow_scheduler.stores.portable import joins
+from workflow_scheduler.stores.portable import joins, source_items
 from workflow_scheduler.stores.portable.rows import numbered
 from workflow_scheduler.stores.portable.scan import id_floor
 from workflow_scheduler.stores.portable.tenants import tenants_of
@@ -76,6 +76,12 @@ class Sweeper:
     async def rounds(self, before: int) -> int:
         """Delete what had arrived for workflows that wait for others and are live no more, if nothing came since."""
         return await self._sweep("join_rounds", lambda tenant, _after: _rounds(tenant, before, self._portion))
+
+    async def source_items(self, before: int) -> int:
+        """Delete what is remembered of listings that nobody has needed since an instant."""
+        return await self._sweep(
+            "source_items", lambda tenant, _after: source_items.forget(tenant, before, self._portion)
+        )
 
     async def audit(self, before: int) -> int:
         """Delete entries of the audit log from before an instant."""

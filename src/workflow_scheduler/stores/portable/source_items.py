@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from workflow_scheduler.core.ports.store import CursorMove, SourceId, Sql, Store
+from workflow_scheduler.core.ports.store import CursorMove, SourceId, Sql, Store, Work
 
 PORTION = 200
+_UNNEEDED = """owner IS NULL AND next_at IS NULL AND status = 'idle' AND updated_at < :before AND NOT EXISTS
+  (SELECT 1 FROM trigger_index t WHERE t.tenant_id = s.tenant_id AND t.trigger_subtype = s.type
+   AND t.source_key = s.key AND t.deployment_status = 'active')"""
 _THIS = "tenant_id = :tenant AND type = :type AND key = :key"
 
 
@@ -38,6 +41,36 @@ def write(move: CursorMove) -> Iterator[Sql]:
         slots = ", ".join(f":n{place}" for place in range(len(names)))
         values = {f"n{place}": name for place, name in enumerate(names)}
         yield Sql(f"DELETE FROM source_items WHERE {_THIS} AND name IN ({slots})", {**_named(move.id), **values})
+
+
+def forget(tenant_id: str, before: int, limit: int) -> Work[tuple[int, str | None]]:
+    """Delete up to `limit` rows of a source that no live trigger has needed since `before` (microseconds).
+
+    With the rows goes its cursor: if somebody needs it again, it begins like a new one. Returns how many rows went, and
+    "" where there may be more.
+    """
+    found = yield Sql(
+        f"""SELECT type, key FROM sources s WHERE tenant_id = :tenant AND {_UNNEEDED} AND EXISTS
+              (SELECT 1 FROM source_items i WHERE i.tenant_id = s.tenant_id AND i.type = s.type AND i.key = s.key)
+            LIMIT 1""",
+        {"tenant": tenant_id, "before": before},
+    )
+    if not found:
+        return 0, None
+    named = _named((tenant_id, found[0][0], found[0][1]))
+    # A publication that needs it now has written the row before, or waits for it.
+    still = yield Sql(
+        f"UPDATE sources AS s SET cursor = NULL WHERE {_THIS} AND {_UNNEEDED} RETURNING key",
+        {**named, "before": before},
+    )
+    if not still:
+        return 0, None
+    gone = yield Sql(
+        f"""DELETE FROM source_items WHERE {_THIS} AND name IN
+              (SELECT name FROM source_items WHERE {_THIS} ORDER BY name LIMIT :limit) RETURNING 1""",
+        {**named, "limit": limit},
+    )
+    return len(gone), ""
 
 
 def _named(source: SourceId) -> dict[str, str]:

@@ -8,6 +8,7 @@ TABLES = frozenset(
     {
         "events",
         "attachments",
+        "source_items",
         "runs",
         "decisions",
         "job_logs",
