@@ -25,7 +25,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 TRIGGER_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        **dict.fromkeys(("amqp", "pulsar", "kinesis", "eventhub"), _EVENTS),
+        **dict.fromkeys(("pulsar", "kinesis", "eventhub"), _EVENTS),
         "schedule": "write `cron`, `interval`, `once` or `rrule`",
         "timer": "write `interval`, or `cron`",
         "http": "write `webhook` to be called, `http_poll` to ask",
