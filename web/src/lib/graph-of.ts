@@ -11,6 +11,8 @@ export interface GraphJob {
   kind: string;
   status?: string | undefined;
   note?: string | undefined;
+  /** Whether it cannot run as it is written. */
+  wrong?: boolean;
 }
 
 export interface Need {

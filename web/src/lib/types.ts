@@ -249,6 +249,7 @@ export interface Schema {
   default?: unknown;
   examples?: unknown[];
   format?: string;
+  pattern?: string;
   minimum?: number;
   maximum?: number;
   maxLength?: number;
@@ -258,6 +259,8 @@ export interface Schema {
   $defs?: Record<string, Schema>;
   secret?: boolean;
   ui?: { widget?: string; [more: string]: unknown };
+  /** Of a list: whether one of its texts may stand without it. */
+  alone?: boolean;
 }
 
 export interface TriggerType {

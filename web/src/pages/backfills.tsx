@@ -4,6 +4,7 @@ import { useFilters, usePages, useSend } from "../lib/hooks";
 import { Button, Dialog, Empty, Fact, Facts, Loaded, Page, Panel, Refused, Status, Twin, When } from "../parts/basic";
 import { BackfillStatus, Progress, type Backfill } from "../parts/backfill";
 import { BodyForm, useBody } from "../parts/body-form";
+import { whole } from "../parts/controls";
 import { ChoiceFilter, TextFilter } from "../parts/filters";
 import type { Values } from "../parts/form";
 import { PlanningTabs } from "../parts/planning";
@@ -75,7 +76,7 @@ function Start({ workflow, onClose }: { workflow: string; onClose: () => void })
   }
   return (
     <Dialog title="New backfill" onClose={onClose} wide>
-      <form className="stack" noValidate onSubmit={(event) => { event.preventDefault(); start.mutate({ path: ROOT, body: values }); }}>
+      <form className="stack" noValidate onSubmit={whole(() => start.mutate({ path: ROOT, body: values }))}>
         <Loaded of={schema}>
           {(one) => <BodyForm schema={one} first={["workflow", "trigger", "from", "to", "reprocess"]} without={["dry_run", "limit", "cursor"]} value={values} onChange={type} errors={error?.errors ?? []} />}
         </Loaded>

@@ -2,6 +2,7 @@ import { useState } from "react";
 import { usePages, useSend } from "../lib/hooks";
 import { Button, Dialog, Empty, Loaded, Page, Panel, Status, Twin, When } from "../parts/basic";
 import { BodyForm, useBody } from "../parts/body-form";
+import { whole } from "../parts/controls";
 import { Buttons, type Values } from "../parts/form";
 import { PlanningTabs, Remove } from "../parts/planning";
 import { Table } from "../parts/table";
@@ -73,7 +74,7 @@ function Edit({ blackout, onClose }: { blackout: Blackout | undefined; onClose: 
   const method = blackout ? "PUT" : "POST";
   return (
     <Dialog title={blackout ? `Change ${blackout.name}` : "Add a blackout"} onClose={onClose}>
-      <form className="stack" noValidate onSubmit={(event) => { event.preventDefault(); save.mutate({ path, method, body: given, ...(blackout ? { headers: { "if-match": `"${blackout.revision}"` } } : {}) }); }}>
+      <form className="stack" noValidate onSubmit={whole(() => save.mutate({ path, method, body: given, ...(blackout ? { headers: { "if-match": `"${blackout.revision}"` } } : {}) }))}>
         <div className="tabs" role="group" aria-label="How often">
           <Button kind={again ? "plain" : "main"} onClick={() => setAgain(false)}>Once</Button>
           <Button kind={again ? "main" : "plain"} onClick={() => setAgain(true)}>Again and again</Button>

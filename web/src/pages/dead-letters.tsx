@@ -4,7 +4,8 @@ import { useFilters, useGet, usePages, useSend } from "../lib/hooks";
 import type { DeadLetter } from "../lib/types";
 import { Button, Dialog, Empty, Fact, Facts, Loaded, Page, Panel, Status, Twin, When } from "../parts/basic";
 import { ChoiceFilter, TextFilter } from "../parts/filters";
-import { JsonField, json } from "../parts/form";
+import { json } from "../parts/controls";
+import { JsonField } from "../parts/form";
 import { Table } from "../parts/table";
 
 export default function DeadLetters() {

@@ -26,7 +26,8 @@ interface Checked {
 
 /** Canvas and YAML of one document: each change is made in the YAML, whose comments stay. */
 function Builder({ workflow }: { workflow: Workflow }) {
-  const [text, setText] = useState(() => stringify(workflow.definition, { lineWidth: 110 }));
+  const before = useMemo(() => stringify(workflow.definition, { lineWidth: 110 }), [workflow.definition]);
+  const [text, setText, forget] = useDraft(`${workflow.id} ${workflow.revision}`, before);
   const [picked, pick] = useState<string | undefined>();
   const [refused, setRefused] = useState<string | null>(null);
   const [checked, setChecked] = useState<Checked>({ valid: true, errors: [], warnings: [] });
@@ -36,7 +37,10 @@ function Builder({ workflow }: { workflow: Workflow }) {
   const client = useQueryClient();
   const definition = useMemo(() => read(text), [text]);
   const jobs = definition?.jobs ?? {};
-  const graph = useMemo(() => (definition ? graphOf(definition) : []), [definition]);
+  const graph = useMemo(
+    () => (definition ? graphOf(definition) : []).map((one) => ({ ...one, wrong: errorsOf(one.id, checked.errors).length > 0 })),
+    [definition, checked],
+  );
 
   useEffect(() => {
     const timer = window.setTimeout(() => {
@@ -83,6 +87,7 @@ function Builder({ workflow }: { workflow: Workflow }) {
     try {
       await send(`/api/v1/workflows/${workflow.id}`, { method: "PUT", yaml: text, headers: { "if-match": `"${workflow.revision}"` } });
       if (deploy) await send(`/api/v1/deployment/workflows/${workflow.id}/deploy`, { body: {} });
+      forget();
       await client.invalidateQueries();
       navigate(`/workflows/${workflow.id}`);
     } catch (error) {
@@ -93,6 +98,7 @@ function Builder({ workflow }: { workflow: Workflow }) {
     }
   }
 
+  const changed = text !== before;
   const errors = problem?.errors.length ? problem.errors : checked.errors;
   return (
     <Page
@@ -107,6 +113,7 @@ function Builder({ workflow }: { workflow: Workflow }) {
         </>
       }
     >
+      {changed && <p className="notice row" role="status">Not saved yet. <Button onClick={() => { setText(before); pick(undefined); }}>Discard the changes</Button></p>}
       {refused && <p className="notice bad" role="alert">{refused}</p>}
       <Errors errors={errors} detail={problem?.message} />
       {checked.warnings.map((one, index) => <p className="notice" key={index}>{typeof one === "string" ? one : one.message}</p>)}
@@ -127,7 +134,8 @@ function Builder({ workflow }: { workflow: Workflow }) {
               others={Object.keys(jobs).filter((one) => one !== picked)}
               onConnect={(from) => connect(from, picked)}
               onNeeds={(needs) => setNeeds(picked, needs)}
-              onSet={(name, value) => change((document) => (value === undefined ? document.deleteIn(["jobs", picked, name]) : document.setIn(["jobs", picked, name], document.createNode(value))))}
+              errors={errorsOf(picked, errors)}
+              onSet={(changes) => change((document) => put(document, picked, changes))}
               onRename={(next) => { setText(renamed(text, picked, next)); pick(next); }}
               onRemove={() => { setText(removed(text, picked)); pick(undefined); }}
             />
@@ -138,6 +146,29 @@ function Builder({ workflow }: { workflow: Workflow }) {
       <Twin cli={`workflow-scheduler deploy ${workflow.name}.yaml`} />
     </Page>
   );
+}
+
+/** A text that survives leaving the page, until it is saved or discarded. */
+function useDraft(key: string, before: string): [string, (next: string) => void, () => void] {
+  const name = `wfs-draft ${key}`;
+  const [text, setText] = useState(() => sessionStorage.getItem(name) ?? before);
+  useEffect(() => {
+    if (text === before) sessionStorage.removeItem(name);
+    else sessionStorage.setItem(name, text);
+  }, [name, text, before]);
+  return [text, setText, () => sessionStorage.removeItem(name)];
+}
+
+/** What is wrong with one job. */
+function errorsOf(id: string, errors: FieldError[]): FieldError[] {
+  return errors.filter((one) => one.field === `jobs.${id}` || one.field.startsWith(`jobs.${id}.`));
+}
+
+function put(document: Document, id: string, changes: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === undefined) document.deleteIn(["jobs", id, name]);
+    else document.setIn(["jobs", id, name], document.createNode(value));
+  }
 }
 
 function read(text: string): Definition | null {

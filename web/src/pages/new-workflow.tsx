@@ -3,10 +3,13 @@ import { useLocation, useSearch } from "wouter";
 import { send, type FieldError, Problem } from "../lib/api";
 import { useGet } from "../lib/hooks";
 import type { Page as Items, TriggerType, Workflow } from "../lib/types";
-import { Button, LinkButton, Page, Panel, Twin } from "../parts/basic";
+import { Button, LinkButton, Page, Panel, Told, Twin } from "../parts/basic";
 import { Errors, YamlEditor } from "../parts/yaml";
-import { SchemaForm, type Values } from "../parts/form";
-import { TypeChoice } from "../parts/type-choice";
+import { whole } from "../parts/controls";
+import type { Values } from "../parts/form";
+import { SchedulePreview } from "../parts/preview";
+import { elsewhere, TriggerForm } from "../parts/trigger-form";
+import { makeSecrets, remember } from "../lib/secrets";
 
 const STARTER = `name: my-workflow
 description: What it is for.
@@ -31,15 +34,16 @@ export default function NewWorkflow() {
   );
 }
 
-function useCreate(): { errors: FieldError[]; detail: string; busy: boolean; create: (sending: { body?: unknown; yaml?: string }, deploy: boolean) => Promise<void> } {
+function useCreate(): { errors: FieldError[]; detail: string; busy: boolean; create: (sending: { body?: unknown; yaml?: string }, deploy: boolean, made?: (workflow: Workflow) => Promise<void>) => Promise<void> } {
   const [, navigate] = useLocation();
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
-  async function create(sending: { body?: unknown; yaml?: string }, deploy: boolean): Promise<void> {
+  async function create(sending: { body?: unknown; yaml?: string }, deploy: boolean, done?: (workflow: Workflow) => Promise<void>): Promise<void> {
     setBusy(true);
     setProblem(null);
     try {
       const made = await send<Workflow>("/api/v1/workflows", sending);
+      await done?.(made);
       if (deploy) await send(`/api/v1/deployment/workflows/${made.id}/deploy`, { body: {} });
       navigate(deploy ? `/workflows/${made.id}` : `/workflows/${made.id}/edit`);
     } catch (error) {
@@ -76,31 +80,41 @@ function FromForm() {
   const [values, setValues] = useState<Values>({});
   const { errors, detail, busy, create } = useCreate();
   const type = types.data?.items.find((one) => one.name === kind);
-  const trigger = kind ? { triggers: { [kind.replaceAll("_", "-")]: { type: kind, ...values } } } : {};
+  const named = kind.replaceAll("_", "-");
+  const trigger = kind ? { triggers: { [named]: { type: kind, ...values } } } : {};
   const body = { name, ...(about ? { description: about } : {}), ...trigger, jobs: { first: { uses: "noop" } } };
   const wrongName = errors.find((one) => one.field === "name");
+  const rest = elsewhere(type, errors.filter((one) => one !== wrongName));
+
+  async function withSecrets(workflow: Workflow): Promise<void> {
+    if (type) remember(workflow.id, named, await makeSecrets(type, values));
+  }
+
   return (
-    <form className="columns" noValidate onSubmit={(submitted) => { submitted.preventDefault(); void create({ body }, false); }}>
-      <Panel title="Details">
-        <div className="stack">
-          <label className="field">
-            <span className="field-name">Name <span className="muted">(required)</span></span>
-            <input value={name} aria-invalid={wrongName ? true : undefined} onChange={(event) => setName(event.target.value)} placeholder="sales-report" />
-            <span className="hint">Small letters, digits and dashes.</span>
-            {wrongName && <span className="field-error">{wrongName.message}</span>}
-          </label>
-          <label className="field">
-            <span className="field-name">Description</span>
-            <input value={about} onChange={(event) => setAbout(event.target.value)} />
-          </label>
-          <Errors errors={errors.filter((one) => one !== wrongName)} detail={errors.length ? "" : detail} />
-          <div className="actions"><Button type="submit" kind="main" disabled={busy}>Create, then add jobs</Button></div>
-        </div>
-      </Panel>
+    <form className="columns" noValidate onSubmit={whole(() => void create({ body }, false, withSecrets))}>
+      <div>
+        <Panel title="Details">
+          <div className="stack">
+            <label className="field">
+              <span className="field-name">Name <span className="muted">(required)</span></span>
+              <input value={name} aria-invalid={wrongName ? true : undefined} onChange={(event) => setName(event.target.value)} placeholder="for example sales-report" />
+              <span className="hint">Letters, digits, dashes, underscores and dots; no spaces.</span>
+              {wrongName && <span className="field-error"><Told text={wrongName.message} /></span>}
+            </label>
+            <label className="field">
+              <span className="field-name">Description</span>
+              <input value={about} onChange={(event) => setAbout(event.target.value)} />
+            </label>
+            <Errors errors={rest.map(({ field, message }) => ({ field, message }))} detail={errors.length ? "" : detail} />
+            {errors.length > 0 && rest.length === 0 && <p className="field-error" role="alert">It was not made: see the {errors.length === 1 ? "marked field" : `${errors.length} marked fields`}.</p>}
+            <div className="actions"><Button type="submit" kind="main" disabled={busy}>Create, then add jobs</Button></div>
+          </div>
+        </Panel>
+        {type?.shape === "timer" && <SchedulePreview type={kind} values={values} />}
+      </div>
       <Panel title="What starts it (optional)">
         <div className="stack">
-          <TypeChoice types={types.data?.items ?? []} value={kind} onChange={(next) => { setKind(next); setValues({}); }} />
-          {type && <SchemaForm key={kind} schema={type.schema} value={values} onChange={setValues} errors={errors} />}
+          <TriggerForm types={types.data?.items ?? []} kind={kind} owner={name} values={values} errors={errors} onKind={(next, begun) => { setKind(next); setValues(begun); }} onChange={setValues} />
         </div>
       </Panel>
     </form>

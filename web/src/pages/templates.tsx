@@ -3,6 +3,7 @@ import { useLocation } from "wouter";
 import { useFilters, usePages, useSend } from "../lib/hooks";
 import type { Schema } from "../lib/types";
 import { Button, Dialog, Empty, LinkButton, Loaded, Page, Panel, Twin } from "../parts/basic";
+import { whole } from "../parts/controls";
 import { Buttons, SchemaForm, type Values } from "../parts/form";
 import { TypeMark } from "../parts/icon";
 
@@ -62,7 +63,7 @@ function Use({ template, way, onClose }: { template: Template; way: "run" | "ins
   return (
     <Dialog title={way === "run" ? `Run ${template.name} once` : `Make a workflow of ${template.name}`} onClose={onClose}>
       {run ? <div className="stack"><p role="status">It has started.</p><LinkButton kind="main" href={`/runs/${run}`}>Open the run</LinkButton></div> : (
-        <form className="stack" noValidate onSubmit={(event) => { event.preventDefault(); send.mutate({ path, body }); }}>
+        <form className="stack" noValidate onSubmit={whole(() => send.mutate({ path, body }))}>
           {way === "instantiate" && <label className="field"><span className="field-name">Name of the workflow</span><input value={name} onChange={(event) => setName(event.target.value)} /></label>}
           {template.input_schema && <SchemaForm schema={template.input_schema} value={input} onChange={setInput} errors={send.error?.errors ?? []} />}
           {send.error && <p className="field-error" role="alert">{send.error.message}</p>}

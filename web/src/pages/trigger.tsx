@@ -1,14 +1,15 @@
-import { useMemo, useState } from "react";
+import { useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
-import { curl } from "../lib/api";
 import { useGet, usePages, useSend } from "../lib/hooks";
 import type { Decision, Page as Items, Trigger, TriggerType, Workflow } from "../lib/types";
 import { Button, Copy, Empty, Fact, Facts, Json, LinkButton, Loaded, Page, Panel, Refused, Status, Twin, When } from "../parts/basic";
-import { SchemaForm, type Values } from "../parts/form";
+import type { Values } from "../parts/form";
+import { whole } from "../parts/controls";
 import { SchedulePreview } from "../parts/preview";
 import { Table } from "../parts/table";
 import { TryOut } from "../parts/try-out";
-import { TypeChoice } from "../parts/type-choice";
+import { elsewhere, spelledOut, TriggerForm } from "../parts/trigger-form";
+import { webhookCommand } from "../lib/webhook-command";
 import { madeFor, makeSecrets, remember } from "../lib/secrets";
 
 export default function TriggerPage({ id, tid }: { id: string; tid: string }) {
@@ -24,36 +25,24 @@ export default function TriggerPage({ id, tid }: { id: string; tid: string }) {
   return <Editor key={trigger.data?.revision ?? 0} workflow={workflow.data as Workflow} types={types.data?.items ?? []} trigger={trigger.data} />;
 }
 
-const OURS = ["type", "enabled"];
-/** What goes with triggers that hear events only. */
-const OF_EVENTS = ["debounce", "batch", "threshold", "absence", "throttle", "rate_limit", "unique", "ttl"];
-
 function Editor({ workflow, types, trigger }: { workflow: Workflow; types: TriggerType[]; trigger: Trigger | undefined }) {
   const [, navigate] = useLocation();
   const event = new URLSearchParams(useSearch()).get("event");
   const written = trigger ? (workflow.definition.triggers?.[trigger.name] ?? {}) : {};
   const [kind, setKind] = useState(trigger?.type ?? "");
   const [name, setName] = useState(trigger?.name ?? "");
-  const [values, setValues] = useState<Values>(() => without(written as Values, OURS));
-  const [picked, setPicked] = useState(0);
+  const [values, setValues] = useState<Values>(() => spelledOut(kind, without(written as Values, ["type", "enabled"])));
   const type = types.find((one) => one.name === kind);
-  const schema = useMemo(() => (type ? { ...type.schema, properties: { ...type.schema.properties, ...own(type) }, $defs: { ...type.schema.$defs, ...(type.shared as TriggerType["schema"]).$defs } } : undefined), [type]);
   const save = useSend<Trigger>((saved) => { if (!trigger) navigate(`/workflows/${workflow.id}/triggers/${saved.id}`); });
   const errors = save.error?.errors ?? [];
   const label = name || kind || "trigger";
+  const spread = elsewhere(type, errors);
 
-  function choose(next: string): void {
+  function choose(next: string, begun: Values): void {
     setKind(next);
-    const chosen = types.find((one) => one.name === next);
-    const needed = (chosen?.schema.required ?? []).length > 0;
-    setValues(needed ? ((chosen?.examples[0] as { config?: Values } | undefined)?.config ?? {}) : {});
-    if (!trigger && (!name || types.some((one) => name === one.name))) setName(next.replaceAll("_", "-"));
-  }
-
-  /** Fill the form anew: what its fields hold of a text that is being written is not of the example. */
-  function pick(config: Values): void {
-    setPicked(picked + 1);
-    setValues(config);
+    setValues(begun);
+    save.reset();
+    if (!trigger && (!name || types.some((one) => name === one.name.replaceAll("_", "-")))) setName(next.replaceAll("_", "-"));
   }
 
   async function submit(): Promise<void> {
@@ -75,18 +64,16 @@ function Editor({ workflow, types, trigger }: { workflow: Workflow; types: Trigg
       {trigger && <Address trigger={trigger} />}
       <div className="columns">
         <Panel title="What starts it">
-          <form className="stack" noValidate onSubmit={(submitted) => { submitted.preventDefault(); void submit(); }}>
-            <TypeChoice types={types} value={kind} onChange={choose} />
-            {type && <p className="muted">{type.summary}</p>}
-            {type && !trigger && (
-              <label className="field">
-                <span className="field-name">Name</span>
-                <input value={name} onChange={(change) => setName(change.target.value)} />
-              </label>
-            )}
-            {type && type.examples.length > 0 && <Examples type={type} onPick={pick} />}
-            {schema && <SchemaForm key={`${kind} ${picked}`} schema={schema} value={values} onChange={setValues} errors={errors} without={type?.shape === "timer" ? [...OURS, ...OF_EVENTS] : OURS} />}
-            {save.error && <Refused by={save.error} />}
+          <form className="stack" noValidate onSubmit={whole(() => void submit())}>
+            <TriggerForm {...{ types, kind, values, errors }} owner={workflow.name} onKind={choose} onChange={setValues}>
+              {type && !trigger && (
+                <label className="field">
+                  <span className="field-name">Name</span>
+                  <input value={name} onChange={(change) => setName(change.target.value)} />
+                </label>
+              )}
+            </TriggerForm>
+            {save.error && (errors.length > 0 && spread.length === 0 ? <p className="field-error" role="alert">It was not saved: see the {errors.length === 1 ? "field" : `${errors.length} fields`} above.</p> : <Refused by={save.error} />)}
             {save.isSuccess && <p className="notice" role="status">Saved. It is live as version {save.data.workflow_version ?? "new"}.</p>}
             {kind === "" ? <p className="muted">Without a trigger only people start it, with Run now.</p> : (
               <div className="actions">
@@ -106,23 +93,8 @@ function Editor({ workflow, types, trigger }: { workflow: Workflow; types: Trigg
   );
 }
 
-/** What every trigger may have beside the configuration of its type. */
-function own(type: TriggerType) {
-  return (type.shared as TriggerType["schema"]).properties ?? {};
-}
-
 function without(values: Values, names: string[]): Values {
   return Object.fromEntries(Object.entries(values).filter(([name]) => !names.includes(name)));
-}
-
-function Examples({ type, onPick }: { type: TriggerType; onPick: (values: Values) => void }) {
-  const examples = type.examples as { title?: string; config?: Values }[];
-  return (
-    <div className="row tight">
-      <span className="muted">Start from:</span>
-      {examples.filter((one) => one.config).map((one, index) => <Button key={index} onClick={() => onPick(one.config ?? {})}>{one.title ?? `example ${index + 1}`}</Button>)}
-    </div>
-  );
 }
 
 interface Health {
@@ -206,14 +178,15 @@ function Address({ trigger }: { trigger: Trigger }) {
   const secrets = madeFor(trigger.workflow_id, trigger.name);
   const push = trigger.type === "webhook";
   if (!push && secrets.length === 0) return null;
-  const path = `/api/v1/public/webhook/${String(trigger.config["path"] ?? trigger.id).replace(/^\/|\/$/g, "")}`;
+  const address = `${location.origin}/api/v1/public/webhook/${String(trigger.config["path"] ?? trigger.id).replace(/^\/|\/$/g, "")}`;
+  const command = webhookCommand(address, trigger.config, secrets);
   return (
     <Panel title="Where to send it">
-      {push && <div className="command"><code>{location.origin}{path}</code><Copy text={location.origin + path}>Copy the address</Copy></div>}
+      {push && <div className="command"><code>{address}</code><Copy text={address}>Copy the address</Copy></div>}
       {secrets.map((one) => (
         <div className="command" key={one.name}><span>Secret <code>{one.name}</code>, shown once: <code>{one.value}</code></span><Copy text={one.value}>Copy the secret</Copy></div>
       ))}
-      {push && <div className="command"><code>{curl(path, { body: {} })}</code><Copy text={curl(path, { body: {} })}>Copy the command</Copy></div>}
+      {push && <div className="command"><code>{command}</code><Copy text={command}>Copy the command</Copy></div>}
     </Panel>
   );
 }

@@ -3,7 +3,8 @@ import { Link } from "wouter";
 import { useGet, usePages, useSend } from "../lib/hooks";
 import type { Run, Trigger, Workflow } from "../lib/types";
 import { Button, Dialog, Empty, LinkButton, Loaded, Loading, Page, Panel, Status, Switch, Twin, When } from "../parts/basic";
-import { JsonField, json, Buttons } from "../parts/form";
+import { json, whole } from "../parts/controls";
+import { JsonField, Buttons } from "../parts/form";
 import { RunTable } from "../parts/run-table";
 import { TypeMark } from "../parts/icon";
 import { Effective } from "./workflows";
@@ -37,7 +38,7 @@ function Shown({ workflow }: { workflow: Workflow }) {
           <Button onClick={() => act.mutate({ path: `/api/v1/workflows/${workflow.id}/${workflow.paused ? "resume" : "pause"}`, body: {} })}>{workflow.paused ? "Resume" : "Pause"}</Button>
           <LinkButton href={`/workflows/${workflow.id}/edit`}>Edit</LinkButton>
           <LinkButton href={`/workflows/${workflow.id}/versions`}>Versions</LinkButton>
-          <LinkButton href={`/explain?workflow=${encodeURIComponent(workflow.name)}`}>Why did it not run?</LinkButton>
+          <LinkButton href={whyNot(workflow)}>Why did it not run?</LinkButton>
         </>
       }
     >
@@ -65,6 +66,12 @@ function Shown({ workflow }: { workflow: Workflow }) {
   );
 }
 
+/** The explanation of the only trigger, or the choice among several. */
+function whyNot({ name, triggers }: Workflow): string {
+  const [only] = triggers;
+  return triggers.length === 1 && only ? `/explain?ref=${encodeURIComponent(`${name}/${only.name}`)}` : `/explain?workflow=${encodeURIComponent(name)}`;
+}
+
 function Triggers({ workflow }: { workflow: Workflow }) {
   const triggers = workflow.triggers;
   return (
@@ -77,14 +84,25 @@ function Triggers({ workflow }: { workflow: Workflow }) {
         <Empty title="Nothing starts it but a person."><p>Add a trigger, or use Run now.</p></Empty>
       ) : (
         <ul className="trigger-list">
-          {triggers.map((trigger) => <TriggerRow key={trigger.id} trigger={trigger} />)}
+          {triggers.map((trigger) => <TriggerRow key={trigger.id} trigger={trigger} live={workflow.live_version !== null} />)}
         </ul>
       )}
     </Panel>
   );
 }
 
-function TriggerRow({ trigger }: { trigger: Trigger }) {
+/** When it fires next; a trigger that hears events has no such time. */
+function NextFire({ trigger, live }: { trigger: Trigger; live: boolean }) {
+  if (trigger.paused) return <Status value="PAUSED" />;
+  if (trigger.mode !== "enabled") return <span className="muted">{trigger.mode}</span>;
+  if (!live) return <span className="muted">Fires once it is deployed</span>;
+  if (!trigger.next_fire_at) return TIMERS.has(trigger.type) ? <span className="muted">No more fires</span> : <span className="muted">Fires when something comes</span>;
+  return <><span className="muted">Next fire </span><When at={trigger.next_fire_at} zone={String(trigger.config["timezone"] ?? "UTC")} /></>;
+}
+
+const TIMERS = new Set(["cron", "interval", "once", "rrule"]);
+
+function TriggerRow({ trigger, live }: { trigger: Trigger; live: boolean }) {
   const act = useSend();
   const [sure, setSure] = useState(false);
   const path = `/workflows/${trigger.workflow_id}/triggers/${trigger.id}`;
@@ -99,7 +117,7 @@ function TriggerRow({ trigger }: { trigger: Trigger }) {
         {trigger.error && <span className="field-error">{trigger.error}</span>}
         {act.error && <span className="field-error">{act.error.message}</span>}
       </div>
-      <div><span className="muted">Next fire </span>{trigger.paused ? <Status value="PAUSED" /> : <When at={trigger.next_fire_at} zone={String(trigger.config["timezone"] ?? "UTC")} />}</div>
+      <div><NextFire trigger={trigger} live={live} /></div>
       <div>
         <span className="muted">Last decision </span>
         {trigger.last_decision ? (
@@ -142,7 +160,7 @@ function RunNow({ workflow, onClose }: { workflow: Workflow; onClose: () => void
           <div className="actions"><LinkButton href={`/runs/${started}`} kind="main">Open the run</LinkButton></div>
         </div>
       ) : (
-        <form className="stack" onSubmit={(event) => { event.preventDefault(); start.mutate({ path, body }); }}>
+        <form className="stack" noValidate onSubmit={whole(() => start.mutate({ path, body }))}>
           <JsonField label="Input" value={input} onChange={setInput} hint="JSON; empty for none." />
           {start.error && <p className="field-error" role="alert">{start.error.message}</p>}
           <Buttons busy={start.isPending} main="Start" onCancel={onClose} />

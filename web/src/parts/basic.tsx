@@ -87,9 +87,16 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
+/** A sentence of the service, in which names stand between backticks. */
+export function Told({ text }: { text: string }) {
+  const parts = text.split("`");
+  if (parts.length % 2 === 0) return <>{text}</>;
+  return <>{parts.map((one, index) => (index % 2 ? <code key={index}>{one}</code> : one))}</>;
+}
+
 /** What a refusal says, and what to do about it. */
 export function Refused({ by }: { by: Problem }) {
-  return <p className="field-error" role="alert">{sentence(by.message)}{by.fix && ` ${sentence(by.fix)}`}</p>;
+  return <p className="field-error" role="alert"><Told text={sentence(by.message) + (by.fix ? ` ${sentence(by.fix)}` : "")} /></p>;
 }
 
 function sentence(text: string): string {

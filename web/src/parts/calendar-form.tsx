@@ -5,6 +5,7 @@ import { useSend } from "../lib/hooks";
 import type { Schema } from "../lib/types";
 import { Dialog, Loaded, Twin } from "./basic";
 import { BodyForm, useBody } from "./body-form";
+import { whole } from "./controls";
 import { Buttons, type Values } from "./form";
 
 export interface Calendar {
@@ -38,7 +39,7 @@ export function CalendarForm({ calendar, onClose, onSaved }: FormProps) {
   const method = calendar ? "PUT" : "POST";
   return (
     <Dialog title={calendar ? `Change ${calendar.name}` : "Add a calendar"} onClose={onClose}>
-      <form className="stack" noValidate onSubmit={(event) => { event.preventDefault(); save.mutate({ path, method, body: values, ...(calendar ? { headers: { "if-match": `"${calendar.version}"` } } : {}) }); }}>
+      <form className="stack" noValidate onSubmit={whole(() => save.mutate({ path, method, body: values, ...(calendar ? { headers: { "if-match": `"${calendar.version}"` } } : {}) }))}>
         <Loaded of={{ ...body, data: schema }}>
           {(one) => <BodyForm schema={one} first={[...(calendar ? [] : ["name"]), "description", "country", "weekdays", "dates"]} value={values} onChange={setValues} errors={save.error?.errors ?? []} />}
         </Loaded>

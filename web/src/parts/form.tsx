@@ -1,9 +1,10 @@
 /** Forms from JSON Schemas: what the service says about a value is all that is known here. */
 
-import { createContext, useContext, useId, useState, type ReactNode } from "react";
+import { createContext, useContext, useId, type ReactNode } from "react";
 import type { FieldError } from "../lib/api";
 import type { Schema } from "../lib/types";
-import { Button } from "./basic";
+import { Button, Told } from "./basic";
+import { Checks, ConnectionInput, json, JsonInput, labelOf, Lines, Members, Moment, Suggest, timeZones } from "./controls";
 
 interface FormContext {
   defs: Record<string, Schema>;
@@ -48,12 +49,13 @@ interface FieldsProps {
 /** The fields of one object; what is seldom given can be unfolded, and is where something is wrong with it. */
 function Fields({ schema, value, onChange, path, without = [], more, isShown }: FieldsProps) {
   const { errors } = useContext(Known);
-  const all = Object.keys(schema.properties ?? {}).filter((name) => !schema.properties?.[name]?.deprecated || value[name] !== undefined);
+  const all = Object.keys(schema.properties ?? {}).filter((name) => drawn(schema.properties?.[name] ?? {}, value[name]));
   const names = all.filter((name) => !without.includes(name));
   const required = needed(schema);
   const place = (name: string) => (path === undefined ? name : `${path}.${name}`);
   const first = names.filter((name) => required.has(name) || value[name] !== undefined || isShown(name, all.length));
   const rest = names.filter((name) => !first.includes(name));
+  first.sort((one, other) => Number(required.has(other)) - Number(required.has(one)));
   const draw = (name: string) => (
     <Field
       key={name}
@@ -69,7 +71,7 @@ function Fields({ schema, value, onChange, path, without = [], more, isShown }: 
     <div className="stack">
       {first.map(draw)}
       {rest.length > 0 && (
-        <details className="more-fields" open={rest.some((name) => errorOf(errors, place(name))) || undefined}>
+        <details className="more-fields" open={rest.some((name) => errorOf(errors, place(name), true)) || undefined}>
           <summary>{more} ({rest.length})</summary>
           <div className="stack">{rest.map(draw)}</div>
         </details>
@@ -80,7 +82,7 @@ function Fields({ schema, value, onChange, path, without = [], more, isShown }: 
 
 const WHOLE_SHOWN = 4;
 const NESTED_SHOWN = 3;
-const OFTEN = new Set(["timezone", "condition", "path", "signature", "event", "events", "filter", "every", "cron", "workflow", "any", "all", "repository"]);
+const OFTEN = new Set(["timezone", "condition", "path", "signature", "event", "events", "filter", "every", "cron", "workflow", "any", "all", "repository", "code", "text", "to", "subject", "statement", "data", "method", "timeout"]);
 
 /** What must be given; of a field with several spellings the first, as the others are deprecated. */
 function needed(schema: Schema): Set<string> {
@@ -93,8 +95,20 @@ function put(value: Values, name: string, next: Value): Values {
   return next === undefined || next === "" ? others : { ...others, [name]: next };
 }
 
-export function errorOf(errors: FieldError[], path: string): string | undefined {
-  return errors.find((one) => one.field === path || one.field.endsWith(`.${path}`))?.message;
+/** What is wrong at a path; `within` takes also what is wrong further inside. */
+export function errorOf(errors: FieldError[], path: string, within = false): string | undefined {
+  const inside = (field: string) => field.startsWith(`${path}.`) || field.includes(`.${path}.`);
+  return errors.find((one) => one.field === path || one.field.endsWith(`.${path}`) || (within && inside(one.field)))?.message;
+}
+
+/** The errors that no field of the form shows. */
+export function unplaced(schema: Schema | undefined, errors: FieldError[], without: string[] = []): FieldError[] {
+  const names = Object.keys(schema?.properties ?? {}).filter((name) => !without.includes(name) && schema?.properties?.[name]?.ui?.widget !== "hidden");
+  return errors.filter((one) => !names.some((name) => errorOf([one], name, true)));
+}
+
+function drawn(schema: Schema, value: Value): boolean {
+  return schema.ui?.widget !== "hidden" && (!schema.deprecated || value !== undefined);
 }
 
 interface FieldProps {
@@ -112,16 +126,18 @@ function Field({ name, path, schema: given, required, value, onChange }: FieldPr
   const schema = plain(given, defs);
   const title = given.title ?? schema.title ?? name.replaceAll("_", " ");
   const hint = given.description ?? schema.description;
-  const wrong = errorOf(errors, path);
+  const shape = kind(schema);
+  const object = shape === "object" && !odd(shape, value);
+  const wrong = errorOf(errors, path, !object) ?? (object ? lost(errors, path, schema) : undefined);
   const described = [hint ? `${id}-hint` : "", wrong ? `${id}-wrong` : ""].filter(Boolean).join(" ") || undefined;
-  const control = <Control {...{ id, path, schema, value, onChange, required, described, wrong: wrong !== undefined, fallback: given.default ?? schema.default, example: given.examples?.[0] ?? schema.examples?.[0], hidden: (given.secret ?? false) && given.ui?.widget !== "secret" }} />;
+  const control = <Control {...{ id, name, path, schema, value, onChange, described, wrong: wrong !== undefined, fallback: given.default ?? schema.default, example: given.examples?.[0] ?? schema.examples?.[0], hidden: (given.secret ?? false) && given.ui?.widget !== "secret" }} />;
   const notes = (
     <>
-      {hint && <span className="hint" id={`${id}-hint`}>{hint}</span>}
-      {wrong && <span className="field-error" id={`${id}-wrong`}>{wrong}</span>}
+      {hint && <span className="hint" id={`${id}-hint`}><Told text={hint} /></span>}
+      {wrong && <span className="field-error" id={`${id}-wrong`}><Told text={wrong} /></span>}
     </>
   );
-  if (kind(schema) === "object") {
+  if (object) {
     return (
       <fieldset className="group">
         <legend>{title}</legend>
@@ -139,37 +155,64 @@ function Field({ name, path, schema: given, required, value, onChange }: FieldPr
   );
 }
 
-/** A schema without references and without the "or nothing" that optional fields have. */
+/** What is wrong inside an object at a place that none of its fields has. */
+function lost(errors: FieldError[], path: string, schema: Schema): string | undefined {
+  const names = Object.keys(schema.properties ?? {});
+  const inner = errors.filter((one) => errorOf([one], path, true) && !names.some((name) => errorOf([one], `${path}.${name}`, true)));
+  return inner[0]?.message;
+}
+
+/** A schema without references, without the "or nothing" of optional fields and the "or an expression" of jobs. */
 function plain(schema: Schema, defs: Record<string, Schema>): Schema {
   if (schema.$ref) return plain(defs[schema.$ref.split("/").at(-1) ?? ""] ?? {}, defs);
-  const options = (schema.anyOf ?? schema.oneOf ?? []).filter((one) => one.type !== "null").map((one) => plain(one, defs));
+  const given = (schema.anyOf ?? schema.oneOf ?? []).filter((one) => one.type !== "null");
+  const options = given.filter((one) => given.length === 1 || !one.pattern?.includes("\\$\\{")).map((one) => plain(one, defs));
   if (options.length === 0) return schema;
+  const more = Object.fromEntries((["ui", "title", "description", "default"] as const).filter((name) => schema[name] !== undefined).map((name) => [name, schema[name]]));
+  const text = options.some((one) => one.type === "string");
+  const list = options.find((one) => kind(one) === "texts");
+  if (text && list) return { ...list, ...more, alone: true };
   const [only] = options;
   const best = options.length === 1 ? only : options.find((one) => kind(one) === "object" && one.properties) ?? options.find((one) => one.type === "string") ?? only;
-  return { ...best, ...(schema.ui ? { ui: schema.ui } : {}), ...(schema.description ? { description: schema.description } : {}) };
+  return { ...best, ...more };
 }
 
 function kind(schema: Schema): string {
   if (schema.enum) return "choice";
+  if (schema.ui?.widget === "members") return "members";
   const type = Array.isArray(schema.type) ? schema.type.find((one) => one !== "null") : schema.type;
   if (type === "object" && schema.properties) return "object";
-  if (type === "array") return plainItems(schema) ? "texts" : "json";
+  if (type === "array") return schema.items?.enum ? "checks" : plainItems(schema) ? "texts" : "json";
   if (type === "object") return "json";
   return type ?? "json";
 }
 
 function plainItems(schema: Schema): boolean {
   const items = schema.items;
-  return items?.type === "string" || Boolean(items?.enum) || Boolean(items?.anyOf?.every((one) => one.type === "string"));
+  return items?.type === "string" || Boolean(items?.anyOf?.every((one) => one.type === "string"));
+}
+
+const LISTS = new Set(["checks", "members"]);
+const SINGLE = new Set(["string", "choice", "boolean", "integer", "number"]);
+
+/** Whether a value is not what its control can show: a document in place of a text, an expression in place of a number. */
+function odd(shape: string, value: Value): boolean {
+  if (value === undefined || value === null) return false;
+  if (LISTS.has(shape)) return !Array.isArray(value);
+  if (shape === "texts") return typeof value === "object" && !(Array.isArray(value) && value.every((one) => typeof one === "string"));
+  if (shape === "object") return typeof value !== "object" || Array.isArray(value);
+  if (shape === "integer" || shape === "number") return typeof value !== "number";
+  if (shape === "boolean") return typeof value !== "boolean";
+  return SINGLE.has(shape) && typeof value === "object";
 }
 
 interface ControlProps {
   id: string;
+  name: string;
   path: string;
   schema: Schema;
   value: Value;
   onChange: (value: Value) => void;
-  required: boolean;
   described: string | undefined;
   wrong: boolean;
   fallback: unknown;
@@ -181,12 +224,17 @@ interface ControlProps {
 function Control(props: ControlProps): ReactNode {
   const { id, path, schema, value, onChange, described, wrong, fallback, example } = props;
   const shared = { id, "aria-describedby": described, "aria-invalid": wrong || undefined };
-  switch (kind(schema)) {
+  const shape = kind(schema);
+  if (odd(shape, value)) {
+    if (typeof value === "string") return <input {...shared} value={value} onChange={(event) => onChange(event.target.value || undefined)} />;
+    return <JsonInput {...{ shared, value, onChange, example }} />;
+  }
+  switch (shape) {
     case "choice":
       return (
         <select {...shared} value={value === undefined ? "" : String(value)} onChange={(event) => onChange(schema.enum?.find((one) => String(one) === event.target.value))}>
-          <option value="">{fallback === undefined || fallback === null ? "–" : `${String(fallback)} (default)`}</option>
-          {schema.enum?.map((one) => <option key={String(one)} value={String(one)}>{String(one)}</option>)}
+          <option value="">{fallback === undefined || fallback === null ? "–" : `${labelOf(schema, fallback)} (default)`}</option>
+          {schema.enum?.map((one) => <option key={String(one)} value={String(one)}>{labelOf(schema, one)}</option>)}
         </select>
       );
     case "boolean":
@@ -199,21 +247,48 @@ function Control(props: ControlProps): ReactNode {
       );
     case "integer":
     case "number":
-      return <input {...shared} type="number" step={kind(schema) === "integer" ? 1 : "any"} value={value === undefined ? "" : String(value)} placeholder={shown(fallback)} onChange={(event) => onChange(event.target.value === "" ? undefined : Number(event.target.value))} />;
+      return <input {...shared} type="number" step={shape === "integer" ? 1 : "any"} value={value === undefined ? "" : String(value)} placeholder={hinted(props)} onChange={(event) => onChange(event.target.value === "" ? undefined : Number(event.target.value))} />;
     case "texts":
-      return <textarea {...shared} rows={2} value={Array.isArray(value) ? value.join("\n") : ""} placeholder={Array.isArray(example) ? example.join("\n") : "one in each line"} onChange={(event) => onChange(lines(event.target.value))} />;
+      return <Lines {...{ shared, value, onChange, alone: schema.alone === true }} placeholder={hinted(props) || "one in each line"} />;
+    case "checks":
+      return <Checks {...{ shared, value, onChange, fallback }} options={(schema.items?.enum ?? []).map(String)} />;
+    case "members":
+      return <Members {...{ shared, value, onChange }} />;
     case "object":
       return <Nested {...{ schema, value, onChange, path }} />;
     case "string":
-      if (props.hidden) return <input {...shared} type="password" autoComplete="new-password" value={text(value)} onChange={(event) => onChange(event.target.value || undefined)} />;
-      return schema.ui?.widget === "text" || (schema.maxLength ?? 0) > 1000 ? (
-        <textarea {...shared} value={text(value)} placeholder={shown(example ?? fallback)} onChange={(event) => onChange(event.target.value || undefined)} />
-      ) : (
-        <input {...shared} value={text(value)} placeholder={shown(example ?? fallback)} onChange={(event) => onChange(event.target.value || undefined)} />
-      );
+      return <TextControl {...{ shared, props }} />;
     default:
       return <JsonInput {...{ shared, value, onChange, example }} />;
   }
+}
+
+const MOMENTS = new Set(["run_at", "start_at", "end_at", "dtstart"]);
+/** Texts that people write in several lines. */
+const LONG = new Set(["text", "code"]);
+const LONG_NAMES = new Set(["code", "body", "sql", "query", "html", "text", "statement"]);
+
+function TextControl({ shared, props }: { shared: Parameters<typeof Suggest>[0]["shared"]; props: ControlProps }) {
+  const { name, schema, value, onChange } = props;
+  const placeholder = hinted(props);
+  if (props.hidden) return <input {...shared} type="password" autoComplete="new-password" value={text(value)} onChange={(event) => onChange(event.target.value || undefined)} />;
+  if (name === "timezone") return <Suggest {...{ shared, value, onChange, placeholder }} options={timeZones} />;
+  if (schema.ui?.widget === "connection") return <ConnectionInput {...{ shared, value, onChange }} kind={schema.ui["kind"] as string | undefined} />;
+  if (MOMENTS.has(name)) return <Moment {...{ shared, value, onChange, placeholder }} />;
+  const long = LONG.has(schema.ui?.widget ?? "") || LONG_NAMES.has(name) || text(value).includes("\n");
+  return long ? (
+    <textarea {...shared} className={schema.ui?.widget === "text" ? undefined : "code"} rows={3} value={text(value)} placeholder={placeholder} onChange={(event) => onChange(event.target.value || undefined)} />
+  ) : (
+    <input {...shared} value={text(value)} placeholder={placeholder} onChange={(event) => onChange(event.target.value || undefined)} />
+  );
+}
+
+/** What holds when nothing is written, or else what could be. */
+function hinted({ schema, fallback, example }: ControlProps): string {
+  const whole = Array.isArray(fallback) ? fallback.join(", ") : shown(fallback);
+  if (whole) return `${whole} (default)`;
+  const such = (schema.ui?.["placeholder"] as string | undefined) ?? (Array.isArray(example) ? example.join(", ") : shown(example));
+  return such ? `for example ${such}` : "";
 }
 
 function Nested({ schema, value, onChange, path }: { schema: Schema; value: Value; onChange: (value: Value) => void; path: string }) {
@@ -229,33 +304,6 @@ function Nested({ schema, value, onChange, path }: { schema: Schema; value: Valu
   );
 }
 
-interface Shared {
-  id: string;
-  "aria-describedby": string | undefined;
-  "aria-invalid": boolean | undefined;
-}
-
-/** Anything that has no better control: JSON, taken over as soon as it can be read. */
-function JsonInput({ shared, value, onChange, example }: { shared: Shared; value: Value; onChange: (value: Value) => void; example: unknown }) {
-  const [draft, setDraft] = useState(value === undefined ? "" : JSON.stringify(value, null, 2));
-  const [broken, setBroken] = useState(false);
-  function take(next: string): void {
-    setDraft(next);
-    try {
-      onChange(next.trim() ? JSON.parse(next) : undefined);
-      setBroken(false);
-    } catch {
-      setBroken(true);
-    }
-  }
-  return (
-    <>
-      <textarea {...shared} className="code" aria-invalid={broken || shared["aria-invalid"]} value={draft} placeholder={example === undefined ? "{ }" : JSON.stringify(example)} onChange={(event) => take(event.target.value)} />
-      {broken && <span className="field-error">This is not JSON yet.</span>}
-    </>
-  );
-}
-
 function text(value: Value): string {
   if (value === undefined || value === null) return "";
   return typeof value === "string" ? value : typeof value === "object" ? JSON.stringify(value) : String(value as number);
@@ -265,11 +313,6 @@ function shown(value: unknown): string {
   return value === undefined || value === null ? "" : text(value);
 }
 
-function lines(value: string): string[] | undefined {
-  const found = value.split("\n").filter((one) => one !== "");
-  return found.length ? found : undefined;
-}
-
 /** A JSON document for inputs of runs, with what is wrong with it. */
 export function JsonField({ label, value, onChange, hint }: { label: string; value: string; onChange: (value: string) => void; hint?: string }) {
   const id = useId();
@@ -277,19 +320,11 @@ export function JsonField({ label, value, onChange, hint }: { label: string; val
   return (
     <div className="field">
       <label className="field-name" htmlFor={id}>{label}</label>
-      <textarea id={id} className="code" value={value} aria-invalid={wrong || undefined} onChange={(event) => onChange(event.target.value)} />
+      <textarea id={id} className="code" value={value} aria-invalid={wrong || undefined} data-unread={wrong || undefined} onChange={(event) => onChange(event.target.value)} />
       {hint && <span className="hint">{hint}</span>}
       {wrong && <span className="field-error">This is not JSON yet.</span>}
     </div>
   );
-}
-
-export function json(value: string): { value: unknown } | undefined {
-  try {
-    return { value: value.trim() ? JSON.parse(value) : undefined };
-  } catch {
-    return undefined;
-  }
 }
 
 export function Buttons({ busy, main, onCancel }: { busy: boolean; main: string; onCancel?: () => void }) {

@@ -1,9 +1,9 @@
 /** Jobs as a graph, laid out from left to right or downwards, whichever can be drawn larger. */
 
 import dagre from "@dagrejs/dagre";
-import { Background, Controls, Handle, MarkerType, Position, ReactFlow, type Connection, type Edge, type Node, type NodeProps } from "@xyflow/react";
+import { Background, Controls, Handle, MarkerType, Position, ReactFlow, type Connection, type Edge, type Node, type NodeProps, type ReactFlowInstance } from "@xyflow/react";
 import "@xyflow/react/dist/style.css";
-import { memo, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { GraphJob } from "../lib/graph-of";
 import { Status } from "./basic";
 
@@ -15,11 +15,12 @@ type JobNode = Node<{ job: GraphJob; down: boolean }, "job">;
 const JobBox = memo(function JobBox({ data, selected }: NodeProps<JobNode>) {
   const { job, down } = data;
   return (
-    <div className={`job-box ${job.status ? job.status.toLowerCase() : ""} ${selected ? "picked" : ""}`}>
+    <div className={`job-box ${job.status ? job.status.toLowerCase() : ""} ${job.wrong ? "failed" : ""} ${selected ? "picked" : ""}`}>
       <Handle type="target" position={down ? Position.Top : Position.Left} />
       <div className="job-name" title={job.id}>{job.id}</div>
       <div className="row tight">
         {job.status ? <Status value={job.status} /> : <span className="muted">{job.kind}</span>}
+        {job.wrong && <Status value="error" label="needs a change" />}
         {job.note && <span className="muted">{job.note}</span>}
       </div>
       <Handle type="source" position={down ? Position.Bottom : Position.Right} />
@@ -44,6 +45,12 @@ export default function Graph({ jobs, picked, onPick, onConnect, onDisconnect, h
   const [width, setWidth] = useState(0);
   useLayoutEffect(() => setWidth(box.current?.clientWidth ?? 0), []);
   const { places, down } = useMemo(() => (width ? best(jobs, width, height) : NOWHERE), [shape, width, height]);
+  const flow = useRef<ReactFlowInstance<JobNode>>(null);
+  useEffect(() => {
+    // The nodes have their new places in the next frame.
+    const frame = window.requestAnimationFrame(() => void flow.current?.fitView(FIT));
+    return () => window.cancelAnimationFrame(frame);
+  }, [places]);
   const nodes: JobNode[] = jobs.map((job) => ({
     id: job.id,
     type: "job",
@@ -53,7 +60,7 @@ export default function Graph({ jobs, picked, onPick, onConnect, onDisconnect, h
     width: WIDTH,
     height: HEIGHT,
     draggable: false,
-    ariaLabel: `job ${job.id}${job.status ? `, ${job.status.toLowerCase()}` : ""}`,
+    ariaLabel: `job ${job.id}${job.status ? `, ${job.status.toLowerCase()}` : ""}${job.wrong ? ", needs a change" : ""}`,
   }));
   const known = new Set(jobs.map((job) => job.id));
   const edges: Edge[] = jobs.flatMap((job) =>
@@ -73,7 +80,8 @@ export default function Graph({ jobs, picked, onPick, onConnect, onDisconnect, h
         edges={edges}
         nodeTypes={nodeTypes}
         fitView
-        fitViewOptions={{ maxZoom: 1, padding: 0.12 }}
+        fitViewOptions={FIT}
+        onInit={(made) => { flow.current = made; }}
         minZoom={0.05}
         onlyRenderVisibleElements={jobs.length > MANY}
         nodesDraggable={false}
@@ -98,6 +106,7 @@ interface Layout {
   scale: number;
 }
 
+const FIT = { maxZoom: 1, padding: 0.12 };
 const NOWHERE: Layout = { places: new Map(), down: false, scale: 1 };
 const MANY = 150;
 

@@ -6,7 +6,8 @@ import { get, type Problem } from "../lib/api";
 import { useSend } from "../lib/hooks";
 import type { Decision, Page, Predicate, Trigger } from "../lib/types";
 import { Button, Panel, Status, Twin } from "./basic";
-import { JsonField, json } from "./form";
+import { json, whole } from "./controls";
+import { JsonField } from "./form";
 
 interface Tried {
   outcome: string;
@@ -23,7 +24,7 @@ export function TryOut({ trigger, event }: { trigger: Trigger; event: string | n
   const body = event && !text ? { event_id: event } : { event: { data: json(text)?.value ?? {} } };
   return (
     <Panel title="Try it out">
-      <form className="stack" onSubmit={(submitted) => { submitted.preventDefault(); tried.mutate({ path, body }); }}>
+      <form className="stack" noValidate onSubmit={whole(() => tried.mutate({ path, body }))}>
         {event && !text && <p className="muted">The event you came from is tried; write data below to try something else.</p>}
         <JsonField label="Data of an event" value={text} onChange={setText} hint="JSON. Nothing is started." />
         <div className="actions">

@@ -7,7 +7,7 @@ const FIRST: [string, string][] = [["", "No trigger"], ["event", "Event"], ["onc
 
 export function TypeChoice({ types, value, onChange }: { types: TriggerType[]; value: string; onChange: (name: string) => void }) {
   const id = useId();
-  const rest = types.filter((one) => !FIRST.some(([name]) => name === one.name));
+  const rest = types.filter((one) => !FIRST.some(([name]) => name === one.name)).sort((one, other) => one.title.localeCompare(other.title));
   const choices: [string, string][] = [...FIRST.filter(([name]) => name === "" || types.some((one) => one.name === name)), ...rest.map((one): [string, string] => [one.name, one.title])];
   return (
     <fieldset className="type-choice">
