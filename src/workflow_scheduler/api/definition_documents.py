@@ -298,6 +298,13 @@ class SourceHealth(_Open):
     error: dict[str, Any] | None
 
 
+class Refused(_Open):
+    """The last request that a push trigger refused: nothing of it became an event."""
+
+    at: str
+    why: str
+
+
 class TriggerHealth(_Open):
     """`status` is healthy, failing, late, completed, paused, disabled, suspended, undeployed or broken.
 
@@ -312,3 +319,4 @@ class TriggerHealth(_Open):
     decisions_24h: dict[str, int]
     runs: list[dict[str, Any]]
     source: SourceHealth | None = None
+    refused: Refused | None = None

@@ -44,6 +44,7 @@ from workflow_scheduler.settings import Settings
 from workflow_scheduler.stores.portable.catalog import StoreCatalog
 from workflow_scheduler.stores.portable.inspection import Inspector
 from workflow_scheduler.stores.portable.quarantine import QuarantineRepository
+from workflow_scheduler.stores.portable.refusals import Refusals
 from workflow_scheduler.stores.portable.replays import ReplayGuard
 from workflow_scheduler.stores.portable.secrets import SecretRepository
 from workflow_scheduler.stores.sqlite.store import SqliteStore
@@ -115,6 +116,7 @@ class Pipeline:
         self.shaped = Shaped(store, self.cache, self.inbox, clock)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, self.types)
         self.push.guard = ReplayGuard(self.store)
+        self.push.remarks = Refusals(self.store)
         self.manual = ManualSource(self.catalog, store, self.cache, self.inbox, clock, self.vault)
         self.calls = Calls(self.manual, self.launcher, store, self.tracker)
         self.wakes = Wakes(store, clock, owner, self.recovery)

@@ -27,6 +27,7 @@ from workflow_scheduler.services.shapes import event_brief, event_shape, instant
 from workflow_scheduler.stores.portable.decisions import DecisionRepository, DecisionRow
 from workflow_scheduler.stores.portable.events import EventRepository, StoredEvent
 from workflow_scheduler.stores.portable.occurrences import OccurrenceRepository
+from workflow_scheduler.stores.portable.refusals import last_refusal
 from workflow_scheduler.stores.portable.rows import Malformed, quarantine
 from workflow_scheduler.stores.portable.runs import RunRepository
 from workflow_scheduler.stores.portable.scan import between
@@ -267,9 +268,16 @@ class Explain:
         return {
             "trigger": trigger_shape(found[0]),
             "at": instant(instant_at),
-            "summary": _around(found[0].name, items) + await self._waiting(principal, found[0].id),
+            "summary": _around(found[0].name, items)
+            + await self._refused(tenant, found[0].id)
+            + await self._waiting(principal, found[0].id),
             "decisions": items,
         }
+
+    async def _refused(self, tenant: str, trigger_id: str) -> str:
+        """Return in words when a push trigger last refused a request, which no event tells of."""
+        last = await last_refusal(self._store, tenant, trigger_id)
+        return "" if last is None else f" It last refused a request at {instant(last.at)}: {last.why}"
 
     async def _waiting(self, principal: Principal, trigger_id: str) -> str:
         """Return in words which members are missing now, for a trigger that waits for several workflows."""

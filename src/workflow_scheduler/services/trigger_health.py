@@ -11,6 +11,7 @@ from workflow_scheduler.core.time.clock import DAY_US, SECOND_US, Clock
 from workflow_scheduler.services.definition_shapes import moment
 from workflow_scheduler.services.source_shapes import source_shape, source_status
 from workflow_scheduler.stores.portable import sources
+from workflow_scheduler.stores.portable.refusals import last_refusal
 from workflow_scheduler.stores.portable.triggers import TriggerRepository
 
 RUNS_LOOKED_AT = 5
@@ -28,6 +29,7 @@ async def trigger_health(
     status, sentence = _status(record, late_us, [status for _, status in runs])
     heard = await sources.of_trigger(store, tenant_id, record.id)
     source = None if heard is None else source_shape(*heard, now)
+    refused = await last_refusal(store, tenant_id, record.id)
     if status == "healthy" and source is not None:
         status, sentence = source_status(source)
     return {
@@ -43,6 +45,7 @@ async def trigger_health(
         "late_seconds": late_us / SECOND_US,
         "decisions_24h": outcomes,
         "source": source,
+        "refused": None if refused is None else {"at": moment(refused.at), "why": refused.why},
         "runs": [{"run_id": run_id, "status": run_status} for run_id, run_status in runs],
     }
 

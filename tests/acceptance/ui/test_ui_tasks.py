@@ -1,5 +1,10 @@
 """What people come for, with the mouse, against the real service."""
 
+import json
+import subprocess
+import uuid
+
+import pytest
 from chaos.service import wait_until
 
 FLOW = """name: by-mouse
@@ -56,8 +61,68 @@ def test_a_webhook_takes_three_clicks_and_shows_address_secret_and_command(desk)
     desk.click("Add webhook")
     desk.see("/api/v1/public/webhook/from-the-shop")
     desk.see("shown once")
-    desk.see("curl -H")
     assert desk.clicks == 3
+    assert json.loads(sent(command(desk)))["event_id"]
+
+
+def command(desk):
+    """Return the command that the page of a webhook shows."""
+    return desk.page.locator(".command code", has_text="BODY=").inner_text()
+
+
+def sent(line):
+    """Run a command of the page as people paste it."""
+    return subprocess.run(["bash", "-c", line], check=True, capture_output=True, text=True).stdout
+
+
+SCHEMES = [
+    "standard-webhooks", "github", "slack", "stripe", "pagerduty", "shopify", "gitlab",
+    "api-key", "basic", "none",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        *({"scheme": scheme} for scheme in SCHEMES),
+        {"scheme": "hmac-sha512", "header": "X-Signature"},
+        {
+            "scheme": "hmac-sha256",
+            "header": "X-Mine",
+            "prefix": "v1=",
+            "encoding": "base64",
+            "timestamp_header": "X-At",
+        },
+    ],
+    ids=lambda one: "-".join(one.values()),
+)
+def test_the_command_of_a_webhook_is_signed_as_the_webhook_asks(desk, signature):
+    name = f"hook-{uuid.uuid4().hex[:8]}"
+    secret = {} if signature["scheme"] == "none" else {"secret": name}
+    if secret:
+        desk.service.call("POST", "/api/v1/secrets", {"name": name, "value": "someone:swordfish"})
+    body = {"workflow": "sales", "name": name, "type": "webhook", "path": name, "signature": {**signature, **secret}}
+    made = desk.service.call("POST", "/api/v1/triggers", body)
+    desk.open(f"/workflows/{made['workflow_id']}/triggers/{made['id']}")
+    line = command(desk).replace(f"the value of {name}", "someone:swordfish")
+    assert json.loads(sent(line))["event_id"]
+    desk.service.call("DELETE", f"/api/v1/triggers/{made['id']}")
+
+
+def test_a_wrong_secret_is_told_where_one_looks(desk):
+    name = "refusing"
+    desk.service.call("POST", "/api/v1/secrets", {"name": name, "value": "right"})
+    hook = {"type": "webhook", "path": name, "signature": {"scheme": "api-key", "secret": name}}
+    flow = desk.service.deploy({"name": name, "triggers": {"hook": hook}, "jobs": {"a": {"uses": "noop"}}})
+    status, _, _ = desk.service.answer("POST", f"/api/v1/public/webhook/{name}", {}, {"x-api-key": "wrong"})
+    assert status == 401
+    desk.open(f"/workflows/{flow}")
+    desk.click("Why did it not run?", role="link")
+    desk.see("It last refused a request")
+    assert desk.clicks == 1
+    desk.click("Open the trigger", role="link")
+    desk.see("A request was refused")
+    desk.see("The signature does not fit")
 
 
 def test_why_it_did_not_run_is_one_click(desk):

@@ -181,6 +181,16 @@ async def test_simulation_and_health(client, shop):
     assert (health["status"], health["decisions_24h"]) == ("healthy", {"run_started": 1})
 
 
+async def test_a_refused_request_is_told_by_the_health_of_its_trigger_and_in_its_explanation(client, shop):
+    trigger = next(t["id"] for t in shop["triggers"] if t["name"] == "orders")
+    assert (await client.get(f"/api/v1/triggers/{trigger}/health")).json()["refused"] is None
+    assert (await client.delete("/api/v1/public/webhook/orders")).status == 405
+    refused = (await client.get(f"/api/v1/triggers/{trigger}/health")).json()["refused"]
+    assert refused["why"] == "This address takes POST."
+    why = (await client.get("/api/v1/explain?ref=shop/orders")).json()["summary"]
+    assert why.endswith(f"It last refused a request at {refused['at']}: This address takes POST.")
+
+
 async def test_a_manual_start_happens_once_per_key(client, shop):
     path = "/api/v1/triggers/workflows/shop/manual"
     starts = [await client.post(path, json={"input": {"x": 1}}, headers={"idempotency-key": "k1"}) for _ in range(3)]

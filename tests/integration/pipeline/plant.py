@@ -28,6 +28,7 @@ from workflow_scheduler.services.deployments import Deployments
 from workflow_scheduler.services.requirements import Requirements
 from workflow_scheduler.services.workflows import Workflows
 from workflow_scheduler.stores.portable.catalog import StoreCatalog
+from workflow_scheduler.stores.portable.refusals import Refusals
 from workflow_scheduler.stores.portable.replays import ReplayGuard
 from workflow_scheduler.testing.factories import Rows
 
@@ -173,6 +174,7 @@ class Instance:
         self.timer = Timer(self.store, self.catalog, self.cache, self.inbox, clock, signals)
         self.push = PushSource(self.catalog, self.cache, self.inbox, self.secrets, TRIGGERS)
         self.push.guard = ReplayGuard(self.store)
+        self.push.remarks = Refusals(self.store)
         self.manual = ManualSource(self.catalog, self.store, self.cache, self.inbox, clock, Seal())
         self.facts = 0
         self.misses = Misses(self.store, self.cache, self.inbox, clock, self._told)

@@ -2,7 +2,7 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { useFilters, useGet } from "../lib/hooks";
 import type { Decision, Page as Items, StoredEvent, Workflow } from "../lib/types";
-import { Button, Empty, Fact, Facts, Loaded, Page, Panel, Status, Twin, When } from "../parts/basic";
+import { Button, Empty, Fact, Facts, Loaded, Page, Panel, Status, Told, Twin, When } from "../parts/basic";
 import { Funnel } from "../parts/funnel";
 import { EventFunnel, type Explained } from "./event";
 
@@ -65,7 +65,7 @@ function Answer({ why }: { why: Why }) {
   if (why.kind === "event" && why.event) return <EventFunnel explained={why as unknown as Explained} />;
   return (
     <>
-      <p className="notice strong">{why.summary.replaceAll("*", "")}</p>
+      <p className="notice strong"><Told text={why.summary.replaceAll("*", "")} /></p>
       {why.run && (
         <Panel title="The run">
           <Facts>

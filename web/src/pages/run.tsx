@@ -4,7 +4,7 @@ import { useGet, useSend } from "../lib/hooks";
 import { duration } from "../lib/time";
 import { graphOf } from "../lib/graph-of";
 import type { Definition, JobRecord, Page as Items, Run } from "../lib/types";
-import { Button, Empty, Fact, Facts, Json, LinkButton, Loaded, Loading, Page, Panel, Status, Twin, When } from "../parts/basic";
+import { Button, Empty, Fact, Facts, Json, LinkButton, Loaded, Loading, Page, Panel, Status, Told, Twin, When } from "../parts/basic";
 import { Waterfall } from "../parts/waterfall";
 
 const Graph = lazy(() => import("../parts/graph"));
@@ -99,10 +99,10 @@ function Failure({ run, broken }: { run: Run; broken: JobRecord[] }) {
   return (
     <section className="panel failure" role="alert" aria-label="What went wrong">
       <h2>{broken.length ? `Job ${broken.map((one) => one.id).join(", ")} failed` : "The run failed"}</h2>
-      <p>{error?.message ?? "No reason was given."}</p>
+      <p><Told text={error?.message ?? "No reason was given."} /></p>
       {broken.map((one) => (
         <p key={one.id} className="muted">
-          {one.id}, attempt {one.attempt}{one.error?.code ? `, ${one.error.code}` : ""}{one.error?.message && one.error.message !== error?.message ? `: ${one.error.message}` : ""}
+          {one.id}, attempt {one.attempt}{one.error?.code ? `, ${one.error.code}` : ""}{one.error?.message && !error?.message?.includes(one.error.message) ? `: ${one.error.message}` : ""}
         </p>
       ))}
     </section>

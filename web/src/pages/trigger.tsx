@@ -2,7 +2,7 @@ import { useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { useGet, usePages, useSend } from "../lib/hooks";
 import type { Decision, Page as Items, Trigger, TriggerType, Workflow } from "../lib/types";
-import { Button, Copy, Empty, Fact, Facts, Json, LinkButton, Loaded, Page, Panel, Refused, Status, Twin, When } from "../parts/basic";
+import { Button, Copy, Empty, Fact, Facts, Json, LinkButton, Loaded, Page, Panel, Refused, Status, Told, Twin, When } from "../parts/basic";
 import type { Values } from "../parts/form";
 import { whole } from "../parts/controls";
 import { SchedulePreview } from "../parts/preview";
@@ -103,6 +103,7 @@ interface Health {
   late_seconds: number;
   decisions_24h: Record<string, number>;
   source: { status?: string; error?: { message: string } | null; lag?: number | null; last_event_at?: string | null; proven_at?: string | null } | null;
+  refused?: { at: string; why: string } | null;
 }
 
 function Standing({ trigger }: { trigger: Trigger }) {
@@ -112,7 +113,8 @@ function Standing({ trigger }: { trigger: Trigger }) {
       <Loaded of={health}>
         {(found) => (
           <>
-            <p>{found.summary}</p>
+            <p><Told text={found.summary} /></p>
+            {found.refused && <p className="notice bad" role="status">A request was refused <When at={found.refused.at} />: <Told text={found.refused.why} /> It left no event, so no decision stands below.</p>}
             <Facts>
               <Fact name="State"><Status value={trigger.paused ? "paused" : trigger.mode} /></Fact>
               <Fact name="Health"><Status value={found.status} /></Fact>

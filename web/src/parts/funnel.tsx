@@ -2,7 +2,7 @@
 
 import { Link } from "wouter";
 import type { Decision, Predicate, StoredEvent } from "../lib/types";
-import { Status, When } from "./basic";
+import { Status, Told, When } from "./basic";
 import { TypeMark } from "./icon";
 
 const STATE_REASONS = new Set(["disabled", "suspended", "paused", "workflow_paused", "not_deployed", "undeployed"]);
@@ -44,7 +44,7 @@ export function Funnel({ decision, event }: { decision: Decision; event?: Stored
         <TypeMark type={decision.trigger_type} />
         <When at={decision.decided_at} />
       </header>
-      <p className="strong">{decision.summary.replaceAll("*", "")}</p>
+      <p className="strong"><Told text={decision.summary.replaceAll("*", "")} /></p>
       <ol className="funnel-steps">
         {steps(decision).map((step) => (
           <li key={step.name} className={step.passed === null ? "open" : step.passed ? "pass" : "stop"}>
@@ -74,7 +74,7 @@ function Lines({ lines }: { lines: Predicate[] }) {
           <tr key={index}>
             <td>{one.name}</td>
             <td><code>{written(one.expected)}</code></td>
-            <td><code>{written(one.actual)}</code>{one.note && <span className="hint">{one.note}</span>}</td>
+            <td><code>{written(one.actual)}</code>{one.note && <span className="hint"><Told text={one.note} /></span>}</td>
             <td>{one.verdict === null ? "unknown" : one.verdict ? "yes" : "no"}</td>
           </tr>
         ))}

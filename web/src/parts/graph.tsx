@@ -19,8 +19,7 @@ const JobBox = memo(function JobBox({ data, selected }: NodeProps<JobNode>) {
       <Handle type="target" position={down ? Position.Top : Position.Left} />
       <div className="job-name" title={job.id}>{job.id}</div>
       <div className="row tight">
-        {job.status ? <Status value={job.status} /> : <span className="muted">{job.kind}</span>}
-        {job.wrong && <Status value="error" label="needs a change" />}
+        {job.wrong ? <Status value="error" label="needs a change" /> : job.status ? <Status value={job.status} /> : <span className="muted">{job.kind}</span>}
         {job.note && <span className="muted">{job.note}</span>}
       </div>
       <Handle type="source" position={down ? Position.Bottom : Position.Right} />

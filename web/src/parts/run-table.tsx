@@ -1,7 +1,7 @@
 import { Link } from "wouter";
 import { duration } from "../lib/time";
 import type { Run } from "../lib/types";
-import { Status, When } from "./basic";
+import { Status, Told, When } from "./basic";
 import { Table, type Column } from "./table";
 import { TypeMark } from "./icon";
 
@@ -11,7 +11,7 @@ const COLUMNS: Column<Run>[] = [
   { name: "Started by", cell: (run) => <TypeMark type={run.trigger_type} />, width: "130px" },
   { name: "Began", cell: (run) => <When at={run.started_at ?? run.created_at} />, width: "130px" },
   { name: "Took", cell: (run) => (run.duration_ms === null ? <span className="muted">–</span> : duration(run.duration_ms)), width: "90px" },
-  { name: "What went wrong", cell: (run) => <span className="muted">{run.error?.message ?? ""}</span> },
+  { name: "What went wrong", cell: (run) => <span className="muted"><Told text={run.error?.message ?? ""} /></span> },
 ];
 
 export function RunTable({ runs, label, more }: { runs: Run[]; label: string; more?: (() => void) | undefined }) {

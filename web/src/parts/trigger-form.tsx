@@ -25,13 +25,15 @@ export function elsewhere(type: TriggerType | undefined, errors: FieldError[]): 
   return unplaced(schema, errors, without);
 }
 
-/** What a new trigger of a type begins with: where something must be given, its first example; a secret of its own. */
+/** What a new trigger of a type begins with: where something must be given, its first example; a webhook has an address and a secret of its own. */
 export function beginning(type: TriggerType | undefined, owner: string): Values {
   if (!type || !(type.schema.required ?? []).length) return {};
   const { config = {} } = (type.examples[0] as { config?: Values } | undefined) ?? {};
   const signature = config["signature"] as Values | undefined;
   if (!signature?.["secret"]) return config;
-  return { ...config, signature: { ...signature, secret: `${owner || "new"}_${type.name}`.replace(/[^A-Za-z0-9]+/g, "_").toLowerCase() } };
+  const secret = `${owner || "new"}_${type.name}`.replace(/[^A-Za-z0-9]+/g, "_").toLowerCase();
+  const path = owner.replace(/[^A-Za-z0-9]+/g, "-").toLowerCase();
+  return { ...config, ...(path && config["path"] ? { path } : {}), signature: { ...signature, secret } };
 }
 
 /** A configuration in the words of the form: the short ways to name one workflow or several have no fields. */

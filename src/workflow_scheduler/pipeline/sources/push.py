@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import structs
 
-from workflow_scheduler.core.errors import MethodNotAllowed, NotFound, SignatureInvalid
+from workflow_scheduler.core.errors import BadRequest, MethodNotAllowed, NotFound, SchedulerError, SignatureInvalid
 from workflow_scheduler.core.inbound.presets import PROVIDERS
 from workflow_scheduler.core.match.keys import id_route, secret_route, split_secret_route, workflow_route
 from workflow_scheduler.core.model.event import Event, EventView
@@ -51,6 +51,14 @@ class AppHook(Protocol):
         ...
 
 
+class Remarks(Protocol):
+    """Remembers what was refused (stores.portable.refusals.Refusals)."""
+
+    async def note(self, tenant_id: str, trigger_id: str, why: str, now: int) -> None:
+        """Remember that a trigger refused a request."""
+        ...
+
+
 class PushSource:
     """Receives requests for every push trigger type."""
 
@@ -65,7 +73,8 @@ class PushSource:
         """Look routes up through `catalog`; open secrets through `secrets`.
 
         Set by the composition root: `guard` remembers signed requests that could be sent again as something else,
-        `lend` gives what a type is lent that asks for what senders leave out, `app` is the App of a provider.
+        `remarks` which triggers refused a request, `lend` gives what a type is lent that asks for what senders leave
+        out, `app` is the App of a provider.
         """
         self._catalog = catalog
         self._cache = cache
@@ -76,6 +85,7 @@ class PushSource:
         self._keys: dict[str, tuple[str, ...]] = {}
         self._epoch = -1
         self.guard: Guard | None = None
+        self.remarks: Remarks | None = None
         self.lend: Callable[[str], SourceIO] | None = None
         self.app: AppHook | None = None
 
@@ -106,11 +116,31 @@ class PushSource:
         if not listeners:
             raise NotFound(_NO_ROUTE, fix="Deploy a workflow with a trigger for this address, and check the path.")
         module = listeners[0].module
+        try:
+            return await self._accept(module, await self._let_in(module, listeners, request), request)
+        except (SignatureInvalid, MethodNotAllowed, BadRequest) as refusal:
+            await self._remark(listeners, refusal, request.received_at)
+            raise
+
+    async def _let_in(self, module: Any, listeners: tuple[Compiled, ...], request: PushRequest) -> list[Compiled]:
+        """Return the triggers that may hear a request.
+
+        Raises:
+            MethodNotAllowed: none takes its method.
+            SignatureInvalid: no trigger's secret fits.
+
+        """
         allowed = _allowing(listeners, request.method)
         authentic = [one for one in allowed if await self._authentic(module, one, request)]
         if not authentic:
             raise SignatureInvalid(fix="Sign the raw body with the secret that the trigger names.")
-        return await self._accept(module, authentic, request)
+        return authentic
+
+    async def _remark(self, listeners: tuple[Compiled, ...], refusal: SchedulerError, now: int) -> None:
+        """Remember a refusal with every trigger that the request was meant for."""
+        if self.remarks is not None:
+            for one in listeners:
+                await self.remarks.note(one.trigger.tenant_id, one.trigger.id, refusal.detail, now)
 
     async def _listeners(self, provider: str, route: str) -> tuple[Compiled, ...]:
         self._follow_epoch()
