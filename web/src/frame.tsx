@@ -1,6 +1,6 @@
 /** What is around every page: the rail, the strip with the scheduler's pulse, the command palette, and signing in. */
 
-import { lazy, Suspense, useEffect, useState, type FormEvent, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useRef, useState, type FormEvent, type ReactNode } from "react";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, useLocation } from "wouter";
 import { onSignedOut, setKey } from "./lib/api";
@@ -57,10 +57,16 @@ export function Frame({ children }: { children: ReactNode }) {
 function Rail({ path }: { path: string }) {
   const waits = useGet<Page<Wait>>("/api/v1/waits", { status: "OPEN", limit: 100 });
   const count = waits.data?.items.length ?? 0;
+  const list = useRef<HTMLUListElement>(null);
+  useEffect(() => {
+    // On a narrow page the list is wider than the page.
+    const here = list.current?.querySelector<HTMLElement>("[aria-current]");
+    if (list.current && here) list.current.scrollLeft = here.offsetLeft - list.current.clientWidth / 2 + here.clientWidth / 2;
+  }, [path]);
   return (
     <nav className="rail" aria-label="Main">
       <Link href="/" className="brand"><img src="/icon.svg" alt="" width="26" height="26" /> <span>Scheduler</span></Link>
-      <ul>
+      <ul ref={list}>
         {RAIL.map(([href, name, sign]) => {
           const here = href === "/" ? path === "/" : path.startsWith(href);
           return (
@@ -114,7 +120,7 @@ function Strip({ onPalette }: { onPalette: () => void }) {
         )}
       </p>
       <div className="actions">
-        <Button kind="quiet" onClick={onPalette} title="Ctrl-K"><Icon name="search" size={14} /> Search <kbd>Ctrl K</kbd></Button>
+        <Button kind="quiet" onClick={onPalette} title="Ctrl-K"><Icon name="search" size={14} /> <span className="word">Search</span> <kbd>Ctrl K</kbd></Button>
         <ThemeChoice />
       </div>
     </header>

@@ -99,8 +99,11 @@ def _health_of_all(session: Session, workflow: str | None) -> None:
 
 
 def _show_health(one: dict[str, Any]) -> None:
-    names = ("trigger", "workflow", "status", "summary", "mode", "next_fire_at", "last_fired_at", "decisions_24h")
-    output.pairs({**one, "decisions_24h": one["decisions_24h"] or None}, names)
+    names = ("trigger", "workflow", "status", "summary", "mode", "next_fire_at", "last_fired_at", "decisions_24h",
+             "refused")  # fmt: skip
+    refused = one.get("refused")
+    last = f"{refused['at']}: {refused['why']}" if refused else None
+    output.pairs({**one, "decisions_24h": one["decisions_24h"] or None, "refused": last}, names)
     source = one.get("source")
     if source is not None:
         output.write()

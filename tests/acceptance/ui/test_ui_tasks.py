@@ -227,6 +227,21 @@ def test_pages_are_live_and_survive_a_restart(desk):
     wait_until(lambda: desk.page.locator("main a[href^='/runs/']").count() > before + 1, what="what came meanwhile")
 
 
+def test_many_windows_are_open_at_once(desk):
+    others = [desk.page.context.new_page() for _ in range(8)]
+    for page in others:
+        page.goto(f"{desk.service.url}/runs")
+        page.get_by_text("last heard").wait_for()
+        page.get_by_role("heading", name="Runs").wait_for()
+    before = others[0].locator("main a[href^='/runs/']").count()
+    desk.service.call("POST", "/api/v1/triggers/workflows/broken/manual", {})
+    for page in (others[0], others[-1]):
+        wait_until(lambda page=page: page.locator("main a[href^='/runs/']").count() > before, what="the run in each")
+    others[0].close()
+    desk.service.call("POST", "/api/v1/triggers/workflows/broken/manual", {})
+    wait_until(lambda: others[-1].locator("main a[href^='/runs/']").count() > before + 1, what="another one reads on")
+
+
 def test_the_palette_goes_anywhere_by_keyboard(desk):
     desk.open("/")
     desk.page.keyboard.press("Control+k")

@@ -23,11 +23,19 @@ export class Problem extends Error {
 const KEY = "wfs-key";
 let key = sessionStorage.getItem(KEY) ?? "";
 const signedOut = new Set<() => void>();
+const keyed = new Set<() => void>();
 
 export function setKey(value: string): void {
   key = value;
   if (value) sessionStorage.setItem(KEY, value);
   else sessionStorage.removeItem(KEY);
+  for (const listener of keyed) listener();
+}
+
+/** Hear of other credentials. */
+export function onKey(listener: () => void): () => void {
+  keyed.add(listener);
+  return () => keyed.delete(listener);
 }
 
 export function onSignedOut(listener: () => void): () => void {

@@ -2,7 +2,7 @@
 
 import type { QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
-import { credentials } from "./api";
+import { credentials, onKey } from "./api";
 
 export interface LiveState {
   connected: boolean;
@@ -45,10 +45,17 @@ export function useLive(): LiveState {
   );
 }
 
+/** What the tab that reads the stream tells the others. */
+interface Word {
+  connected: boolean;
+  topic?: string;
+  reset?: boolean;
+}
+
+type Say = (word: Word) => void;
+
 /** Follow the stream until `signal` ends it. */
 export async function follow(client: QueryClient, signal: AbortSignal): Promise<void> {
-  let last = "";
-  let failures = 0;
   const topics = new Set<string>();
   let planned = 0;
 
@@ -67,31 +74,93 @@ export async function follow(client: QueryClient, signal: AbortSignal): Promise<
     }, GATHER_MILLISECONDS);
   }
 
+  function take(word: Word): void {
+    change(word.connected ? { connected: true, heardAt: Date.now() } : { connected: false });
+    if (word.reset) reload();
+    if (word.topic) note(word.topic);
+  }
+
   const polling = window.setInterval(() => {
     if (!state.connected) reload();
   }, POLL_MILLISECONDS);
   signal.addEventListener("abort", () => window.clearInterval(polling));
 
   while (!signal.aborted) {
+    const turn = new AbortController();
+    const stop = () => turn.abort();
+    const forget = onKey(stop);
+    signal.addEventListener("abort", stop);
+    await together(take, turn.signal);
+    signal.removeEventListener("abort", stop);
+    forget();
+  }
+}
+
+/**
+ * Read the stream in one tab for all: a browser has few connections to a host, and the seventh tab would get none.
+ * Tabs with other credentials, and those of a page that is not secure and so has no locks, read one of their own.
+ */
+async function together(take: Say, signal: AbortSignal): Promise<void> {
+  if (!("locks" in navigator)) {
+    await read(take, signal);
+    return;
+  }
+  const name = `wfs-stream ${await digest(credentials()["authorization"] ?? "")}`;
+  const others = new BroadcastChannel(name);
+  let leads = false;
+  let followed = false;
+  others.onmessage = ({ data }: MessageEvent<Word | null>) => {
+    if (data) {
+      followed = true;
+      take(data);
+    } else if (leads) {
+      others.postMessage({ connected: state.connected });
+    }
+  };
+  others.postMessage(null);
+  const say: Say = (word) => {
+    take(word);
+    others.postMessage(word);
+  };
+  try {
+    await navigator.locks.request(name, { signal }, async () => {
+      leads = true;
+      await read(say, signal, followed);
+    });
+  } catch {
+    // Other credentials have come while it waited for its turn.
+  } finally {
+    others.close();
+  }
+}
+
+async function digest(text: string): Promise<string> {
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return [...new Uint8Array(bytes)].map((one) => one.toString(16).padStart(2, "0")).join("");
+}
+
+/** Read the stream, and again when it is cut off. `late`: another tab read it before, and what came since is not known. */
+async function read(say: Say, signal: AbortSignal, late = false): Promise<void> {
+  let last = "";
+  let failures = late ? 1 : 0;
+  while (!signal.aborted) {
     try {
       const headers: Record<string, string> = { ...credentials(), ...(last ? { "last-event-id": last } : {}) };
       const response = await fetch("/api/v1/stream", { headers, signal });
       if (!response.ok || !response.body) throw new Error(`the stream answered ${response.status}`);
-      if (failures > 0) reload();
+      say({ connected: true, reset: failures > 0 });
       failures = 0;
-      change({ connected: true, heardAt: Date.now() });
       for await (const block of blocks(response.body, signal)) {
-        heard();
         const fields = new Map(block.split("\n").map((line) => split(line)));
         last = fields.get("id") ?? last;
-        if (fields.get("event") === "reset") reload();
         const data = fields.get("data");
-        if (data && fields.has("id")) note((JSON.parse(data) as { topic: string }).topic);
+        const topic = data && fields.has("id") ? { topic: (JSON.parse(data) as { topic: string }).topic } : {};
+        say({ connected: true, reset: fields.get("event") === "reset", ...topic });
       }
     } catch {
       if (signal.aborted) return;
     }
-    change({ connected: false });
+    say({ connected: false });
     const wait = AGAIN_MILLISECONDS[Math.min(failures, AGAIN_MILLISECONDS.length - 1)] ?? 1000;
     failures += 1;
     await new Promise((resolve) => window.setTimeout(resolve, wait));

@@ -12,8 +12,8 @@ export default function Events() {
   return (
     <Page title="Events" about="Everything that was received, with what was decided about it." actions={<LinkButton href="/explain">Explain</LinkButton>}>
       <div className="filters">
-        {(["type", "source", "provider"] as const).map((name) => (
-          <TextFilter key={name} label={name} value={filters[name]} onChange={(value) => change({ [name]: value })} />
+        {([["type", "Event"], ["provider", "Through"], ["source", "Source"]] as const).map(([name, label]) => (
+          <TextFilter key={name} label={label} value={filters[name]} onChange={(value) => change({ [name]: value })} />
         ))}
       </div>
       <Panel>

@@ -65,7 +65,7 @@ function Editor({ workflow, types, trigger }: { workflow: Workflow; types: Trigg
       <div className="columns">
         <Panel title="What starts it">
           <form className="stack" noValidate onSubmit={whole(() => void submit())}>
-            <TriggerForm {...{ types, kind, values, errors }} owner={workflow.name} onKind={choose} onChange={setValues}>
+            <TriggerForm {...{ types, kind, values, errors }} owner={workflow.name} settled={trigger !== undefined} onKind={choose} onChange={setValues}>
               {type && !trigger && (
                 <label className="field">
                   <span className="field-name">Name</span>
@@ -118,8 +118,8 @@ function Standing({ trigger }: { trigger: Trigger }) {
             <Facts>
               <Fact name="State"><Status value={trigger.paused ? "paused" : trigger.mode} /></Fact>
               <Fact name="Health"><Status value={found.status} /></Fact>
-              <Fact name="Next fire"><When at={trigger.next_fire_at} zone={String(trigger.config["timezone"] ?? "UTC")} /></Fact>
-              <Fact name="Last fire"><When at={trigger.last_fired_at} /></Fact>
+              {trigger.next_fire_at && <Fact name="Next fire"><When at={trigger.next_fire_at} zone={String(trigger.config["timezone"] ?? "UTC")} /></Fact>}
+              {trigger.last_fired_at && <Fact name="Last fire"><When at={trigger.last_fired_at} /></Fact>}
               <Fact name="Last 24 hours">{Object.entries(found.decisions_24h).map(([outcome, count]) => `${count} ${outcome.replaceAll("_", " ")}`).join(", ") || "nothing decided"}</Fact>
               {found.source && <Fact name="Source"><Status value={found.source.status ?? "waiting"} /> {found.source.error?.message}</Fact>}
               {found.source?.proven_at && <Fact name="Last proven alive"><When at={found.source.proven_at} /></Fact>}

@@ -96,6 +96,7 @@ function NextFire({ trigger, live }: { trigger: Trigger; live: boolean }) {
   if (trigger.paused) return <Status value="PAUSED" />;
   if (trigger.mode !== "enabled") return <span className="muted">{trigger.mode}</span>;
   if (!live) return <span className="muted">Fires once it is deployed</span>;
+  if (trigger.type === "manual") return <span className="muted">Fires when somebody starts it</span>;
   if (!trigger.next_fire_at) return TIMERS.has(trigger.type) ? <span className="muted">No more fires</span> : <span className="muted">Fires when something comes</span>;
   return <><span className="muted">Next fire </span><When at={trigger.next_fire_at} zone={String(trigger.config["timezone"] ?? "UTC")} /></>;
 }

@@ -73,7 +73,7 @@ export default function Graph({ jobs, picked, onPick, onConnect, onDisconnect, h
     })),
   );
   return (
-    <div ref={box} className="graph" role="group" aria-label={label} style={{ height }}>
+    <div ref={box} className={onConnect ? "graph drawable" : "graph"} role="group" aria-label={label} style={{ height }}>
       {width > 0 && <ReactFlow
         nodes={nodes}
         edges={edges}

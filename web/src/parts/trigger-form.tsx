@@ -56,10 +56,12 @@ interface TriggerFormProps {
   errors: FieldError[];
   onKind: (kind: string, values: Values) => void;
   onChange: (values: Values) => void;
+  /** Whether it has a type that is seldom changed. */
+  settled?: boolean;
   children?: ReactNode;
 }
 
-export function TriggerForm({ types, kind, owner, values, errors, onKind, onChange, children }: TriggerFormProps) {
+export function TriggerForm({ types, kind, owner, values, errors, onKind, onChange, settled = false, children }: TriggerFormProps) {
   const [picked, setPicked] = useState(0);
   const type = types.find((one) => one.name === kind);
   const { schema, without } = useMemo(() => formOf(type), [type]);
@@ -70,9 +72,10 @@ export function TriggerForm({ types, kind, owner, values, errors, onKind, onChan
     onChange(spelledOut(kind, config));
   }
 
+  const choice = <TypeChoice types={types} value={kind} onChange={(next) => onKind(next, beginning(types.find((one) => one.name === next), owner))} />;
   return (
     <>
-      <TypeChoice types={types} value={kind} onChange={(next) => onKind(next, beginning(types.find((one) => one.name === next), owner))} />
+      {settled ? <details className="more-fields"><summary>Trigger type: {type?.title ?? kind}</summary>{choice}</details> : choice}
       {type && <p className="muted">{type.summary}</p>}
       {children}
       {type && type.examples.length > 0 && <Examples type={type} onPick={pick} />}
