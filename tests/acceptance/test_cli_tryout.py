@@ -162,6 +162,14 @@ def test_the_health_of_all_triggers_is_one_table(wfs):
     assert wfs("trigger", "health", "--workflow", "away").code == 0
 
 
+def test_the_health_of_a_webhook_tells_what_it_refused(wfs):
+    hook = {"type": "webhook", "path": "shut", "methods": ["PUT"], "signature": {"scheme": "none"}}
+    assert wfs("deploy", wfs.write("shut.json", {**ORDERS, "name": "shut", "triggers": {"hook": hook}})).code == 0
+    assert "This address takes" not in wfs("trigger", "health", "shut/hook", form=None).out
+    assert wfs.post("/api/v1/public/webhook/shut", {}) == 405
+    assert "This address takes PUT." in wfs("trigger", "health", "shut/hook", form=None).out
+
+
 def test_samples_can_be_sent_and_tried(wfs):
     watch = {"version": 1, "name": "watch", "jobs": {"w": {"uses": "noop"}},
              "triggers": {"down": {"type": "event", "event": ["source_down", "order.paid"]},
