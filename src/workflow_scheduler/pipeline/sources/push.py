@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -54,8 +55,8 @@ class AppHook(Protocol):
 class Remarks(Protocol):
     """Remembers what was refused (stores.portable.refusals.Refusals)."""
 
-    async def note(self, tenant_id: str, trigger_id: str, why: str, now: int) -> None:
-        """Remember that a trigger refused a request."""
+    async def note(self, triggers: Sequence[tuple[str, str]], why: str, now: int) -> None:
+        """Remember that triggers (tenant, id) refused a request."""
         ...
 
 
@@ -137,10 +138,11 @@ class PushSource:
         return authentic
 
     async def _remark(self, listeners: tuple[Compiled, ...], refusal: SchedulerError, now: int) -> None:
-        """Remember a refusal with every trigger that the request was meant for."""
+        """Remember a refusal with the triggers that the request was meant for; it is refused all the same."""
         if self.remarks is not None:
-            for one in listeners:
-                await self.remarks.note(one.trigger.tenant_id, one.trigger.id, refusal.detail, now)
+            with suppress(SchedulerError):
+                meant = [(one.trigger.tenant_id, one.trigger.id) for one in listeners]
+                await self.remarks.note(meant, refusal.detail, now)
 
     async def _listeners(self, provider: str, route: str) -> tuple[Compiled, ...]:
         self._follow_epoch()
