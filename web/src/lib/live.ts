@@ -128,7 +128,8 @@ async function together(take: Say, signal: AbortSignal): Promise<void> {
       await read(say, signal, followed);
     });
   } catch {
-    // Other credentials have come while it waited for its turn.
+    // Other credentials have come while it waited for its turn; or the browser gives no locks here.
+    if (!signal.aborted) await read(take, signal);
   } finally {
     others.close();
   }
