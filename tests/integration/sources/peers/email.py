@@ -1,7 +1,10 @@
-"""A real IMAP server (pymap) behind a relay, which is cut and restored; its mails live in its memory."""
+"""Real IMAP servers behind a relay, which is cut and restored: pymap, whose mails live in memory, and Dovecot."""
 
 import asyncio
 import imaplib
+import os
+import pwd
+import shutil
 import socket
 import ssl
 import subprocess
@@ -16,6 +19,7 @@ from workflow_scheduler.testing.ports import free_port
 
 USER, PASSWORD = "ann", "s3cret-of-ann"
 SERVER = Path(sys.executable).with_name("pymap")
+DOVECOT = shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin")
 
 
 class Relay:
@@ -80,6 +84,10 @@ class Peer:
         folder = Path(self.folder.name)
         command = [SERVER, "--host", "127.0.0.1", "--port", str(self.port), "--cert", folder / "cert.pem"]
         command += ["--key", folder / "key.pem", "dict", "--demo-user", USER, "--demo-password", PASSWORD]
+        self.run(command)
+
+    def run(self, command):
+        """Start a server, and wait until it listens."""
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(200_000):
             assert self.process.poll() is None, "the server has ended"
@@ -134,6 +142,63 @@ class Peer:
 
     def number(self, data):
         return int(data["subject"].split()[-1])
+
+
+class Dovecot(Peer):
+    """What most mail servers run. Its processes belong to the users of its package, or to whoever is not root."""
+
+    missing = None if DOVECOT else "Dovecot is not installed (Debian: dovecot-imapd)"
+
+    def serve(self):
+        folder = Path(self.folder.name)
+        me = pwd.getpwuid(os.getuid()).pw_name
+        users = ("dovenull", "dovecot", "mail") if os.getuid() == 0 else (me, me, me)
+        for name in ("run", "home"):
+            (folder / name).mkdir(exist_ok=True)
+        if os.getuid() == 0:
+            folder.chmod(0o755)
+            shutil.chown(folder / "home", "mail", "mail")
+        owner = pwd.getpwnam(users[2])
+        (folder / "dovecot.conf").write_text(
+            f"""
+            base_dir = {folder}/run
+            log_path = {folder}/log
+            protocols = imap
+            listen = 127.0.0.1
+            default_login_user = {users[0]}
+            default_internal_user = {users[1]}
+            first_valid_uid = {owner.pw_uid}
+            ssl = required
+            ssl_cert = <{folder}/cert.pem
+            ssl_key = <{folder}/key.pem
+            mail_location = maildir:~/mails
+            passdb {{
+              driver = static
+              args = password={PASSWORD}
+            }}
+            userdb {{
+              driver = static
+              args = uid={owner.pw_uid} gid={owner.pw_gid} home={folder}/home
+            }}
+            service imap-login {{
+              chroot =
+              inet_listener imap {{
+                port = {self.port}
+              }}
+              inet_listener imaps {{
+                port = 0
+              }}
+            }}
+            """
+        )
+        self.run([DOVECOT, "-F", "-c", folder / "dovecot.conf"])
+
+    def kill(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+PEERS = (Peer, Dovecot)
 
 
 def mail(number, subject="Number", **headers):
