@@ -25,6 +25,7 @@ from aiormq.exceptions import (
 
 from workflow_scheduler.core.errors import NotConnected, Rejected
 from workflow_scheduler.core.model.brokers import Amqp
+from workflow_scheduler.outbound.arrivals import Arrivals
 
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
@@ -41,7 +42,7 @@ class Consumer:
         """Read `queue` through an open channel."""
         self._channel = channel
         self._queue = queue
-        self._come: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+        self._come: Arrivals[AbstractIncomingMessage] = Arrivals()
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         channel.close_callbacks.add(self._closed)
 
@@ -69,23 +70,10 @@ class Consumer:
             AMQPError: the connection was lost.
 
         """
-        if self._come.empty():
-            first = asyncio.ensure_future(self._come.get())
-            try:
-                await asyncio.wait((first, self._lost), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-                found = [first.result()] if first.done() else []
-            finally:
-                first.cancel()
-        else:
-            found = [self._come.get_nowait()]
-        while len(found) < most and not self._come.empty():
-            found.append(self._come.get_nowait())
-        if not found and self._lost.done():
-            self._lost.result()
-        return found
+        return await self._come.take(most, seconds, self._lost)
 
     async def _hear(self, message: AbstractIncomingMessage) -> None:
-        self._come.put_nowait(message)
+        self._come.put(message)
 
     def _closed(self, _channel: object, error: BaseException | None) -> None:
         if not self._lost.done():

@@ -13,6 +13,7 @@ from paho.mqtt.client import MQTTMessage
 
 from workflow_scheduler.core.errors import NotConnected, Rejected
 from workflow_scheduler.core.model.brokers import Mqtt
+from workflow_scheduler.outbound.arrivals import Arrivals
 
 CONNECT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 20
@@ -32,8 +33,8 @@ class Session:
         self._client = client
         self._paho: Any = client._client  # noqa: SLF001 -- see above
         self._paho.manual_ack_set(on=True)
-        self._paho.on_message = lambda _client, _data, message: self._come.put_nowait(message)
-        self._come: asyncio.Queue[MQTTMessage] = asyncio.Queue()
+        self._paho.on_message = lambda _client, _data, message: self._come.put(message)
+        self._come: Arrivals[MQTTMessage] = Arrivals()
         self._lost: asyncio.Future[Any] | None = None
 
     async def subscribe(self, topics: Sequence[str], qos: int) -> None:
@@ -57,20 +58,7 @@ class Session:
         """
         if self._lost is None:
             self._lost = asyncio.ensure_future(anext(aiter(self._client.messages)))
-        if self._come.empty():
-            first = asyncio.ensure_future(self._come.get())
-            try:
-                await asyncio.wait((first, self._lost), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-                found = [first.result()] if first.done() else []
-            finally:
-                first.cancel()
-        else:
-            found = [self._come.get_nowait()]
-        while len(found) < most and not self._come.empty():
-            found.append(self._come.get_nowait())
-        if not found and self._lost.done():
-            self._lost.result()
-        return found
+        return await self._come.take(most, seconds, self._lost)
 
     def acknowledge(self, message: MQTTMessage) -> None:
         """Say that a message need not come again."""
