@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -77,6 +77,11 @@ class ValidationFailed(SchedulerError):
 
     code = "invalid"
     status = 422
+
+    @classmethod
+    def at(cls, field: str, message: str, fix: str | None = None) -> Self:
+        """Return the refusal of one field."""
+        return cls(f"{field}: {message}", errors=[FieldError(field, message)], fix=fix)
 
 
 class DefinitionInvalid(ValidationFailed):

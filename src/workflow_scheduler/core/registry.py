@@ -84,6 +84,11 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     traceparent: str | None = None
     attachments: tuple[Attachment, ...] = ()
 
+    def healed(self) -> Heard:
+        """Return it with the mark of what was found afterwards, because it had not come by itself."""
+        attributes = {**msgspec.json.decode(self.attributes), "healed": True}
+        return msgspec.structs.replace(self, attributes=msgspec.json.encode(attributes))
+
 
 class Example(msgspec.Struct, frozen=True):
     """A configuration and an event that matches it; the event is given as the trigger type would hear it."""

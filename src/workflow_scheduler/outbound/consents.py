@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from workflow_scheduler.core.errors import NotConnected, Rejected, RetryAfter
+from workflow_scheduler.core.inbound.answers import object_of
 from workflow_scheduler.core.model.consent import Granted, Provider
 from workflow_scheduler.core.ports.resources import HttpReply, HttpRequest, Outbound
 from workflow_scheduler.core.time.clock import SECOND_US
@@ -93,7 +94,7 @@ async def _ask(outbound: Outbound, provider: Provider, form: Mapping[str, str], 
             timeout_seconds=TIMEOUT_SECONDS, redirects_max=0,
         )
     )  # fmt: skip
-    told = _decoded(reply.body)
+    told = object_of(reply.body)
     refused = told.get("error") is not None or told.get("ok") is False
     if reply.status < _OK and told and not refused:
         return told
@@ -164,7 +165,7 @@ async def _github_user(outbound: Outbound, provider: Provider, token: str) -> st
         method="GET", url=f"{provider.api_url}/user", headers=headers, timeout_seconds=TIMEOUT_SECONDS, redirects_max=0
     )
     reply = await outbound.send(request)
-    login = _decoded(reply.body).get("login")
+    login = object_of(reply.body).get("login")
     if reply.status >= _SERVER_ERROR:
         raise NotConnected(f"{request.url} answered {reply.status}")
     if reply.status >= _OK or not isinstance(login, str):
@@ -178,7 +179,7 @@ def _email(id_token: str | None) -> str:
         return ""
     middle = [*id_token.split("."), ""][1]
     try:
-        claims = _decoded(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+        claims = object_of(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
     except (binascii.Error, ValueError):
         return ""
     return str(claims.get("email") or "")[:WORDS_CHARACTERS_MAX]
@@ -203,11 +204,3 @@ def _end(told: Mapping[str, Any], name: str, now: int) -> int | None:
     except (TypeError, ValueError):
         return None
     return now + seconds * SECOND_US if seconds > 0 else None
-
-
-def _decoded(body: bytes) -> Mapping[str, Any]:
-    try:
-        told = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}

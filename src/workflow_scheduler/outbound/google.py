@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from workflow_scheduler.core.errors import NotConnected, Rejected, RetryAfter
+from workflow_scheduler.core.inbound.answers import object_of
 from workflow_scheduler.core.model.connection import GOOGLE_TOKENS, Google
 from workflow_scheduler.core.ports.resources import HttpReply, HttpRequest
 from workflow_scheduler.core.time.clock import SECOND_US, to_iso
@@ -133,7 +134,7 @@ class Client:
         reply = await self._send(HttpRequest(method="POST", url=url, headers=content, body=urlencode(form).encode()))
         if reply.status >= _OK:
             raise _problem(reply)
-        told = _decoded(reply.body)
+        told = object_of(reply.body)
         value, seconds = told.get("access_token"), told.get("expires_in")
         if not isinstance(value, str) or not isinstance(seconds, int | float):
             raise NotConnected(f"{url} answered without a token")
@@ -156,17 +157,9 @@ class Client:
             raise Rejected("the private key of the service account cannot be read", fix=_FIX) from error
 
 
-def _decoded(body: bytes) -> Mapping[str, Any]:
-    try:
-        told = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
 def _problem(reply: HttpReply) -> Exception:
     """Return the error that an answer stands for."""
-    told = _decoded(reply.body)
+    told = object_of(reply.body)
     error = told.get("error")
     if isinstance(error, Mapping):
         reasons = {str(one.get("reason")) for one in error.get("errors") or () if isinstance(one, Mapping)}
@@ -212,7 +205,7 @@ class Subscription:
 
         """
         body = {"maxMessages": most} if wait else {"maxMessages": most, "returnImmediately": True}
-        told = _decoded(await self._client.ask("POST", f"{self._url}:pull", body, timeout_seconds=timeout_seconds))
+        told = object_of(await self._client.ask("POST", f"{self._url}:pull", body, timeout_seconds=timeout_seconds))
         return [
             Pulled(str(one["ackId"]), one.get("message") or {}, one.get("deliveryAttempt"))
             for one in told.get("receivedMessages") or ()

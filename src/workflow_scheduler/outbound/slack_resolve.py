@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from workflow_scheduler.core.errors import FieldError, NotFound, SchedulerError, ValidationFailed
+from workflow_scheduler.core.errors import NotFound, SchedulerError, ValidationFailed
 from workflow_scheduler.core.model.connection import Slack
 from workflow_scheduler.core.ports.resolving import Resolved, Resolving
 from workflow_scheduler.outbound.slack_api import SlackApi
@@ -71,4 +71,4 @@ async def _workspace(wanted: Wanted, around: Resolving) -> Slack | None:
 
 def _refused(field: str, message: str) -> ValidationFailed:
     fix = "set the secret SLACK_BOT_TOKEN, name a `connection` of kind slack, or write ids (C…, U…)"
-    return ValidationFailed(f"{field}: {message}", fix=fix, errors=[FieldError(field, message)])
+    return ValidationFailed.at(field, message, fix)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from workflow_scheduler.core.errors import FieldError, Rejected, ValidationFailed
+from workflow_scheduler.core.errors import Rejected, ValidationFailed
 from workflow_scheduler.core.http_auth import headers_of
 from workflow_scheduler.core.inbound.github import payload_of
 from workflow_scheduler.core.inbound.github_reach import APP_SECRET
@@ -107,16 +107,18 @@ class GitHubApp:
         except Rejected as error:
             raise Rejected(f"GitHub refuses the App of this service: {error.detail}", fix=_OPERATOR) from error
         if found is None:
-            raise _refused("repository", _NOT_INSTALLED.format(place.repository or place.account), _INSTALL)
+            raise ValidationFailed.at("repository", _NOT_INSTALLED.format(place.repository or place.account), _INSTALL)
         if found.suspended_at is not None:
-            raise _refused("repository", f"the GitHub App is suspended at `{found.account}`", "Unsuspend it at GitHub.")
+            raise ValidationFailed.at(
+                "repository", f"the GitHub App is suspended at `{found.account}`", "Unsuspend it at GitHub."
+            )
         await self._rows.keep(found, self._clock.now())
         owner = await self._rows.owner(found.id)
         if owner != tenant_id:
             if tenant_id != LOCAL_TENANT:
                 await self._check_proof(tenant_id, place.connection, found)
             if not await self._rows.claim(found.id, tenant_id, actor, self._clock.now()):
-                raise _refused("repository", _TAKEN.format(found.account), _GIVE_UP)
+                raise ValidationFailed.at("repository", _TAKEN.format(found.account), _GIVE_UP)
         return str(found.id)
 
     def access(self, tenant_id: str) -> GitHubAccess:
@@ -144,10 +146,10 @@ class GitHubApp:
         """
         account = found.account
         if name is None:
-            raise _refused("connection", _SHOW.format(account), _HOW)
+            raise ValidationFailed.at("connection", _SHOW.format(account), _HOW)
         connection = await self._connections.open(tenant_id, name)
         if connection is None or not isinstance(connection.fields, Http):
-            raise _refused("connection", f"`{name}` is not a connection of kind `http`", _HOW)
+            raise ValidationFailed.at("connection", f"`{name}` is not a connection of kind `http`", _HOW)
         sign = partial(_headers, connection.fields, self._clock.now())
         try:
             if found.account_type == "User":
@@ -157,9 +159,11 @@ class GitHubApp:
                 told = await self._client.ask_as(sign, f"/user/memberships/orgs/{quote(account, safe='')}")
                 fits = isinstance(told, dict) and _owns(told, found)
         except Rejected as error:
-            raise _refused("connection", f"GitHub refuses the token of `{name}`: {error.detail}", _HOW) from error
+            raise ValidationFailed.at(
+                "connection", f"GitHub refuses the token of `{name}`: {error.detail}", _HOW
+            ) from error
         if not fits:
-            raise _refused("connection", f"the token of `{name}` is not of an owner of `{account}`", _HOW)
+            raise ValidationFailed.at("connection", f"the token of `{name}` is not of an owner of `{account}`", _HOW)
 
 
 def _headers(fields: Http, now: int, url: str) -> Mapping[str, str]:
@@ -183,7 +187,3 @@ def _installation(request: PushRequest) -> int | None:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None  # the trigger type says what is wrong with it
     return None if concerned is None else installation_number(concerned.get("id"))
-
-
-def _refused(field: str, message: str, fix: str) -> ValidationFailed:
-    return ValidationFailed(f"{field}: {message}", errors=[FieldError(field, message)], fix=fix)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
+
+import msgspec
 
 from workflow_scheduler.core.errors import (
     EgressRefused,
@@ -67,6 +70,15 @@ def asked_wait(headers: Mapping[str, str], now: int) -> float | None:
         seconds = reset - now / SECOND_US if reset >= _EPOCH_SECONDS_LEAST else reset
         return min(max(seconds, 0.0), SECONDS_MAX)
     return None
+
+
+def object_of(body: bytes) -> Mapping[str, Any]:
+    """Return the JSON object that a body is; an empty one where it is none."""
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 @contextmanager

@@ -14,11 +14,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from workflow_scheduler.core.errors import FieldError, ValidationFailed
+from workflow_scheduler.core.errors import ValidationFailed
 from workflow_scheduler.core.http_auth import headers_of
 from workflow_scheduler.core.inbound.answers import own_errors
 from workflow_scheduler.core.inbound.github_api import API, GitHubApi, Refused
 from workflow_scheduler.core.inbound.github_missed import ENDPOINT, MARK
+from workflow_scheduler.core.inbound.github_reach import secret_of
 from workflow_scheduler.core.inbound.identity import digest
 from workflow_scheduler.core.model.connection import Http
 from workflow_scheduler.core.ports.resolving import Resolved, Resolving
@@ -69,11 +70,8 @@ async def hooked(wanted: Wanted, around: Resolving) -> Resolved:
     """
     if not around.public_url:
         fix = "Set WFS_PUBLIC_URL, or add the webhook by hand and leave `create_hook` out."
-        raise _refused("create_hook", "GitHub cannot reach this service: it has no public address", fix)
-    secret = await around.secret(wanted.secret)
-    if secret is None:
-        fix = f"set it: workflow-scheduler secret set {wanted.secret}"
-        raise _refused("secret", f"the secret `{wanted.secret}` is not set", fix)
+        raise ValidationFailed.at("create_hook", "GitHub cannot reach this service: it has no public address", fix)
+    secret = await secret_of(wanted.secret, around)
     api = await _api(wanted, around)
     owner, _, name = wanted.repository.partition("/")
     place = f"/orgs/{owner}/hooks" if name == "*" else f"/repos/{wanted.repository}/hooks"
@@ -102,7 +100,7 @@ async def _api(wanted: Wanted, around: Resolving) -> GitHubApi:
     connection = await around.connection(wanted.connection)
     if connection is None or not isinstance(connection.fields, Http):
         message = f"`{wanted.connection}` is not a connection of kind `http`"
-        raise _refused("connection", message, "Name one with a token that may manage webhooks.")
+        raise ValidationFailed.at("connection", message, "Name one with a token that may manage webhooks.")
     fields = connection.fields
 
     async def send(request: HttpRequest) -> HttpReply:
@@ -123,8 +121,8 @@ def _about(wanted: Wanted) -> Iterator[None]:
     except Refused as error:
         if error.http_status in _NOT_ALLOWED:
             message = f"the token of `{wanted.connection}` may not manage the webhooks of {wanted.repository}"
-            raise _refused("connection", f"{message} (GitHub answers {error.http_status})", _MAY) from error
-        raise _refused("create_hook", error.detail, "See what GitHub says about it.") from error
+            raise ValidationFailed.at("connection", f"{message} (GitHub answers {error.http_status})", _MAY) from error
+        raise ValidationFailed.at("create_hook", error.detail, "See what GitHub says about it.") from error
 
 
 def _events(wanted: Wanted, known: Hook | None) -> list[str]:
@@ -133,7 +131,3 @@ def _events(wanted: Wanted, known: Hook | None) -> list[str]:
     if not wanted.events or _ALL in there:
         return [_ALL]
     return sorted({*wanted.events, *there})
-
-
-def _refused(field: str, message: str, fix: str) -> ValidationFailed:
-    return ValidationFailed(f"{field}: {message}", errors=[FieldError(field, message)], fix=fix)

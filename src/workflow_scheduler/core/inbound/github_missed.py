@@ -130,7 +130,10 @@ async def missed(hooks: Hooks, cursor: Any, io: SourceIO, hear: Callable[[PushRe
         waiting = await _look(hooks, state, io)
     heard: list[Heard] = []
     for base, one in waiting[:PORTION]:
-        heard += [_healed(each, one) for each in _again(await hooks.delivery(base, one), one, io, hear)]
+        heard += [
+            msgspec.structs.replace(each.healed(), time=one.at)
+            for each in _again(await hooks.delivery(base, one), one, io, hear)
+        ]
         state.decided[base] = one.id
     left, moved = waiting[PORTION:], msgspec.to_builtins(state)
     if left:
@@ -185,8 +188,3 @@ def _again(told: Any, one: Delivery, io: SourceIO, hear: Callable[[PushRequest],
         "content-type": "application/json",
     }
     return hear(PushRequest("POST", ENDPOINT, "", headers, msgspec.json.encode(request["payload"]), io.now()))
-
-
-def _healed(heard: Heard, one: Delivery) -> Heard:
-    attributes = {**msgspec.json.decode(heard.attributes), "healed": True}
-    return msgspec.structs.replace(heard, attributes=msgspec.json.encode(attributes), time=one.at)

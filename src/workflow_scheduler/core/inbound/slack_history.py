@@ -122,10 +122,5 @@ def _heard(past: Past, envelope: dict[str, Any], message: dict[str, Any], hear: 
             continue
         event = {**message, **envelope["event"], "type": kind}
         body = msgspec.json.encode({**envelope, "event_time": int(float(message["ts"])), "event": event})
-        found += [_healed(one) for one in hear(PushRequest("POST", PATH, "", _HEADERS, body, now))]
+        found += [one.healed() for one in hear(PushRequest("POST", PATH, "", _HEADERS, body, now))]
     return found
-
-
-def _healed(heard: Heard) -> Heard:
-    attributes = {**msgspec.json.decode(heard.attributes), "healed": True}
-    return msgspec.structs.replace(heard, attributes=msgspec.json.encode(attributes))

@@ -185,14 +185,12 @@ class Hearing:
 
     def _event(self, held: Held, heard: Heard) -> Event:
         row = held.row
-        attributes = heard.attributes
         if held.outage_us is not None and heard.time is not None and heard.time >= held.outage_us:
-            attributes = msgspec.json.encode({**msgspec.json.decode(attributes), "healed": True})
+            heard = heard.healed()
         whole = msgspec.structs.replace(
             heard,
             source=heard.source or f"/{row.type}/{row.key}",
             index_keys=heard.index_keys or (row.key,),
-            attributes=attributes,
         )
         event = self._inbox.event(whole, tenant_id=row.tenant_id, provider=row.type)
         return _with_references(event, heard.attachments) if heard.attachments else event
